@@ -180,20 +180,17 @@ def pool_of(folder: Path, what: str, of: Scanner) -> Pool:
     return Pool(Followed(events, lists["scattered"], singles), positrons, brems)
 
 
-def drawn_frame(
-    pool: Pool, positrons: float, duration_s: float, seed: int, *, randoms: float | None = None, counted: float = 1.0
-) -> Frame:
+def drawn_frame(pool: Pool, positrons: float, duration_s: float, seed: int, *, randoms: float | None = None) -> Frame:
     """A frame of so many positrons drawn from a pool, and the randoms of its singles.
 
-    `counted` is the share of the modelled coincidences that are counted (its root the share of the singles); with
-    `randoms` the singles are scaled so that so many are expected.
+    With `randoms` the singles are scaled so that so many are expected.
     """
     rng, events = np.random.default_rng([seed, 5]), pool.seen.events
-    share = positrons * counted / pool.positrons
+    share = positrons / pool.positrons
     if share > 1:
         raise SystemExit(f"a frame of {positrons:.3g} positrons needs {share:.2f} times the pool: add chunks")
     chosen = np.flatnonzero(rng.random(len(events)) < share)
-    per_second = positrons / duration_s * np.sqrt(counted)
+    per_second = positrons / duration_s
     singles = (pool.seen.singles_cps + pool.bremsstrahlung) * per_second + own_singles_cps(events.scanner)
     if randoms is not None:
         singles = singles * np.sqrt(randoms / number_of_randoms(events.scanner, singles, duration_s))
@@ -246,14 +243,19 @@ class Imager:
         return ListData(events, background / able, self.sensitivity)
 
 
-def measured(image: Float32, scene: Scene, positrons: float) -> dict[str, float]:
-    """Ratios to the truth of the NEMA phantom on the same voxels, from annihilations per mm^3 of so many positrons."""
+def measured(image: Float32, scene: Scene, positrons: float, seen: Float32) -> dict[str, float]:
+    """Ratios to the truth of the NEMA phantom on the same voxels, from annihilations per mm^3 of so many positrons.
+
+    The total is that of the voxels that the scanner sees at least a tenth as well as the best one of
+    their column along the axis.
+    """
     truth = resample(scene.activity, scene.grid, "total").values.astype(np.float64)
     shown = image.astype(np.float64) * float(np.prod(scene.grid.spacing_mm)) / positrons * truth.sum()
     core = scene.regions["core"]
+    within = seen > 0.1 * seen.max(axis=2, keepdims=True)
     inside = shown[core.window][core.coverage > 0.99]
     found = {
-        "total": float(shown.sum() / truth.sum()),
+        "total": float(shown[within].sum() / truth[within].sum()),
         "background": mean_in(shown, core) / mean_in(truth, core),
         "background_cov": float(inside.std() / inside.mean()),
         "insert": float(shown[cold(scene.grid)].mean()) / mean_in(truth, core),
@@ -294,7 +296,7 @@ def run_high(folder: Path, of: Scanner, *, quick: bool) -> dict[str, Any]:
         image = reconstruct_frame(frame, scene.patient, Y90, scene.grid, chosen, run=Run(threads=1))
         seconds = FRAME_S * decay_share(FRAME_S)
         annihilations = image.activity.values * np.float32(Y90.positron_yield * seconds / 1000)
-        found[name] = measured(annihilations, scene, pool.positrons)
+        found[name] = measured(annihilations, scene, pool.positrons, image.sensitivity.image)
         found["scatter"], found["expected randoms"] = image.scatter, image.randoms
         np.save(folder / f"high-{name}.npy", image.activity.values)
         print(name, found[name], image.sensitivity.relative_sd, flush=True)
@@ -323,7 +325,7 @@ def run_clinical(folder: Path, of: Scanner, *, quick: bool) -> dict[str, Any]:
             data = imager.data(frame, share)
             for name in missing:
                 image = reconstruct_list(data, imager.projector, METHODS[name], within=imager.body)
-                row = measured(image, imager.scene, positrons)
+                row = measured(image, imager.scene, positrons, imager.sensitivity)
                 realisation_file(folder, name, timed, number).write_text(json.dumps(row))
                 if number == 0:
                     np.save(folder / f"clinical-{name}-{timed}.npy", image)
@@ -378,23 +380,13 @@ def run_week(folder: Path, *, quick: bool) -> dict[str, Any]:
 def one_of_week(imager: Imager, gbq: float, number: int) -> dict[str, Any]:
     """One frame of a scanner at an activity, by both methods."""
     positrons = gbq * 1e9 * Y90.positron_yield * FRAME_S * decay_share(FRAME_S)
-    counted = COUNTED[imager.pool.seen.events.scanner.name]
-    frame = drawn_frame(imager.pool, positrons, FRAME_S, 200 + number, counted=counted)
-    data = imager.data(frame, positrons * counted / imager.pool.positrons)
+    frame = drawn_frame(imager.pool, positrons, FRAME_S, 200 + number)
+    data = imager.data(frame, positrons / imager.pool.positrons)
     row: dict[str, Any] = {key: frame.number(kind) for kind, key in enumerate(("trues", "scattered", "randoms"))}
     for name in ("OSEM", "NEGML"):
         image = reconstruct_list(data, imager.projector, METHODS[name], within=imager.body)
-        row[name] = measured(image, imager.scene, positrons * counted)
+        row[name] = measured(image, imager.scene, positrons, imager.sensitivity)
     return row
-
-
-COUNTED = {
-    "Siemens Biograph mCT": 0.76,
-    "Siemens Biograph Vision 600": 0.76,
-    "GE Discovery 690": 0.76,
-    "GE Discovery ST": 0.76,
-}
-"""NEMA sensitivity over the modelled one: between 0.70 and 0.86 (tests/physics/test_pet_coincidences.py); one value."""
 
 
 def main() -> None:

@@ -16,7 +16,7 @@ from hepatica.core.resample import resample, resample_region
 from hepatica.imaging.pet.list_mode import reconstruct_list
 from hepatica.imaging.pet.scanner import Scanner
 from hepatica.nuclides import nuclide
-from pet_study import COUNTED, FRAME_S, METHODS, Imager, decay_share, drawn_frame, patient_scene, study_patient
+from pet_study import FRAME_S, METHODS, Imager, decay_share, drawn_frame, patient_scene, study_patient
 from spect_study import dose_of, dvh_curve, grid_of, mean_in
 from spect_study import patient_scene as spect_scene
 
@@ -54,16 +54,15 @@ def pet_images(folder: Path, of: Scanner) -> dict[str, Volume]:
         grid = patient_scene().grid
         return {f"PET, {n}": Volume(grid, np.load(f), Kind.ACTIVITY_CONCENTRATION) for n, f in stored.items()}
     imager = Imager(folder, "patient", of)
-    counted = COUNTED[of.name]
     positrons = GBQ * 1e9 * nuclide("Y-90").positron_yield * FRAME_S * decay_share(FRAME_S)
-    frame = drawn_frame(imager.pool, positrons, FRAME_S, 300, counted=counted)
-    data = imager.data(frame, positrons * counted / imager.pool.positrons)
+    frame = drawn_frame(imager.pool, positrons, FRAME_S, 300)
+    data = imager.data(frame, positrons / imager.pool.positrons)
     print("patient:", {k: frame.number(n) for n, k in enumerate(("trues", "scattered", "randoms"))}, flush=True)
     found = {}
     for name in ("OSEM", "NEGML"):
         image = reconstruct_list(data, imager.projector, METHODS[name], within=imager.body)
         # annihilations per mm^3 to Bq/mL of 2 GBq
-        values = image * np.float32(1000 * GBQ * 1e9 / (positrons * counted))
+        values = image * np.float32(1000 * GBQ * 1e9 / positrons)
         found[f"PET, {name}"] = Volume(imager.scene.grid, values, Kind.ACTIVITY_CONCENTRATION)
         np.save(stored[name], values)
     return found

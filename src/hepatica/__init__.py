@@ -118,6 +118,7 @@ if TYPE_CHECKING:
         PetPhantomOptions,
         PetScanOptions,
         PetSimulationOptions,
+        PetUncertaintyOptions,
     )
     from hepatica.imaging.pet.acquisition.raw import PetRawData
     from hepatica.imaging.pet.scanner import Scanner
@@ -358,6 +359,7 @@ __all__ = [
     "PetScanOptions",
     "PetSimulationOptions",
     "PetSimulationResult",
+    "PetUncertaintyOptions",
     "PhantomOptions",
     "PhysicsError",
     "Plan",

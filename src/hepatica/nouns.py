@@ -118,6 +118,7 @@ NOUNS = {
     "PetScanOptions": "imaging.pet.acquisition.options",
     "PetSimulationOptions": "imaging.pet.acquisition.options",
     "PetSimulationResult": "workflow.pet.simulate",
+    "PetUncertaintyOptions": "imaging.pet.acquisition.options",
     "PhantomOptions": "imaging.calibration.options",
     "PhysicsError": "errors",
     "Plan": "planning.planner.plan_file",

@@ -112,6 +112,8 @@ class Acquisition:
         Of that SPECT: the settings on which camera factor and recovery depend, plain values.
     lung_levels : int or None
         Of that SPECT: levels that the lungs were found as; None where every voxel was found by itself.
+    below_zero : bool
+        PET: whether its reconstruction lets voxels go below zero (NEGML, AML, ABML), as the file says.
     """
 
     modality: str = ""
@@ -136,6 +138,7 @@ class Acquisition:
     camera: str = field(default="", metadata=HIDDEN)
     reconstruction: Mapping[str, object] = field(default_factory=dict, metadata=HIDDEN)
     lung_levels: int | None = field(default=None, metadata=HIDDEN)
+    below_zero: bool = field(default=False, metadata=HIDDEN)
 
 
 class AcquisitionFacts(TypedDict, total=False):

@@ -177,7 +177,7 @@ def test_a_dose_with_negative_voxels_is_written_and_says_so(result: Any, tmp_pat
         activity, ct=ct, nuclide="Ho-166", structures=REGIONS, engine="local", options=options
     )  # fmt: skip
     assert float(one.dose.values.min()) < 0
-    (said,) = (message for message in one.messages if message.code == "dose-negative")
+    (said,) = (message for message in one.messages if message.code == "dose-below-zero")
     assert f"{int((one.dose.values < 0).sum())} voxels" in said.text
     one.save(tmp_path / "dose")
     written = read_rtdose(tmp_path / "dose" / "dose.dcm").volume

@@ -55,8 +55,9 @@ class DoseSettings:
         Voxels less dense than this are air: their dose is 0 and the energy in them is reported.
     local_photon_fraction : float
         Share of the emitted photon energy that the local engine deposits in the voxel of the decay.
-    negatives : {"zero", "keep", "refuse"}
+    negatives : {"zero", "keep", "refuse"} or None
         What happens to negative voxels: set to zero (more than noise is refused), kept for unbiased means, or refused.
+        By default kept of a PET whose method lets voxels go below zero, as its file says, else set to zero.
     threads : int or None
         CPU threads of the convolution; all if not given.
     """
@@ -66,7 +67,7 @@ class DoseSettings:
     kernel_density_g_ml: Annotated[float, Limits(low=0.05, high=5)] = 1.0
     air_below_g_ml: Annotated[float, Limits(above=0, below=1)] = AIR_BELOW_G_ML
     local_photon_fraction: Fraction = 0.0
-    negatives: Literal["zero", "keep", "refuse"] = "zero"
+    negatives: Literal["zero", "keep", "refuse"] | None = None
     threads: Annotated[int, Limits(low=1)] | None = None
 
 

@@ -77,3 +77,20 @@ def highest_message(found: HighestDose) -> tuple[Message, ...]:
         f"of {LOW_DENSITY_G_ML:g} g/mL and more the highest is {three(found.in_tissue_gy)} Gy"
     )
     return (Message("maximum-in-low-density", text, "use Monte Carlo, or take D2 % of the structures in tissue"),)
+
+
+def below_zero_messages(dose: Volume) -> tuple[Message, ...]:
+    """What is said where voxels have a dose below zero, which an image without a bound at zero gives.
+
+    Dose is linear in activity, so means of structures are exact with these voxels and too high without them; of a
+    single voxel a dose below zero says that noise is larger than the dose.
+    """
+    below = dose.values < 0
+    if not below.any():
+        return ()
+    text = (
+        f"{int(below.sum())} voxels have a dose below zero (lowest {three(float(dose.values.min()))} Gy): noise of an "
+        "image whose voxels may be negative; the means of structures count them, histograms are broadened by noise, "
+        "and the RTDOSE, which holds no negative number, has zero there"
+    )
+    return (Message("dose-below-zero", text, "read means; for voxels take an image with a filter or by osem"),)

@@ -232,6 +232,10 @@ def bed_gy(dose_gy: Dose, rate: DoseRate, tissue: Tissue) -> Dose:
     tissue : Tissue
         alpha/beta and repair.
 
+    Notes
+    -----
+    A dose below zero is noise of the image; its square would make a large effect of it, so it counts linearly.
+
     Examples
     --------
     The toxicity limit of resin radioembolization, 52 Gy, is a BED of 93 Gy (Strigari 2010).
@@ -241,11 +245,11 @@ def bed_gy(dose_gy: Dose, rate: DoseRate, tissue: Tissue) -> Dose:
     """
     factor = lea_catcheside_factor(rate, tissue.repair) / tissue.alpha_beta_gy
     if isinstance(dose_gy, np.ndarray):
-        out: NDArray[Any] = dose_gy * dose_gy.dtype.type(factor)
+        out: NDArray[Any] = np.maximum(dose_gy, 0) * dose_gy.dtype.type(factor)
         out += dose_gy.dtype.type(1)
         out *= dose_gy
         return out
-    return dose_gy * (1 + factor * dose_gy)
+    return dose_gy * (1 + factor * max(dose_gy, 0.0))
 
 
 def dose_of_bed_gy(bed: float, rate: DoseRate, tissue: Tissue) -> float:

@@ -36,7 +36,9 @@ from hepatica.imaging.pet.reconstruct.bound import lower_bound
 from hepatica.imaging.reconstruct.algorithms import IterationOptions, penalty_gradient
 
 Float32 = NDArray[np.float32]
-Method = Literal["osem", "bsrem", "aml", "negml"]
+Method = Literal["negml", "osem", "bsrem", "aml"]
+BELOW_ZERO: tuple[Method, ...] = ("negml", "aml")
+"""Methods whose voxels may be negative, so that means are not biased where little or nothing is."""
 
 SEEN = 1e-2
 """Voxels seen less than this share of the best seen one are left at zero: the list says nothing of them."""
@@ -49,8 +51,10 @@ SCALE_FWHM_MM = 12.0
 LEAST_EXPECTED = 1e-3
 """Of the mean background: where a line has none, the parabola begins there."""
 FREE_SEEN, FREE_CURVATURE = 0.1, 0.5
-"""Voxels that negml leaves free are seen at least so well as the best one, and crossed by enough events for a curvature
-of so much of the sensitivity. Nothing in a list holds others back: lines without an event only pull them down."""
+"""Voxels that negml leaves free are seen at least so well as the best one of their column along the axis (the middle of
+a body is seen little for its attenuation, and yet by many lines), and crossed by enough events for a curvature of so
+much of the mean one over the sensitivity. That falls as the randoms rise: a fixed number would leave none free where
+95 % are random. Nothing in a list holds others back: lines without an event only pull them down."""
 DEEPEST = 10.0
 """No free voxel goes farther below zero than so many times the smooth image: far below noise, but no runaway."""
 
@@ -286,7 +290,9 @@ class Prepared:
             shown = self.projector.forward(about, part.events)
             steepest = np.maximum(self.psi(part), (shown + part.background) / 2)
             bent += self.projector.back(shown / np.square(steepest), part.events)
-        free = self.support & (self.seen > FREE_SEEN * float(self.seen.max())) & (bent > FREE_CURVATURE * self.seen)
+        well = self.support & (self.seen > FREE_SEEN * self.seen.max(axis=2, keepdims=True))
+        usual = float(bent[well].sum(dtype=np.float64) / max(self.seen[well].sum(dtype=np.float64), 1e-30))
+        free = well & (bent > FREE_CURVATURE * usual * self.seen) & (bent > 0)
         scale = np.where(free, about / np.where(free, bent, 1), 0).astype(np.float32)
         return replace(self, scale=scale, deepest=np.float32(DEEPEST) * about)
 

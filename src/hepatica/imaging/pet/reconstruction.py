@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -19,6 +20,7 @@ from hepatica.imaging.pet.frame import Frame
 from hepatica.imaging.pet.lines import LineProjector
 from hepatica.imaging.pet.list_mode import ListData, ListIterations, reconstruct_list, subsets_allowed
 from hepatica.imaging.pet.randoms import expected_randoms, number_of_randoms
+from hepatica.imaging.pet.reconstruct.stopping import Stopping, iterations_for_noise, stopped
 from hepatica.imaging.pet.run import PLAIN, Run
 from hepatica.imaging.pet.scanner import ANNIHILATION_KEV
 from hepatica.imaging.pet.scatter import expected_scatter
@@ -30,9 +32,25 @@ Float32 = NDArray[np.float32]
 
 SCATTER_POSITRONS = 4_000_000
 """Followed for an estimate of the scatter: some ten thousand scattered coincidences, asked for no fine detail."""
-FIRST_LOOK = ListIterations(iterations=1, subsets=8)
-"""The image that is believed for the scatter; scatter is a few per cent of what is counted, and smooth."""
+FIRST_UPDATES = 8
+"""Of the image that is believed for the scatter; scatter is a few per cent of what is counted, and smooth."""
 SCATTER_ROUNDS = 2
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NoiseTarget:
+    """Stop before the noise of a voxel goes above a target.
+
+    Attributes
+    ----------
+    region : ndarray of bool, shape of the grid
+        Where it is measured.
+    target : float
+        Standard deviation of a voxel over the region's mean.
+    """
+
+    region: NDArray[np.bool_]
+    target: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +69,8 @@ class PetModel:
         Whether activity is sought in the patient alone, and a voxel around: empty air takes up noise.
     scatter_positrons : int
         Followed for each estimate of the scatter.
+    noise : NoiseTarget or None
+        When to stop, with the iterations asked for at the latest.
     """
 
     point_spread_mm: float = 4.5
@@ -60,6 +80,26 @@ class PetModel:
     randoms: bool = True
     within_body: bool = True
     scatter_positrons: int = SCATTER_POSITRONS
+    noise: NoiseTarget | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Solved:
+    """The problem that an image solves, for what is asked of it afterwards.
+
+    Attributes
+    ----------
+    data, projector, settings, within
+        As `reconstruct_list` took them.
+    bq_ml : float
+        Bq/mL at the start of the frame of an annihilation per mm^3.
+    """
+
+    data: ListData
+    projector: LineProjector
+    settings: ListIterations
+    within: NDArray[np.bool_] | None
+    bq_ml: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,9 +114,10 @@ class PetImage:
         Counted annihilations per annihilation of each voxel.
     prompts, randoms, scatter : float
         Coincidences of the frame: counted, and expected of both kinds.
-    subsets_allowed : int
-        Subsets for which there are counts (`list_mode.subsets_allowed`): with more the image swings from one to the
-        next by as much as it is wrong.
+    solved : Solved
+        What it was found from.
+    stopping : Stopping or None
+        Noise after each iteration, where a target was given.
     """
 
     activity: Volume
@@ -84,7 +125,8 @@ class PetImage:
     prompts: int
     randoms: float
     scatter: float
-    subsets_allowed: int
+    solved: Solved
+    stopping: Stopping | None = None
 
 
 def reconstruct_frame(
@@ -172,26 +214,34 @@ class _Job:
         scatter = np.zeros_like(randoms)
         for _ in range(SCATTER_ROUNDS if self.model.scatter else 0):
             self.run.progress("pet: a first look for the scatter")
-            first = self._reconstructed(seen, randoms + scatter, FIRST_LOOK)
-            scatter = self._scatter(first, len(self.events) - number)
+            scatter = self._scatter(self._first_look(seen, randoms + scatter, number), len(self.events) - number)
+        data = ListData(self.events, (randoms + scatter) / self.able, seen.image)
+        stopping, noise = None, self.model.noise
+        if noise is not None:
+            self.run.progress("pet: noise of two halves of the list")
+            stopping = iterations_for_noise(
+                data, self.projector, settings, noise.region, noise.target, within=asked, seed=self.run.seed
+            )
+            settings = stopped(settings, stopping)
         self.run.progress(f"pet: {settings.iterations} iterations of {settings.subsets} subsets")
-        found = self._reconstructed(seen, randoms + scatter, settings)
+        tell: Callable[[int, Float32], None] = lambda done, _: self.run.progress(  # noqa: E731
+            f"pet: iteration {done} of {settings.iterations}"
+        )
+        found = reconstruct_list(data, self.projector, settings, within=asked, on_iteration=tell)
         duration, half_life = self.events.duration_s, self.nuclide.half_life_s
         seconds = duration * acquisition_decay_factor(duration, half_life)
         # annihilations per mm^3 of the frame to Bq/mL at its start
-        values = found * np.float32(1000 / (self.positrons * seconds))
+        solved = Solved(data, self.projector, settings, asked, 1000 / (self.positrons * seconds))
+        values = found * np.float32(solved.bq_ml)
         activity = Volume(self.grid, values, Kind.ACTIVITY_CONCENTRATION, name=f"{self.nuclide.name} PET")
-        allowed = subsets_allowed(len(self.events), number, len(self.events))
-        return PetImage(activity, seen, len(self.events), number, self.scattered, allowed)
+        return PetImage(activity, seen, len(self.events), number, self.scattered, solved, stopping)
 
-    def _reconstructed(self, seen: Sensitivity, background: Float32, settings: ListIterations) -> Float32:
-        tell: Callable[[int, Float32], None] | None = None
-        if settings is not FIRST_LOOK:
-            tell = lambda done, _: self.run.progress(f"pet: iteration {done} of {settings.iterations}")  # noqa: E731
+    def _first_look(self, seen: Sensitivity, background: Float32, randoms: float) -> Float32:
+        """What the scatter is estimated from: it always lies in the patient, and above zero."""
+        subsets = subsets_allowed(len(self.events), randoms, FIRST_UPDATES)
+        settings = ListIterations(math.ceil(FIRST_UPDATES / subsets), subsets)
         data = ListData(self.events, background / self.able, seen.image)
-        # what the scatter is estimated from always lies in the patient
-        within = self.body if self.model.within_body or settings is FIRST_LOOK else None
-        return reconstruct_list(data, self.projector, settings, within=within, on_iteration=tell)
+        return reconstruct_list(data, self.projector, settings, within=self.body)
 
     def _scatter(self, image: Float32, not_random: float) -> Float32:
         """Scatter of each event; as many true and scattered coincidences are followed as were counted, by weight."""

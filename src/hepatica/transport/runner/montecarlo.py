@@ -578,7 +578,8 @@ def _check(decays: Volume, density: Volume, settings: MonteCarloSettings, *, sam
         raise InputError(
             f"decays: {negative} voxels are negative (lowest {float(decays.values.min()):.4g} Bq s); Monte Carlo "
             "cannot follow negative activity",
-            remedy="set it to zero, as hepatica.imaging.quantify.activity.handle_negatives does",
+            remedy="take the engine kernel or local, whose doses are linear and exact with negative voxels, or an "
+            "image without them (a PET by osem); small ones can be set to zero",
         )
     if not decays.total > 0:
         raise InputError(f"decays: the total is {decays.total:.4g} Bq s; there is no activity to make a dose from")

@@ -8,8 +8,6 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
-import numpy as np
-
 from hepatica.anatomy.structures.clinical import Structure, StructureOptions, union
 from hepatica.core import InputFile, Kind, Provenance, Region, Volume
 from hepatica.core.image import Image, require_together
@@ -18,6 +16,7 @@ from hepatica.core.options import verb
 from hepatica.core.progress import Progress, silent
 from hepatica.dosimetry.engines.dose_grid import decays_on, dose_grid
 from hepatica.dosimetry.engines.dose_map import DoseEngine, DoseMap
+from hepatica.dosimetry.engines.highest import below_zero_messages
 from hepatica.dosimetry.engines.montecarlo import MonteCarloEngine
 from hepatica.dosimetry.engines.registry import EngineName, dose_engine
 from hepatica.dosimetry.metrics.region_dose import region_dose
@@ -39,7 +38,7 @@ from hepatica.nuclides import nuclide as find_nuclide
 from hepatica.planning.measured.earlier_results import is_result
 from hepatica.transport.matter.media import HuCalibration, calibration_messages, default_calibration
 from hepatica.transport.runner.stopping import RunProgress
-from hepatica.workflow.dose.decays import decays_from
+from hepatica.workflow.dose.decays import decays_from, negatives_of
 from hepatica.workflow.dose.deposits import treated_deposits
 from hepatica.workflow.dose.given_activity import with_given
 from hepatica.workflow.dose.numbers import StructureResult
@@ -133,7 +132,8 @@ def absorbed_dose(
 
     report_progress("activity to decays")
     in_view = None if patient.lungs is None else patient.lungs.in_view
-    negatives = options.settings.negatives
+    negatives = negatives_of(options.settings.negatives, scans)
+    options = replace(options, settings=replace(options.settings, negatives=negatives))
     count = decays_from(
         scans, chosen, options.quantification, options.time, negatives=negatives, lungs=in_view,
         within=measured_part(scans, structures, ct_image, options.clinical),
@@ -187,7 +187,7 @@ def absorbed_dose(
             chain.messages, outside,
             metal, drawn.messages, patient.messages,
             () if lungs is None else lungs.messages(),
-            about_deposits, dose_map.messages, about_negative(dose_map.dose),
+             about_deposits, dose_map.messages, below_zero_messages(dose_map.dose),
         ),
         provenance=start.adding(conventions=patient.tissue.conventions).merged(count.provenance).merged(dose_map.provenance).merged(corrected.provenance)
         .merged(chain.provenance)
@@ -210,21 +210,6 @@ def measured_part(
     drawn = structures_on(scans[0].grid, structures, ct, clinical)
     regions = [item.region for item in drawn.clinical if item.structure in (Structure.LIVER, Structure.TUMOUR)]
     return union(regions) if regions else None
-
-
-def about_negative(dose: Volume) -> tuple[Message, ...]:
-    """What is done with voxels of a negative dose, where negative activities were kept."""
-    values = dose.values
-    if float(values.min()) >= 0:
-        return ()
-    below = values < 0
-    share = -float(values[below].sum(dtype=float)) / max(float(np.abs(values).sum(dtype=float)), 1e-30)
-    text = (
-        f"{int(below.sum())} voxels have a negative dose, noise of an image that is unbiased: {100 * share:.2g} % of "
-        "the sum of all sizes. Means, histograms and NIfTI keep them, so that means stay unbiased; in the RT Dose they "
-        "are zero, and means taken from it are higher"
-    )
-    return (Message("dose-negative", text, "take means from the result, not from the RT Dose", severity="note"),)
 
 
 def read_activity(

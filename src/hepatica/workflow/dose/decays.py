@@ -168,6 +168,14 @@ def decays_from(
     return _checked(count, inside, administration, nuclide, image)
 
 
+def negatives_of(stated: NegativeOption | None, images: Sequence[Image]) -> NegativeOption:
+    """What happens to negative voxels; of an image whose method lets them go below zero they are kept by default.
+
+    Its noise is as much below as above: set to zero one half would be taken away, and every mean would be too high.
+    """
+    return stated or ("keep" if any(image.acquisition.below_zero for image in images) else "zero")
+
+
 def require_used(images: Sequence[Image], options: QuantificationOptions) -> None:
     """InputError if a calibration or a frame duration is stated that has no effect on these images."""
     calibration, image = camera_of(options), images[0]

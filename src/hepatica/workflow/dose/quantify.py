@@ -24,7 +24,7 @@ from hepatica.io.read import ImageOptions
 from hepatica.nuclides import Nuclide
 from hepatica.nuclides import nuclide as find_nuclide
 from hepatica.workflow.dose.absorbed_dose import read_activity
-from hepatica.workflow.dose.decays import becquerels, require_used
+from hepatica.workflow.dose.decays import becquerels, negatives_of, require_used
 from hepatica.workflow.dose.given_activity import with_given
 from hepatica.workflow.dose.patient.patient import lungs_in_view
 from hepatica.workflow.dose.patient.structures import structures_on
@@ -134,7 +134,7 @@ def quantify(
     *,
     nuclide: str | Nuclide,
     structures: StructureSource | None = None,
-    negatives: NegativeOption = "zero",
+    negatives: NegativeOption | None = None,
     images: ImageOptions = ImageOptions(),
     quantification: QuantificationOptions = QuantificationOptions(),
     progress: Progress | None = None,
@@ -149,8 +149,9 @@ def quantify(
         What was administered, such as Lu-177.
     structures : path, sequence of Region, or None
         RTSTRUCT, SEG or label map, whose activity is reported.
-    negatives : {"zero", "keep", "refuse"}
+    negatives : {"zero", "keep", "refuse"} or None
         What happens to negative voxels: set to zero (more than noise is refused), kept for unbiased means, or refused.
+        By default kept of a PET whose method lets voxels go below zero, as its file says, else set to zero.
     images, quantification
         How the image is read, and how counts become becquerels.
     progress : callable, optional
@@ -180,6 +181,7 @@ def quantify(
     report_progress("reading the image")
     (scan,) = read_activity(image, chosen, images, quantification.administered_at)
     require_used((scan,), quantification)
+    negatives = negatives_of(negatives, (scan,))
     drawn = None if structures is None else structures_on(scan.grid, structures, scan, StructureOptions())
     lungs = None if drawn is None else lungs_in_view(drawn, scan.volume)
     report_progress("counts to becquerels")

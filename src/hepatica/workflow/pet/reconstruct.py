@@ -7,9 +7,8 @@ from dataclasses import field, replace
 from datetime import datetime
 from pathlib import Path
 
-import numpy as np
-
-from hepatica.core import Grid, Provenance, Volume
+from hepatica.anatomy.structures.clinical import StructureOptions
+from hepatica.core import Estimate, Grid, Provenance, Volume
 from hepatica.core.context import DicomContext
 from hepatica.core.document import HIDDEN
 from hepatica.core.image import Acquisition, Image
@@ -19,18 +18,27 @@ from hepatica.core.progress import Progress, silent
 from hepatica.core.provenance import InputFile
 from hepatica.core.tables.table import Cell, Table
 from hepatica.errors import InputError
+from hepatica.imaging.pet.acquisition.certainty import RegionActivity
 from hepatica.imaging.pet.acquisition.image import BedFacts, WholePet, reconstruct_beds
 from hepatica.imaging.pet.acquisition.options import PetOptions
 from hepatica.imaging.pet.acquisition.raw import PetRawData
+from hepatica.imaging.pet.acquisition.said import about_beds, about_scale
+from hepatica.imaging.pet.becquerels.cross_calibration import Part
+from hepatica.imaging.pet.becquerels.positrons import y90_positrons
 from hepatica.imaging.pet.followed import positrons_per_decay
+from hepatica.imaging.pet.list_mode import BELOW_ZERO
 from hepatica.imaging.pet.scanner import Scanner
 from hepatica.io.pet_raw.scanner_file import scanner_of
 from hepatica.nuclides import Nuclide
 from hepatica.nuclides import nuclide as find_nuclide
+from hepatica.workflow.dose.patient.structures import StructureSet, structures_on
 from hepatica.workflow.pet.reading import RawSource, read_pet
 from hepatica.workflow.pet.simulate import PHYSICS_TABLES
 from hepatica.workflow.result import Result, result
-from hepatica.workflow.sources import ImageSource, dicom_context
+from hepatica.workflow.sources import ImageSource, StructureSource, dicom_context
+
+LONG_STRING = 64
+"""Characters of DICOM's ReconstructionMethod (VR LO)."""
 
 
 @result
@@ -45,8 +53,16 @@ class PetResult(Result):
         Image with its sensitivity.
     raw : PetRawData
         What it was made of.
-    activity_mbq : float
-        In the whole image.
+    structures : tuple of RegionActivity
+        Activity of each structure given, how sure it is, and what would be detected there.
+    activity_mbq : Estimate
+        In the whole image; its uncertainty is that of counting and scale, None where a part of it is not known.
+    activity_counting_sd_mbq : float or None
+        Standard uncertainty from counting alone.
+    scale_factor : float
+        By which the reconstruction's becquerels were multiplied.
+    scale_parts : tuple of Part
+        Of the uncertainty common to all voxels, each relative.
     beds : tuple of BedFacts
         What each bed held.
     corrected : tuple of str
@@ -63,7 +79,10 @@ class PetResult(Result):
     nuclide: str
     unit: str
     time: datetime
-    activity_mbq: float
+    activity_mbq: Estimate
+    activity_counting_sd_mbq: float | None
+    scale_factor: float
+    scale_parts: tuple[Part, ...]
     scanner: str
     prompts: int
     randoms: float
@@ -71,6 +90,7 @@ class PetResult(Result):
     corrected: tuple[str, ...]
     grid: Grid
     beds: tuple[BedFacts, ...]
+    structures: tuple[RegionActivity, ...] = ()
 
     @property
     def volume(self) -> Volume:
@@ -83,29 +103,37 @@ class PetResult(Result):
 
     def table(self) -> Table:
         """What the image holds and what it was made of."""
-        said = self.options.iteration
         true = self.prompts - self.randoms - self.scattered
         rows: list[tuple[str, Cell]] = [
             ("activity in the image, MBq", self.activity_mbq),
+            ("its standard uncertainty from counting, MBq", self.activity_counting_sd_mbq),
+            *((f"relative standard uncertainty, {part.name}, %", _percent(part)) for part in self.scale_parts),
             ("prompt coincidences", self.prompts),
             ("expected random, %", 100 * self.randoms / self.prompts),
             ("expected scattered, %", 100 * self.scattered / self.prompts),
             ("expected scattered of all but random, %", _share(self.scattered, self.scattered + true)),
-            ("iterations x subsets", f"{said.iterations} x {said.subsets}"),
+            ("method", self.options.iteration.method),
+            ("iterations x subsets", ", ".join(dict.fromkeys(f"{b.iterations} x {b.subsets}" for b in self.beds))),
             ("voxel, mm", " x ".join(f"{s:g}" for s in self.grid.spacing_mm)),
         ]
         return Table.of(("what", "value"), rows, "PET", "pet")
 
     def tables(self) -> tuple[Table, ...]:
-        """What the image holds; of several beds, each."""
-        if len(self.beds) == 1:
-            return (self.table(),)
-        rows = [(f"{b.bed_mm:.1f}", b.start_s, b.prompts, b.randoms, b.scatter) for b in self.beds]
-        names = ("bed at LPS z, mm", "start, s", "prompts", "expected random", "expected scattered")
-        return self.table(), Table.of(names, rows, "Beds", "beds")
+        """What the image holds; of several beds, each; of structures, what they hold."""
+        found = [self.table()]
+        if self.structures:
+            found.append(_structures_table(self.structures))
+        if len(self.beds) > 1:
+            rows = [(f"{b.bed_mm:.1f}", b.start_s, b.prompts, b.randoms, b.scatter) for b in self.beds]
+            names = ("bed at LPS z, mm", "start, s", "prompts", "expected random", "expected scattered")
+            found.append(Table.of(names, rows, "Beds", "beds"))
+        return tuple(found)
 
     def write(self, folder: Path) -> None:
-        """Write ``pet/`` (DICOM PET series in Bq/mL), ``pet.nii.gz`` and ``pet.png``."""
+        """Write ``pet/`` (DICOM PET series in Bq/mL), ``pet.nii.gz`` and ``pet.png``.
+
+        With samples also ``pet_sd.nii.gz``.
+        """
         from hepatica.io.dicom.images.write import Emission, write_pet
         from hepatica.io.itk import write_itk
         from hepatica.report.figures.outcome import save
@@ -113,7 +141,7 @@ class PetResult(Result):
 
         emission = Emission(
             nuclide=self.nuclide, start=self.time, frame_duration_s=self.beds[0].duration_s, agent=self.nuclide,
-            corrected=self.corrected, methods=_methods(self.options),
+            corrected=self.corrected, methods=_methods(self.options, self.beds),
         )  # fmt: skip
         made = "Reconstructed by hepatica" + (" from a simulation." if self.raw.simulated else ".")
         write_pet(
@@ -121,7 +149,28 @@ class PetResult(Result):
             provenance=self.provenance,
         )  # fmt: skip
         write_itk(self.volume, folder / "pet.nii.gz")
+        if self.found.voxel_sd is not None:
+            write_itk(self.volume.with_values(self.found.voxel_sd, name="PET sd"), folder / "pet_sd.nii.gz")
         save(draw_reconstructed_pet(self.volume, self.found.sensitivity), folder / "pet.png")
+
+
+def _percent(part: Part) -> float | None:
+    return None if part.relative_sd is None else 100 * part.relative_sd
+
+
+def _structures_table(structures: tuple[RegionActivity, ...]) -> Table:
+    names = (
+        "structure", "mL", "MBq", "mean, Bq/mL", "uncertainty from counting, MBq", "decision threshold, MBq",
+        "detection limit, MBq",
+    )  # fmt: skip
+    rows: list[tuple[Cell, ...]] = [
+        (
+            s.name, s.volume_ml, s.activity_mbq, s.concentration_mean_bq_ml, s.counting_sd_mbq,
+            s.decision_threshold_mbq, s.detection_limit_mbq,
+        )
+        for s in structures
+    ]  # fmt: skip
+    return Table.of(names, rows, "Structures", "structures")
 
 
 def _share(part: float, whole: float) -> float | None:
@@ -135,6 +184,7 @@ def reconstruct_pet(
     ct: ImageSource,
     nuclide: str | Nuclide | None = None,
     scanner: str | Scanner | None = None,
+    structures: StructureSource | None = None,
     options: PetOptions = PetOptions(),
     progress: Progress | None = None,
 ) -> PetResult:
@@ -150,8 +200,10 @@ def reconstruct_pet(
         Radionuclide, where the raw data do not name it.
     scanner : str, Scanner or None
         Scanner by name or TOML file, for what a PETSIRD file does not say of its own.
+    structures : path, sequence of Region, or None
+        RTSTRUCT, SEG or label map, whose activity is reported with its uncertainty.
     options : PetOptions
-        Iterations, corrections and voxels.
+        Method, iterations, corrections, calibration and voxels.
     progress : callable, optional
         Told each step.
 
@@ -194,12 +246,15 @@ def reconstruct_pet(
     positrons_per_decay(chosen)
     frame = given.hu.grid.frame_of_reference or data.frame_of_reference
     hu = replace(given.hu.volume, grid=given.hu.grid.with_frame_of_reference(frame))
-    found = reconstruct_beds(data, hu, chosen, options, report_progress)
+    ct_image = replace(given.hu, volume=hu)
+    drawn = None if structures is None else structures_on(hu.grid, structures, ct_image, StructureOptions())
+    regions = () if drawn is None else tuple(item.region for item in drawn.clinical)
+    found = reconstruct_beds(data, hu, chosen, options, report_progress, regions)
     volume = found.activity
-    context = dicom_context(replace(given.hu, volume=hu))
-    sources = (data.source, given.hu.source)
+    context = dicom_context(ct_image)
+    sources = (data.source, given.hu.source, *_source_of(drawn))
     return PetResult(
-        image=_image(found, data, chosen, context),
+        image=_image(found, data, chosen, context, options),
         found=found,
         raw=data,
         options=options,
@@ -207,7 +262,10 @@ def reconstruct_pet(
         nuclide=chosen.name,
         unit=volume.kind.unit,
         time=data.start,
-        activity_mbq=float(volume.values.sum(dtype=np.float64)) * volume.grid.voxel_volume_ml / 1e6,
+        activity_mbq=found.total_bq / 1e6,
+        activity_counting_sd_mbq=None if found.counting_sd_bq is None else found.counting_sd_bq / 1e6,
+        scale_factor=found.scale.factor,
+        scale_parts=found.scale.parts,
         scanner=data.scanner.name,
         prompts=sum(bed.prompts for bed in found.beds),
         randoms=sum(bed.randoms for bed in found.beds),
@@ -215,17 +273,35 @@ def reconstruct_pet(
         corrected=_corrected(options),
         grid=volume.grid,
         beds=found.beds,
-        messages=unique(given.messages, _messages(options, data)),
+        structures=found.contents,
+        messages=unique(
+            given.messages,
+            () if drawn is None else drawn.messages,
+            _messages(options, data),
+            about_beds(options.iteration, found.beds),
+            about_scale(found.scale, simulated=data.simulated),
+        ),
         provenance=Provenance(
             inputs=sources,
             parameters=parameters(
                 options, nuclide=chosen.name, scanner=data.scanner.name, positrons_per_decay=chosen.positron_yield
             ),
             tables={"scanner": "; ".join(data.scanner.sources) or data.scanner.name, **PHYSICS_TABLES},
-            conventions={"positrons per decay": f"{chosen.name}: {chosen.positron_yield:.4g}, ENSDF"},
-            steps=_steps(options, data),
+            conventions={"positrons per decay": _positrons(chosen, options)},
+            steps=_steps(options, data, found),
         ),
     )
+
+
+def _source_of(drawn: StructureSet | None) -> tuple[InputFile, ...]:
+    return () if drawn is None or drawn.source is None else (drawn.source,)
+
+
+def _positrons(chosen: Nuclide, options: PetOptions) -> str:
+    if options.uncertainty.positrons is None:
+        return f"{chosen.name}: {chosen.positron_yield:.4g}, ENSDF"
+    measured = y90_positrons(options.uncertainty.positrons)
+    return f"{chosen.name}: {measured.value.value:.4g}, {measured.source}"
 
 
 def _nuclide_of(data: PetRawData, stated: str | Nuclide | None) -> Nuclide:
@@ -246,11 +322,12 @@ def _corrected(options: PetOptions) -> tuple[str, ...]:
     return ("DECY", *(word for word, skipped in more.items() if not skipped), "NORM", "DTIM")
 
 
-def _methods(options: PetOptions) -> dict[str, str]:
+def _methods(options: PetOptions, beds: tuple[BedFacts, ...]) -> dict[str, str]:
     said, steps = options.corrections, options.iteration
+    done = ", ".join(dict.fromkeys(f"{bed.iterations}i{bed.subsets}s" for bed in beds))
     spread = f"PSF {steps.point_spread_mm:g} mm, " if steps.point_spread_mm else ""
     how = "plain" if said.skip_time_of_flight else "TOF"
-    found = {"ReconstructionMethod": f"list-mode OSEM {how}, {spread}{steps.iterations}i{steps.subsets}s"}
+    found = {"ReconstructionMethod": f"list-mode {steps.method.upper()} {how}, {spread}{done}"[:LONG_STRING]}
     if not said.skip_attenuation:
         found["AttenuationCorrectionMethod"] = "CT, at 511 keV"
     if not said.skip_scatter:
@@ -260,7 +337,7 @@ def _methods(options: PetOptions) -> dict[str, str]:
     return found
 
 
-def _steps(options: PetOptions, data: PetRawData) -> tuple[str, ...]:
+def _steps(options: PetOptions, data: PetRawData, found: WholePet) -> tuple[str, ...]:
     said = options.corrections
     corrections = [
         *([] if said.skip_attenuation else ["attenuation from the CT"]),
@@ -270,7 +347,9 @@ def _steps(options: PetOptions, data: PetRawData) -> tuple[str, ...]:
         "decay within the frames and between the beds",
     ]
     beds = "one bed" if len(data.beds) == 1 else f"{len(data.beds)} beds, their mean weighted by sensitivity"
-    return (f"corrected for {', '.join(corrections)}", f"list-mode reconstruction, {beds}")
+    scaled = () if found.scale.factor == 1 else (f"multiplied by {found.scale.factor:.5g} for the cross-calibration",)
+    how = f"list-mode reconstruction by {options.iteration.method}, {beds}"
+    return (f"corrected for {', '.join(corrections)}", how, *scaled)
 
 
 def _messages(options: PetOptions, data: PetRawData) -> tuple[Message, ...]:
@@ -286,18 +365,18 @@ def _messages(options: PetOptions, data: PetRawData) -> tuple[Message, ...]:
     if left:
         text = f"not corrected for {', '.join(left)}: the becquerels are wrong on purpose"
         found.append(Message("not-corrected", text, severity="critical"))
-    if not data.simulated and said.sensitivity_scale == 1:
+    if not data.simulated and options.uncertainty.calibration_factor == 1:
         found.append(
             Message(
                 "sensitivity-modelled",
                 f"the becquerels rest on the modelled sensitivity of {data.scanner.name}, not on a measured one",
-                "state `sensitivity_scale` from a scan of a known activity",
+                "state `calibration_factor` from a scan of a known activity",
             )
         )
     return tuple(found)
 
 
-def _image(found: WholePet, data: PetRawData, chosen: Nuclide, context: DicomContext) -> Image:
+def _image(found: WholePet, data: PetRawData, chosen: Nuclide, context: DicomContext, options: PetOptions) -> Image:
     facts = Acquisition(
         modality="PT",
         description="PET reconstruction",
@@ -310,6 +389,7 @@ def _image(found: WholePet, data: PetRawData, chosen: Nuclide, context: DicomCon
         time_rule="start of the scan, to which the reconstruction refers",
         start=data.start,
         frame_duration_s=data.beds[0].duration_s,
+        below_zero=options.iteration.method in BELOW_ZERO,
     )
     digest = hashlib.sha256(found.activity.values.tobytes()).hexdigest()
     return Image(found.activity, context, facts, InputFile("activity", "reconstructed PET", digest, files=0))

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hepatica.core import Grid, Kind, Volume, decay_factor
-from hepatica.core.constants import FWHM_PER_SD
+from hepatica.core import Estimate, Grid, Kind, Region, Volume, decay_factor
 from hepatica.core.progress import Progress, silent
+from hepatica.core.resample import resample_region
 from hepatica.errors import GeometryError, InputError
-from hepatica.imaging.pet.acquisition.options import PetOptions
+from hepatica.imaging.pet.acquisition.certainty import Beds, RegionActivity, SolvedBed, how_sure, scale_of
+from hepatica.imaging.pet.acquisition.options import PetIterationOptions, PetOptions
 from hepatica.imaging.pet.acquisition.raw import Bed, PetRawData
+from hepatica.imaging.pet.becquerels.cross_calibration import CrossCalibration
 from hepatica.imaging.pet.efficiency import Efficiency
 from hepatica.imaging.pet.frame import Frame
-from hepatica.imaging.pet.list_mode import ListIterations
-from hepatica.imaging.pet.reconstruction import PetModel, reconstruct_frame
+from hepatica.imaging.pet.list_mode import ListIterations, Method, subsets_allowed
+from hepatica.imaging.pet.randoms import number_of_randoms
+from hepatica.imaging.pet.reconstruct.stopping import LEAST_VOXELS
+from hepatica.imaging.pet.reconstruction import NoiseTarget, PetImage, PetModel, body_on, reconstruct_frame
 from hepatica.imaging.pet.run import Run, prefixed
 from hepatica.imaging.pet.scanner import Scanner
 from hepatica.imaging.spect.montecarlo.patient import BODY_DENSITY_G_ML, Patient, patient_from_density
@@ -25,6 +31,11 @@ from hepatica.transport.matter.media import density_from_hu
 
 Float32 = NDArray[np.float32]
 
+UPDATES: Mapping[Method, int] = {"negml": 60, "osem": 36, "aml": 36, "bsrem": 96}
+"""Iterations times subsets with which the methods were studied (docs/pet-study.md)."""
+PRIOR_STRENGTH, PRIOR_EDGE = 0.05, 2.0
+INSIDE = 0.99
+"""Covered share from which on a voxel lies inside a structure."""
 MARGIN_MM = 8.0
 """Of voxels around the body."""
 CUT_ML_PER_MM = 2.0
@@ -49,6 +60,12 @@ class BedFacts:
         Share that dead time left.
     sensitivity_sd : float
         Relative standard deviation of a voxel's sensitivity, which is sampled.
+    iterations, subsets : int
+        Of its reconstruction.
+    prompts_per_voxel : float
+        Coincidences for each voxel that is looked for.
+    voxel_noise : tuple of float
+        Standard deviation of a voxel over the mean after each iteration, where a target was stated.
     """
 
     bed_mm: float
@@ -59,6 +76,10 @@ class BedFacts:
     scatter: float
     live_share: float
     sensitivity_sd: float
+    iterations: int
+    subsets: int
+    prompts_per_voxel: float
+    voxel_noise: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,15 +93,35 @@ class WholePet:
     sensitivity : ndarray of float32, shape of the grid
         Counts per annihilation of all beds, weighted by their time.
     beds : tuple of BedFacts
+    scale : CrossCalibration
+        Factor by which the becquerels were multiplied, and how sure their scale is.
+    total_bq : Estimate
+        In the image, with its standard uncertainty.
+    counting_sd_bq : float or None
+        Of the total from counting alone.
+    contents : tuple of RegionActivity
+        Of the regions asked for.
+    voxel_sd : ndarray of float32, shape of the grid, or None
+        Standard deviation of each voxel from resampled lists.
     """
 
     activity: Volume
     sensitivity: Float32
     beds: tuple[BedFacts, ...]
+    scale: CrossCalibration
+    total_bq: Estimate
+    counting_sd_bq: float | None
+    contents: tuple[RegionActivity, ...] = ()
+    voxel_sd: Float32 | None = None
 
 
 def reconstruct_beds(
-    raw: PetRawData, hu: Volume, nuclide: Nuclide, options: PetOptions, progress: Progress = silent
+    raw: PetRawData,
+    hu: Volume,
+    nuclide: Nuclide,
+    options: PetOptions,
+    progress: Progress = silent,
+    regions: Sequence[Region] = (),
 ) -> WholePet:
     """Image of a scan: each bed for itself, then the mean of what several saw, weighted by how well they did.
 
@@ -91,13 +132,16 @@ def reconstruct_beds(
         CT in the same frame of reference.
     nuclide : Nuclide
     options : PetOptions
+    regions : sequence of Region
+        Whose activity is asked for, on any voxels in the frame of reference of `hu`.
 
     Raises
     ------
     GeometryError
         If the CT does not cover what the scanner saw.
     InputError
-        If there are too few coincidences, or a gate is asked for that there is not.
+        If there are too few coincidences, a gate is asked for that there is not, or noise is to be measured in a
+        structure that is not given or not seen.
     PhysicsError
         If the nuclide emits no positrons.
     """
@@ -108,34 +152,76 @@ def reconstruct_beds(
     here = patient_from_density(density, voxel_mm=options.image.matter_mm)
     patient = replace(here, grid=_shifted(here.grid, raw.axis_mm), covered=_shifted(here.covered, raw.axis_mm))
     grid = _image_grid(patient, raw, options.image.voxel_mm)
-    model, settings = pet_model(options), list_iterations(options)
-    efficiency = pet_efficiency(raw.scanner, options)
-    total, weight = np.zeros(grid.shape), np.zeros(grid.shape)
+    frame_uid = hu.grid.frame_of_reference
+    placed = _shifted(grid, (-raw.axis_mm[0], -raw.axis_mm[1])).with_frame_of_reference(frame_uid)
+    here_regions = [resample_region(region, placed) for region in regions]
+    noisy = _noisy(patient, grid, here_regions, options.iteration)
+    efficiency = Efficiency.modelled(raw.scanner.untimed if options.corrections.skip_time_of_flight else raw.scanner)
+    scale = scale_of(nuclide, options.uncertainty, simulated=raw.simulated)
+    solved: list[SolvedBed] = []
     facts = []
     for number, bed in enumerate(raw.beds):
         window = _seen(grid, raw.scanner, bed.bed_mm)
         frame, kept = frame_of(bed, options.image.gate)
-        told = f"bed {number + 1} of {len(raw.beds)}: "
-        run = Run(seed=options.iteration.seed + number, progress=prefixed(progress, told))
-        found = reconstruct_frame(
-            frame, patient, nuclide, grid.crop(window), settings, model=model, efficiency=efficiency, run=run
+        run = Run(
+            seed=options.iteration.seed + number,
+            progress=prefixed(progress, f"bed {number + 1} of {len(raw.beds)}: "),
         )
-        back = 1 / (kept * decay_factor(bed.start_s, nuclide.half_life_s))
-        seen = found.sensitivity.image.astype(np.float64) * (bed.duration_s * kept)
-        total[window] += found.activity.values * (seen * back)
-        weight[window] += seen
-        facts.append(
-            BedFacts(
-                bed.bed_mm, bed.start_s, bed.duration_s, found.prompts, found.randoms, found.scatter,
-                bed.live_fraction, found.sensitivity.relative_sd,
-            )
+        found = reconstruct_frame(
+            frame, patient, nuclide, grid.crop(window), list_iterations(options.iteration, frame),
+            model=replace(pet_model(options), noise=_target(noisy, window, options.iteration)), efficiency=efficiency,
+            run=run,
         )  # fmt: skip
-    mean = np.divide(total, weight, out=np.zeros_like(total), where=weight > 0)
-    values = _filtered(mean, options.iteration.filter_mm, grid).astype(np.float32)
-    placed = _shifted(grid, (-raw.axis_mm[0], -raw.axis_mm[1])).with_frame_of_reference(hu.grid.frame_of_reference)
+        back = scale.factor / (kept * decay_factor(bed.start_s, nuclide.half_life_s))
+        solved.append(SolvedBed(found, window, back, bed.duration_s * kept))
+        facts.append(_facts(bed, found))
+    if noisy is not None and not any(fact.voxel_noise for fact in facts):
+        raise InputError("no bed sees enough of the structure in which noise is to be measured")
+    whole = Beds(grid, tuple(solved), options.iteration.filter_mm)
+    values = whole.image().astype(np.float32)
     activity = Volume(placed, values, Kind.ACTIVITY_CONCENTRATION, raw.start, f"{nuclide.name} PET")
     whole_s = sum(bed.duration_s for bed in raw.beds)
-    return WholePet(activity, (weight / whole_s).astype(np.float32), tuple(facts))
+    sure = how_sure(whole, activity, here_regions, scale, options, progress)
+    return WholePet(
+        activity, (whole.weight / whole_s).astype(np.float32), tuple(facts), scale, sure.total_bq, sure.counting_sd_bq,
+        sure.contents, sure.voxel_sd,
+    )  # fmt: skip
+
+
+def _facts(bed: Bed, found: PetImage) -> BedFacts:
+    settings, stopping, within = found.solved.settings, found.stopping, found.solved.within
+    voxels = found.activity.grid.size if within is None else int(within.sum())
+    return BedFacts(
+        bed.bed_mm, bed.start_s, bed.duration_s, found.prompts, found.randoms, found.scatter, bed.live_fraction,
+        found.sensitivity.relative_sd, settings.iterations, settings.subsets,
+        found.prompts / max(voxels, 1), () if stopping is None else stopping.noise,
+    )  # fmt: skip
+
+
+def _noisy(
+    patient: Patient, grid: Grid, regions: Sequence[Region], said: PetIterationOptions
+) -> NDArray[np.bool_] | None:
+    """Voxels in which noise is measured: of a structure, or of the body; None where nobody asked."""
+    if said.noise_target is None:
+        return None
+    if said.noise_structure is None:
+        return body_on(patient, grid)
+    found = next((region for region in regions if region.name == said.noise_structure), None)
+    if found is None:
+        known = ", ".join(region.name for region in regions) or "none"
+        raise InputError(f"noise is to be measured in {said.noise_structure!r}; the structures given are: {known}")
+    inside = np.zeros(grid.shape, np.bool_)
+    inside[found.window] = found.coverage > INSIDE
+    return inside
+
+
+def _target(
+    noisy: NDArray[np.bool_] | None, window: tuple[slice, slice, slice], said: PetIterationOptions
+) -> NoiseTarget | None:
+    """Where and how much noise a bed may have; None where it sees too little of the place."""
+    if noisy is None or said.noise_target is None or int(noisy[window].sum()) < LEAST_VOXELS:
+        return None
+    return NoiseTarget(noisy[window], said.noise_target)
 
 
 def pet_model(options: PetOptions) -> PetModel:
@@ -152,16 +238,19 @@ def pet_model(options: PetOptions) -> PetModel:
     )
 
 
-def list_iterations(options: PetOptions) -> ListIterations:
-    """The iterations, as the reconstruction takes them."""
-    said = options.iteration
-    return ListIterations(said.iterations, said.subsets, "negml" if said.below_zero else "osem")
+def list_iterations(said: PetIterationOptions, frame: Frame) -> ListIterations:
+    """The iterations as the reconstruction takes them: no more subsets than the frame has counts for.
 
-
-def pet_efficiency(scanner: Scanner, options: PetOptions) -> Efficiency:
-    """Efficiency of the scanner as modelled, times what was measured."""
-    of = scanner.untimed if options.corrections.skip_time_of_flight else scanner
-    return replace(Efficiency.modelled(of), scale=options.corrections.sensitivity_scale)
+    Where iterations are not stated there are as many as make the updates that the method needs.
+    """
+    prompts = frame.prompts
+    randoms = number_of_randoms(prompts.scanner, frame.singles_cps, prompts.duration_s)
+    subsets = subsets_allowed(len(prompts), randoms, said.subsets)
+    iterations = said.iterations or math.ceil(UPDATES[said.method] / subsets)
+    strength, edge = said.prior_strength, said.prior_edge
+    if said.method == "bsrem":
+        strength, edge = PRIOR_STRENGTH if strength is None else strength, PRIOR_EDGE if edge is None else edge
+    return ListIterations(iterations, subsets, said.method, strength or 0.0, PRIOR_EDGE if edge is None else edge)
 
 
 def frame_of(bed: Bed, gate: int | None) -> tuple[Frame, float]:
@@ -234,11 +323,3 @@ def _shifted(grid: Grid, by_mm: tuple[float, float]) -> Grid:
     affine = np.array(grid.affine)
     affine[:2, 3] -= by_mm
     return Grid(grid.shape, affine, grid.frame_of_reference)
-
-
-def _filtered(values: NDArray[np.floating], filter_mm: float, grid: Grid) -> NDArray[np.floating]:
-    if not filter_mm:
-        return values
-    from scipy.ndimage import gaussian_filter
-
-    return np.asarray(gaussian_filter(values, [filter_mm / FWHM_PER_SD / s for s in grid.spacing_mm], mode="constant"))

@@ -5,11 +5,15 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Literal
 
-from hepatica.core.options import Limits, NonNegative, Positive, Unit, options
+from hepatica.core.options import Fraction, Limits, NonNegative, Positive, Unit, options
 from hepatica.errors import InputError
+from hepatica.imaging.pet.becquerels.cross_calibration import PLAUSIBLE
+from hepatica.imaging.pet.list_mode import Method
+from hepatica.imaging.pet.reconstruct.uncertainty import MIN_SAMPLES
 from hepatica.imaging.pet.reconstruction import SCATTER_POSITRONS
 from hepatica.imaging.spect.scan_facts import ScannedActivityOptions
 
+PositronSource = Literal["selwyn-2007", "langhoff-1961", "greenberg-1956"]
 PetPhantom = Literal["nema", "quest", "earl", "cylinder"]
 """Test objects that are scanned as well as patients."""
 
@@ -113,12 +117,24 @@ class PetIterationOptions:
 
     Attributes
     ----------
-    iterations : int
-        Passes over the list.
+    method : {"negml", "osem", "bsrem", "aml"}
+        Algorithm: negml lets voxels go below zero, so that noise is not added up where nothing is; osem keeps them
+        above zero; bsrem too, penalised with the relative-difference prior; aml goes below zero as far as the
+        background of the lines allows.
+    iterations : int or None
+        Passes over the list; by default as many as make 60 updates by negml, 36 by osem and aml, 96 by bsrem.
     subsets : int
-        Parts of it that are used one after another.
-    below_zero : bool
-        Voxels may go below zero as far as the randoms let them: no bias where nothing is.
+        Parts of the list that are used one after another; fewer where it has not counts enough for so many.
+    prior_strength : float or None
+        Of bsrem, weight of the prior over the sensitivity of the voxels, from 0.01 (many counts) to 1 (few); by
+        default 0.05.
+    prior_edge : float or None
+        Of bsrem, gamma of the prior: larger keeps edges more; by default 2.
+    noise_target : float or None
+        Stop before the standard deviation of a voxel over the mean goes above this; in the body, or in
+        `noise_structure`.
+    noise_structure : str or None
+        Structure in which noise is measured.
     point_spread_mm : float
         FWHM of the scanner's spread in the image; 0 for none.
     filter_mm : float
@@ -127,12 +143,23 @@ class PetIterationOptions:
         Of lines and photons that stand for all.
     """
 
-    iterations: Annotated[int, Limits(low=1)] = 3
+    method: Method = "negml"
+    iterations: Annotated[int, Limits(low=1)] | None = None
     subsets: Annotated[int, Limits(low=1)] = 12
-    below_zero: bool = False
+    prior_strength: NonNegative | None = None
+    prior_edge: NonNegative | None = None
+    noise_target: Positive | None = None
+    noise_structure: str | None = None
     point_spread_mm: NonNegative = 4.5
     filter_mm: NonNegative = 0.0
     seed: Annotated[int, Limits(low=0)] = 1
+
+    def __post_init__(self) -> None:
+        for name in ("prior_strength", "prior_edge"):
+            if getattr(self, name) is not None and self.method != "bsrem":
+                raise InputError(f"`{name}` belongs to the method bsrem, not to {self.method}", remedy="leave it out")
+        if self.noise_structure is not None and self.noise_target is None:
+            raise InputError("`noise_structure` has no effect without `noise_target`", remedy="state it, or leave both")
 
 
 @options
@@ -151,8 +178,6 @@ class PetCorrectionOptions:
         As if every coincidence was of one decay.
     activity_anywhere : bool
         Seek activity outside the body too.
-    sensitivity_scale : float
-        Measured over modelled sensitivity of the scanner, from a scan of a known activity.
     scatter_positrons : int
         Followed for each of two estimates of the scatter.
     """
@@ -162,7 +187,6 @@ class PetCorrectionOptions:
     skip_scatter: bool = False
     skip_randoms: bool = False
     activity_anywhere: bool = False
-    sensitivity_scale: Positive = 1.0
     scatter_positrons: Annotated[int, Limits(low=10_000)] = SCATTER_POSITRONS
 
 
@@ -195,6 +219,35 @@ class PetImageOptions:
 
 
 @options
+class PetUncertaintyOptions:
+    """How sure the becquerels are, and to what activity meter they are tied.
+
+    Attributes
+    ----------
+    calibration_factor : float
+        Cross-calibration: true over shown concentration of a cylinder of known activity, reconstructed as here without
+        this factor. The image is multiplied by it.
+    calibration_relative_sd : float or None
+        Of that factor for the nuclide it was measured with: meter, volume, noise.
+    meter_relative_sd : float or None
+        Of the activity meter for this nuclide against that of the calibration.
+    positrons : {"selwyn-2007", "langhoff-1961", "greenberg-1956"} or None
+        Whose number of positrons per decay of 90Y; by default that of the table of nuclides, which is Selwyn's.
+    samples : int or None
+        Reconstructions of resampled lists, which give the noise of every voxel; none by default.
+    skip_uncertainty : bool
+        Leave out how sure total and structures are from counting, which takes as long again as the image.
+    """
+
+    calibration_factor: Annotated[float, Limits(low=PLAUSIBLE[0], high=PLAUSIBLE[1])] = 1.0
+    calibration_relative_sd: Fraction | None = None
+    meter_relative_sd: Fraction | None = None
+    positrons: PositronSource | None = None
+    samples: Annotated[int, Limits(low=MIN_SAMPLES)] | None = None
+    skip_uncertainty: bool = False
+
+
+@options
 class PetOptions:
     """All options of a PET reconstruction.
 
@@ -204,10 +257,13 @@ class PetOptions:
         How a list becomes an image.
     corrections : PetCorrectionOptions
         What is corrected for.
+    uncertainty : PetUncertaintyOptions
+        How sure the becquerels are.
     image : PetImageOptions
         Voxels, and what the CT is.
     """
 
     iteration: PetIterationOptions = PetIterationOptions()
     corrections: PetCorrectionOptions = PetCorrectionOptions()
+    uncertainty: PetUncertaintyOptions = PetUncertaintyOptions()
     image: PetImageOptions = PetImageOptions()

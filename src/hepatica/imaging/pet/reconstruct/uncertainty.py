@@ -10,13 +10,14 @@ the reconstruction follows small changes linearly (the infinitesimal jackknife: 
 to three reconstructions, for any number of events.
 
 Neither knows what the scanner's efficiency, the attenuation, randoms or scatter are wrong by: that is added with the
-calibration (`hepatica.imaging.pet.quantify`).
+calibration (`hepatica.imaging.pet.becquerels`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,7 +41,7 @@ class Bootstrap:
     Attributes
     ----------
     voxel_sd : ndarray of float32, shape of the grid
-        Standard deviation of each voxel, in the unit of the image.
+        Standard deviation of each voxel, in the unit of the image (of what `made` makes of it).
     regions : ndarray, shape (samples, regions)
         Value of each region in each sample.
     """
@@ -63,7 +64,7 @@ def bootstrapped(
     samples: int = 30,
     within: NDArray[np.bool_] | None = None,
     seed: int = 1,
-    on_sample: Callable[[int], None] | None = None,
+    made: Callable[[Float32], NDArray[np.floating]] | None = None,
 ) -> Bootstrap:
     """Reconstructions of a list whose events are counted a Poisson number of times each.
 
@@ -75,6 +76,8 @@ def bootstrapped(
         Weights of the voxels in each region's value: shares that are covered for a sum, over their sum for a mean.
     samples : int
         How many; the standard deviation is known to ``1 / sqrt(2 samples)``.
+    made : callable, optional
+        What is made of each image (filtered, laid into a larger one) before the voxels' standard deviation is taken.
 
     Raises
     ------
@@ -84,16 +87,15 @@ def bootstrapped(
     if samples < MIN_SAMPLES:
         raise InputError(f"{samples} samples say too little of a standard deviation: take {MIN_SAMPLES} or more")
     rng = np.random.default_rng([seed, 6])
-    total, squares = (np.zeros(projector.grid.shape, np.float64) for _ in range(2))
+    total: Any = 0.0
+    squares: Any = 0.0
     values = np.zeros((samples, len(regions)))
     for n in range(samples):
         weights = rng.poisson(1.0, len(data.events)).astype(np.float32)
         image = reconstruct_list(data, projector, settings, within=within, weights=weights).astype(np.float64)
-        total += image
-        squares += image**2
+        voxels = np.asarray(image if made is None else made(image.astype(np.float32)), np.float64)
+        total, squares = total + voxels, squares + voxels**2
         values[n] = [float((image * region).sum()) for region in regions]
-        if on_sample is not None:
-            on_sample(n + 1)
     variance = np.maximum(squares / samples - (total / samples) ** 2, 0) * samples / (samples - 1)
     return Bootstrap(np.sqrt(variance).astype(np.float32), values)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -60,6 +61,9 @@ _UNITS = {
     "PCNT": "per cent",
     "NONE": "no unit",
 }
+
+BELOW_ZERO = re.compile(r"\b(NEG-?ML|AB?ML)\b", re.IGNORECASE)
+"""Methods in ReconstructionMethod that let voxels be negative, for means without bias where few are counted."""
 
 
 def read_pet(series: Series, stated: Stated = NOTHING_STATED, *, role: str = "activity") -> Image:
@@ -448,4 +452,5 @@ def _facts(
         frame_duration_s=None if duration_ms is None else duration_ms / 1000,
         administered_bq=agent.activity_bq,
         administered_at=agent.start,
+        below_zero=BELOW_ZERO.search(headers[0].text("ReconstructionMethod")) is not None,
     )

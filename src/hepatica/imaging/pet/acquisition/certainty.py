@@ -1,0 +1,284 @@
+"""How sure the becquerels of a whole PET are: its beds brought together, counting, and the scale that all voxels share.
+
+The image is a weighted mean of the beds' images, each linear in what its list gave, and the lists are independent:
+variances of a region add up over the beds. The scale (cross-calibration, positrons per decay, the activity meter) is
+common to all voxels and comes on top (GUM, JCGM 100:2008).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hepatica.core import Estimate, Grid, Region, Volume
+from hepatica.core.constants import FWHM_PER_SD
+from hepatica.core.progress import Progress, silent
+from hepatica.errors import InputError
+from hepatica.imaging.pet.acquisition.options import PetOptions, PetUncertaintyOptions
+from hepatica.imaging.pet.becquerels.cross_calibration import CrossCalibration, Part
+from hepatica.imaging.pet.becquerels.detectable import detectable
+from hepatica.imaging.pet.becquerels.positrons import y90_positrons
+from hepatica.imaging.pet.reconstruct.uncertainty import bootstrapped, influence
+from hepatica.imaging.pet.reconstruction import PetImage
+from hepatica.nuclides import Nuclide
+
+Float32 = NDArray[np.float32]
+FloatArray = NDArray[np.float64]
+Window = tuple[slice, slice, slice]
+
+Y90 = "Y-90"
+
+
+@dataclass(frozen=True, slots=True)
+class RegionActivity:
+    """What a region holds at the start of the scan.
+
+    Attributes
+    ----------
+    name : str
+    volume_ml : float
+    activity_mbq : Estimate
+        With the uncertainty of counting and scale; its sd None where one of them is not known.
+    concentration_mean_bq_ml : float
+    counting_sd_mbq : float or None
+        Standard uncertainty from counting alone; None where it was not asked for.
+    decision_threshold_mbq, detection_limit_mbq : float or None
+        What is found above the threshold is there, and what is there above the limit is found, each with 5 % to be
+        wrong (ISO 11929-1), by the noise that the region has as it is: of one that holds activity the limit is an upper
+        bound.
+    """
+
+    name: str
+    volume_ml: float
+    activity_mbq: Estimate
+    concentration_mean_bq_ml: float
+    counting_sd_mbq: float | None
+    decision_threshold_mbq: float | None
+    detection_limit_mbq: float | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SolvedBed:
+    """The image of a bed and how it goes into the whole.
+
+    Attributes
+    ----------
+    image : PetImage
+    window : tuple of slice
+        Its voxels in the whole grid.
+    back : float
+        From Bq/mL of the bed's frame to Bq/mL of the whole: decay, dead time, phase of breathing, calibration.
+    seconds : float
+        Of the frame.
+    """
+
+    image: PetImage
+    window: Window
+    back: float
+    seconds: float
+
+    @property
+    def seen(self) -> FloatArray:
+        """Weight of its voxels: sensitivity times seconds."""
+        return self.image.sensitivity.image.astype(np.float64) * self.seconds
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Beds:
+    """All beds of a scan on one grid, and the filter over their mean."""
+
+    grid: Grid
+    beds: tuple[SolvedBed, ...]
+    filter_mm: float
+
+    @property
+    def weight(self) -> FloatArray:
+        """Sensitivity times seconds of all beds."""
+        total = np.zeros(self.grid.shape)
+        for bed in self.beds:
+            total[bed.window] += bed.seen
+        return total
+
+    def shares(self) -> list[FloatArray]:
+        """Of each bed, what a Bq/mL of its voxels adds to the whole's."""
+        weight = self.weight
+        return [
+            np.divide(bed.seen * bed.back, weight[bed.window], out=np.zeros_like(bed.seen), where=bed.seen > 0)
+            for bed in self.beds
+        ]
+
+    def filtered(self, values: NDArray[np.floating]) -> NDArray[np.floating]:
+        """A Gaussian over an image of the whole grid; it is its own adjoint."""
+        if not self.filter_mm:
+            return values
+        from scipy.ndimage import gaussian_filter
+
+        sd = [self.filter_mm / FWHM_PER_SD / s for s in self.grid.spacing_mm]
+        return np.asarray(gaussian_filter(values, sd, mode="constant"))
+
+    def image(self) -> NDArray[np.floating]:
+        """The beds' mean in Bq/mL, weighted by how well they see."""
+        total = np.zeros(self.grid.shape)
+        for bed, share in zip(self.beds, self.shares(), strict=True):
+            total[bed.window] += bed.image.activity.values * share
+        return self.filtered(total)
+
+    def counts_per_bq(self) -> FloatArray:
+        """True coincidences of all beds per becquerel of each voxel at the start of the scan."""
+        total = np.zeros(self.grid.shape)
+        for bed in self.beds:
+            solved = bed.image.solved
+            total[bed.window] += bed.image.sensitivity.image * (1000 / (solved.bq_ml * bed.back))
+        return total
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Certainty:
+    """How sure a whole PET is; see `hepatica.imaging.pet.acquisition.image.WholePet`."""
+
+    total_bq: Estimate
+    counting_sd_bq: float | None
+    contents: tuple[RegionActivity, ...]
+    voxel_sd: Float32 | None
+
+
+def scale_of(nuclide: Nuclide, said: PetUncertaintyOptions, *, simulated: bool = False) -> CrossCalibration:
+    """Factor of the whole image and what its uncertainty consists of.
+
+    What a simulation does not have (meter, another number of positrons than that it was made with) is exact.
+
+    Raises
+    ------
+    InputError
+        If positrons of 90Y are stated for another nuclide.
+    """
+    unknown = 0.0 if simulated else None
+    known = Estimate(nuclide.positron_yield, 0.0 if simulated else nuclide.positron_yield_sd)
+    if said.positrons is not None:
+        if nuclide.name != Y90:
+            raise InputError(
+                f"`positrons` names measurements of 90Y, the nuclide is {nuclide.name}", remedy="leave it out"
+            )
+        known = y90_positrons(said.positrons).value
+    measured = unknown if said.calibration_relative_sd is None else said.calibration_relative_sd
+    meter = unknown if said.meter_relative_sd is None else said.meter_relative_sd
+    own = CrossCalibration(said.calibration_factor, (Part("cross-calibration", measured),))
+    return own.for_nuclide(known, divided_by=nuclide.positron_yield, meter_relative_sd=meter)
+
+
+def how_sure(
+    whole: Beds,
+    activity: Volume,
+    regions: Sequence[Region],
+    scale: CrossCalibration,
+    options: PetOptions,
+    progress: Progress = silent,
+) -> Certainty:
+    """Total and regions with their uncertainty, and the noise of each voxel where resampled lists are asked for.
+
+    Parameters
+    ----------
+    whole : Beds
+    activity : Volume
+        Their image, Bq/mL.
+    regions : sequence of Region
+        On the image's voxels.
+    scale : CrossCalibration
+    options : PetOptions
+    """
+    ml = activity.grid.voxel_volume_ml
+    weights = [np.full(activity.grid.shape, ml)]
+    for region in regions:
+        covered = np.zeros(activity.grid.shape)
+        covered[region.window] = region.coverage * ml
+        weights.append(covered)
+    asked = [whole.filtered(weight) for weight in weights]
+    said = options.uncertainty
+    sd: list[float] | None = None
+    voxel_sd: Float32 | None = None
+    if said.samples is not None:
+        sampled, voxel_sd = _resampled(whole, asked, said.samples, options.iteration.seed, progress)
+        sd = sampled if options.iteration.method == "bsrem" else None
+    if sd is None and not said.skip_uncertainty and options.iteration.method != "bsrem":
+        progress("pet: how sure total and structures are")
+        sd = _by_influence(whole, asked)
+    values = [float((activity.values * weight).sum(dtype=np.float64)) for weight in weights]
+    counting: Sequence[float | None] = sd if sd is not None else [None] * len(values)
+    able = whole.counts_per_bq()
+    contents = tuple(
+        _content(region, weight / ml, value, one, scale, able)
+        for region, weight, value, one in zip(regions, weights[1:], values[1:], counting[1:], strict=True)
+    )
+    return Certainty(_with_scale(values[0], counting[0], scale), counting[0], contents, voxel_sd)
+
+
+def _with_scale(value: float, counting: float | None, scale: CrossCalibration) -> Estimate:
+    common = scale.relative_sd
+    return Estimate(value, None if counting is None or common is None else math.hypot(counting, common * value))
+
+
+def _content(
+    region: Region,
+    covered: FloatArray,
+    value: float,
+    counting: float | None,
+    scale: CrossCalibration,
+    able: FloatArray,
+) -> RegionActivity:
+    whole = _with_scale(value, counting, scale)
+    volume_ml = region.volume_ml
+    counts = float((able * covered).sum() / covered.sum()) if covered.any() else 0.0
+    limits = None if not counting or not counts else detectable(counting, counts)
+    return RegionActivity(
+        name=region.name,
+        volume_ml=volume_ml,
+        activity_mbq=Estimate(whole.value / 1e6, None if whole.sd is None else whole.sd / 1e6),
+        concentration_mean_bq_ml=value / volume_ml if volume_ml else 0.0,
+        counting_sd_mbq=None if counting is None else counting / 1e6,
+        decision_threshold_mbq=None if limits is None else limits.decision_threshold_bq / 1e6,
+        detection_limit_mbq=None if limits is None else limits.detection_limit_bq / 1e6,
+    )
+
+
+def _by_influence(whole: Beds, asked: Sequence[NDArray[np.floating]]) -> list[float]:
+    """Standard deviation of each sum over the image, from how much every event of every bed bears on it."""
+    variance = np.zeros(len(asked))
+    for bed, share in zip(whole.beds, whole.shares(), strict=True):
+        solved = bed.image.solved
+        weights = [weight[bed.window] * share * solved.bq_ml for weight in asked]
+        _, found = influence(solved.data, solved.projector, solved.settings, weights, within=solved.within)
+        variance += np.square(found).sum(axis=1)
+    return [float(sd) for sd in np.sqrt(variance)]
+
+
+def _resampled(
+    whole: Beds, asked: Sequence[NDArray[np.floating]], samples: int, seed: int, progress: Progress
+) -> tuple[list[float], Float32]:
+    """Standard deviation of each sum and of each voxel, from resampled lists of every bed."""
+    variance, voxels = np.zeros(len(asked)), np.zeros(whole.grid.shape)
+    for number, (bed, share) in enumerate(zip(whole.beds, whole.shares(), strict=True)):
+        solved = bed.image.solved
+        progress(f"pet: {samples} resampled lists of bed {number + 1}")
+        weights = [weight[bed.window] * share * solved.bq_ml for weight in asked]
+        found = bootstrapped(
+            solved.data, solved.projector, solved.settings, weights, samples=samples, within=solved.within,
+            seed=seed + number, made=_laid(whole, bed.window, share * solved.bq_ml),
+        )  # fmt: skip
+        variance += np.square(found.region_sd)
+        voxels += np.square(found.voxel_sd)
+    return [float(sd) for sd in np.sqrt(variance)], np.sqrt(voxels).astype(np.float32)
+
+
+def _laid(whole: Beds, window: Window, share: FloatArray) -> Callable[[Float32], NDArray[np.floating]]:
+    """What a bed's image adds to the whole's, filtered as that is."""
+
+    def made(image: Float32) -> NDArray[np.floating]:
+        total = np.zeros(whole.grid.shape)
+        total[window] = image * share
+        return whole.filtered(total)
+
+    return made

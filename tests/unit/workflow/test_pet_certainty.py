@@ -1,0 +1,206 @@
+"""How sure a reconstructed PET is, the rules of its reconstruction, and the dose of an image with negative voxels."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import hepatica
+from command_line import answer
+from hepatica.core import Region
+from hepatica.io.itk import write_itk
+from hepatica.workflow.pet.reconstruct import PetResult
+
+VOXEL = 16.0
+IMAGE = hepatica.PetImageOptions(voxel_mm=(VOXEL, VOXEL, VOXEL), matter_mm=14.0)
+CORRECTIONS = hepatica.PetCorrectionOptions(skip_scatter=True)
+QUICK = hepatica.PetUncertaintyOptions(skip_uncertainty=True)
+SCALE = hepatica.PetUncertaintyOptions(
+    calibration_factor=1.05, calibration_relative_sd=0.02, meter_relative_sd=0.03, samples=10
+)
+
+
+def asked(**iteration: Any) -> hepatica.PetOptions:
+    steps = hepatica.PetIterationOptions(**{"iterations": 2, "subsets": 2, **iteration})
+    return hepatica.PetOptions(iteration=steps, corrections=CORRECTIONS, image=IMAGE)
+
+
+@pytest.fixture(scope="module")
+def scan() -> hepatica.PetSimulationResult:
+    options = hepatica.PetSimulationOptions(
+        scan=hepatica.PetScanOptions(bed_duration_s=3.0, matter_mm=14.0, beds=2),
+        phantom=hepatica.PetPhantomOptions(phantom="cylinder", phantom_voxel_mm=10.0),
+        stated=hepatica.ScannedActivityOptions(total_bq=2e9),
+    )
+    return hepatica.simulate_pet(nuclide="Y-90", scanner="discovery_690", options=options)
+
+
+@pytest.fixture(scope="module")
+def saved(scan: hepatica.PetSimulationResult, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return scan.save(tmp_path_factory.mktemp("pet") / "scan")
+
+
+@pytest.fixture(scope="module")
+def core(scan: hepatica.PetSimulationResult) -> Region:
+    """Inside the cylinder, 10 cm wide."""
+    grid = scan.ct_image.grid
+    x, y, z = (grid.origin_mm[a] + grid.spacing_mm[a] * np.arange(grid.shape[a]) for a in range(3))
+    middle = scan.raw.beds[0].bed_mm / 2 + scan.raw.beds[1].bed_mm / 2
+    wide = np.hypot(x[:, None] - scan.raw.axis_mm[0], y[None, :] - scan.raw.axis_mm[1]) < 50
+    return Region.from_coverage("core", grid, wide[:, :, None] & (np.abs(z - middle) < 60))
+
+
+@pytest.fixture(scope="module")
+def plain(saved: Path, core: Region) -> PetResult:
+    return hepatica.reconstruct_pet(saved, ct=saved / "ct", structures=(core,), options=asked())
+
+
+@pytest.fixture(scope="module")
+def scaled(scan: hepatica.PetSimulationResult, core: Region) -> PetResult:
+    options = replace(asked(), uncertainty=SCALE)
+    return hepatica.reconstruct_pet(scan.raw, ct=scan.ct_image, structures=(core,), options=options)
+
+
+def test_the_default_is_unbiased_and_goes_below_zero(scan: hepatica.PetSimulationResult) -> None:
+    options = hepatica.PetOptions(corrections=CORRECTIONS, image=IMAGE)
+    made = hepatica.reconstruct_pet(scan.raw, ct=scan.ct_image, options=options)
+    assert options.iteration.method == "negml"
+    assert float(made.volume.values.min()) < 0
+    for bed in made.beds:
+        # 10 000 coincidences that are not random for each subset; iterations make up for the subsets that are missing
+        assert bed.subsets == max(int((bed.prompts - bed.randoms) // 10_000), 1) < 12
+        assert bed.iterations == math.ceil(60 / bed.subsets)
+    assert [m.severity for m in made.messages if m.code == "fewer-subsets"] == ["note"] * len(made.beds)
+
+
+def test_a_list_too_short_for_negml_is_said(scan: hepatica.PetSimulationResult) -> None:
+    fine = replace(asked(), image=hepatica.PetImageOptions(voxel_mm=(8.0, 8.0, 8.0), matter_mm=14.0))
+    made = hepatica.reconstruct_pet(scan.raw, ct=scan.ct_image, options=replace(fine, uncertainty=QUICK))
+    said = {m.code: m.severity for m in made.messages}
+    assert all(bed.prompts_per_voxel < 3 for bed in made.beds)
+    assert said["too-few-for-negml"] == "critical"
+    safe = replace(fine, uncertainty=QUICK, iteration=hepatica.PetIterationOptions(method="osem", iterations=1))
+    assert "too-few-for-negml" not in {
+        m.code for m in hepatica.reconstruct_pet(scan.raw, ct=scan.ct_image, options=safe).messages
+    }
+
+
+def test_the_scale_multiplies_and_its_uncertainty_is_added_in_squares(plain: PetResult, scaled: PetResult) -> None:
+    # the last bits of single precision follow the order in which threads add, and negml's noise makes more of them
+    close = 1e-4 * float(plain.volume.values.max())
+    np.testing.assert_allclose(scaled.volume.values, 1.05 * plain.volume.values, rtol=2e-3, atol=close)
+    assert scaled.scale_factor == pytest.approx(1.05)
+    # a simulation's positrons are exact, so 2 % and 3 % and counting
+    common = math.hypot(0.02, 0.03)
+    total, counting = scaled.activity_mbq, scaled.activity_counting_sd_mbq
+    assert total.sd is not None
+    assert counting is not None
+    assert total.sd == pytest.approx(math.hypot(counting, common * total.value), rel=1e-6)
+    assert plain.activity_mbq.sd == pytest.approx(plain.activity_counting_sd_mbq)
+
+
+def test_counting_is_that_of_the_events(plain: PetResult, scaled: PetResult) -> None:
+    """The total is as many as all prompts after one update, and as prompts less randoms in the end: between both lies
+    its relative sd after few updates, 1 / sqrt(prompts) and sqrt(prompts) / trues."""
+    trues = plain.prompts - plain.randoms
+    relative = plain.activity_counting_sd_mbq / plain.activity_mbq.value
+    assert 1 / math.sqrt(plain.prompts) < relative < math.sqrt(plain.prompts) / trues
+    (core,), (other,) = plain.structures, scaled.structures
+    assert core.counting_sd_mbq is not None
+    assert other.counting_sd_mbq is not None
+    assert other.counting_sd_mbq == pytest.approx(1.05 * core.counting_sd_mbq, rel=0.02)
+    assert (
+        core.detection_limit_mbq > core.decision_threshold_mbq == pytest.approx(1.6449 * core.counting_sd_mbq, rel=1e-3)
+    )
+    assert core.concentration_mean_bq_ml == pytest.approx(1e6 * core.activity_mbq.value / core.volume_ml)
+
+
+def test_voxels_know_their_noise_from_resampled_lists(scaled: PetResult, core: Region, tmp_path: Path) -> None:
+    noise = scaled.found.voxel_sd
+    assert noise is not None
+    assert noise.shape == scaled.grid.shape
+    # independent voxels would have a region's variance as the sum of theirs; a point spread ties neighbours together
+    inside = hepatica.core.resample.resample_region(core, scaled.grid)
+    held = noise[inside.window].astype(float) * inside.coverage * scaled.grid.voxel_volume_ml / 1e6
+    region_sd = scaled.structures[0].counting_sd_mbq
+    assert 0.2 < float(np.sqrt((held**2).sum())) / region_sd < 5
+    assert (scaled.save(tmp_path / "pet") / "pet_sd.nii.gz").exists()
+
+
+def test_penalised_images_know_no_influence(scan: hepatica.PetSimulationResult, core: Region) -> None:
+    options = asked(method="bsrem", prior_strength=0.1)
+    made = hepatica.reconstruct_pet(scan.raw, ct=scan.ct_image, structures=(core,), options=options)
+    assert made.activity_mbq.sd is None
+    assert made.structures[0].counting_sd_mbq is None
+    with pytest.raises(hepatica.InputError, match="belongs to the method bsrem"):
+        asked(method="osem", prior_strength=0.1)
+
+
+def test_iterations_end_where_noise_is_enough(scan: hepatica.PetSimulationResult, core: Region) -> None:
+    options = asked(method="osem", iterations=6, subsets=1, noise_target=0.15, noise_structure="core")
+    made = hepatica.reconstruct_pet(scan.raw, ct=scan.ct_image, structures=(core,), options=options)
+    for bed in made.beds:
+        if bed.voxel_noise:
+            assert len(bed.voxel_noise) == 6
+            kept = [n + 1 for n, noise in enumerate(bed.voxel_noise) if noise <= 0.15]
+            assert bed.iterations == max(kept, default=1)
+    assert any(bed.voxel_noise for bed in made.beds)
+    wrong = asked(noise_target=0.3, noise_structure="liver")
+    with pytest.raises(hepatica.InputError, match="'liver'; the structures given are: core"):
+        hepatica.reconstruct_pet(scan.raw, ct=scan.ct_image, structures=(core,), options=wrong)
+
+
+def test_a_patient_without_calibration_has_no_whole_uncertainty(scan: hepatica.PetSimulationResult) -> None:
+    real = replace(scan.raw, simulated=False)
+    made = hepatica.reconstruct_pet(real, ct=scan.ct_image, options=asked())
+    assert made.activity_mbq.sd is None
+    assert made.activity_counting_sd_mbq is not None
+    parts = {part.name: part.relative_sd for part in made.scale_parts}
+    # 31.86 +- 0.47 per million (Selwyn et al. 2007)
+    assert parts["positrons per decay"] == pytest.approx(0.47 / 31.86, rel=0.02)
+    assert [name for name, sd in parts.items() if sd is None] == ["cross-calibration", "meter, for this nuclide"]
+    assert {"sensitivity-modelled", "scale-uncertainty-unknown"} <= {m.code for m in made.messages}
+
+
+def test_python_and_command_say_the_same(
+    scaled: PetResult, scan: hepatica.PetSimulationResult, saved: Path, core: Region, tmp_path: Path
+) -> None:
+    write_itk(scan.truth.with_values(core.full().astype(np.float32)), tmp_path / "core.nii.gz")
+    said = answer(
+        "reconstruct-pet", saved, "--ct", saved / "ct", "--structures", tmp_path / "core.nii.gz", "--iterations", 2,
+        "--subsets", 2, "--skip-scatter", "--voxel", "16 mm", "--matter", "14 mm", "--calibration-factor", 1.05,
+        "--calibration-relative-sd", 0.02, "--meter-relative-sd", 0.03, "--samples", 10,
+    )  # fmt: skip
+    python = json.loads(json.dumps(scaled.as_dict()))
+    assert said["activity_mbq"] == pytest.approx(python["activity_mbq"], rel=1e-3)
+    assert said["activity_mbq_sd"] == pytest.approx(python["activity_mbq_sd"], rel=1e-2)
+
+
+def test_the_dose_of_voxels_below_zero_is_that_of_their_mean(
+    plain: PetResult, saved: Path, core: Region, tmp_path: Path
+) -> None:
+    ct = saved / "ct"
+    image = hepatica.read_image(plain.save(tmp_path / "pet") / "pet", role="activity")
+    assert image.acquisition.below_zero
+    assert float(image.volume.values.min()) < 0
+    local = hepatica.absorbed_dose(
+        image, ct=ct, nuclide="Y-90", structures=(core,), engine="local",
+    )  # fmt: skip
+    # 1 GBq of 90Y leaves 49.67 J; local deposition is linear, so the region's mean is that of its mean activity
+    held = plain.structures[0]
+    mass_kg = local.structures[0].dose.mass_g / 1000
+    assert local["core"].dose_mean_gy == pytest.approx(49.67e-3 * held.activity_mbq.value / mass_kg, rel=0.02)
+    assert "dose-below-zero" in {m.code for m in local.messages}
+    files = local.save(tmp_path / "dose")
+    assert (files / "dose.dcm").exists()
+    kernel = hepatica.absorbed_dose(image, ct=ct, nuclide="Y-90", structures=(core,))
+    # of the beta particles only the border's few millimetres leave 10 cm: below 3 % (1 % of the mean range to radius)
+    assert kernel["core"].dose_mean_gy == pytest.approx(local["core"].dose_mean_gy, rel=0.05)
+    with pytest.raises(hepatica.InputError, match="kernel or local"):
+        hepatica.absorbed_dose(image, ct=ct, nuclide="Y-90", structures=(core,), engine="montecarlo")
