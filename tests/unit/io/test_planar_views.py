@@ -69,7 +69,7 @@ def test_what_is_written_is_read(tmp_path: Path, whole_body: bool) -> None:
     assert [w.is_near(o) for w, o in zip(found.views.windows, WINDOWS, strict=True)] == [True, True]
     assert found.nuclide == "I-131"
     assert not found.messages
-    assert found.sources["posterior"] == (0, 1, True)
+    assert found.sources["posterior"] == (0, 1, True, False)
     stored = pydicom.dcmread(tmp_path / "a.dcm").pixel_array
     assert np.array_equal(stored[1].T, views.counts[1, 0][::-1])
 

@@ -202,7 +202,7 @@ def test_a_region_outside_the_views_is_refused(patient: BoxPatient, views: Plana
     path, odd = region_outside(patient, views, tmp_path)
     thick = hepatica.PlanarAttenuationOptions(attenuation="thickness", body_thickness_mm=210.0)
     found = hepatica.biodistribution(path, structures=odd[:1], options=options(absorption=thick))
-    assert [organ.name for organ in found.times[0].organs] == ["liver"]
+    assert [organ.name for organ in found.times[0].organs] == ["liver", "rest of body"]
     both = np.array(regions_on_both(odd[0]))
     here = Region.from_coverage("lungs", odd[0].grid, both)
     with pytest.raises(InputError, match="'liver' covers no pixel of the posterior view"):
