@@ -227,6 +227,21 @@ def test_what_cannot_be(patient: BoxPatient, views: PlanarViews, asked: dict[str
         hepatica.biodistribution(views, structures=patient.regions, ct=patient.ct, options=options(**asked))
 
 
+def test_another_nuclide_or_patient_is_refused(patient: BoxPatient, views: PlanarViews, tmp_path: Path) -> None:
+    path, regions = drawn(views, tmp_path, patient)
+    thick = hepatica.PlanarAttenuationOptions(attenuation="thickness", beam="narrow", body_thickness_mm=210.0)
+    other = hepatica.PlanarReadingOptions(nuclide="Lu-177")
+    with pytest.raises(InputError, match="the header says I-131, asked for is Lu-177"):
+        hepatica.biodistribution(path, structures=regions, options=options(absorption=thick, reading=other))
+    from hepatica.core.context import DicomContext
+    from hepatica.io.dicom.images.write import write_ct
+
+    write_ct(tmp_path / "ct", patient.ct.volume, DicomContext.invented(patient_id="P2", slices=56), description="CT")
+    onto = hepatica.PlanarOrganOptions(drawn_on="views")
+    with pytest.raises(InputError, match="must be of one patient"):
+        hepatica.biodistribution(path, structures=regions, ct=tmp_path / "ct", options=options(organs=onto))
+
+
 def test_attenuation_needs_something_to_know_it_from(views: PlanarViews, patient: BoxPatient, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="a transmission scan or the thickness"):
         hepatica.biodistribution(views, structures=patient.regions, options=options())

@@ -50,8 +50,8 @@ class Outline:
         """What must be known of a whole that is counted in the views."""
         how = "the region drawn around it" if self.drawn else "its outline found by counts"
         text = (
-            f"the whole body is what the views count inside {how}, above the level beside it; what is no named organ is "
-            "the rest of the body, attenuated by its whole thickness"
+            f"the whole body is what the views count inside {how}, above the level beside it; what is no named organ "
+            "is the rest of the body, attenuated by its whole thickness"
         )
         found = [Message("whole-body-by-counts", text, "draw a region named body if it is not so", "note")]
         if not whole_body:
@@ -140,7 +140,7 @@ def with_outside(
 def _said_outside(share: float, transmission: float, rows: int, seen: Projected, *, stated: bool) -> Message:
     how = "as stated" if stated else f"{PATH_OUTSIDE:g} of the path through the CT's body"
     text = (
-        f"the views are {rows * seen.pixel_mm[1]:.0f} mm longer than the CT: what they count there, {100 * share:.1f} % "
-        f"of the body, is {OUTSIDE!r}, with a transmission of {100 * transmission:.0f} % ({how})"
+        f"the views are {rows * seen.pixel_mm[1]:.0f} mm longer than the CT: what they count there, {100 * share:.1f} "
+        f"% of the body, is {OUTSIDE!r}, with a transmission of {100 * transmission:.0f} % ({how})"
     )
     return Message("outside-the-ct", text, "state `body_thickness_mm` of what is outside, or give a longer CT")
