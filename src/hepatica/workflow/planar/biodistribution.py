@@ -25,7 +25,7 @@ from hepatica.workflow.planar.measuring import Study, measure_times
 from hepatica.workflow.planar.options import BiodistributionOptions, about_factor
 from hepatica.workflow.planar.reading import PlanarInput, nuclide_of, times_of
 from hepatica.workflow.planar.shown import ShownTime, TimeOfDistribution
-from hepatica.workflow.planar.times import curves_of, excreted_of, impossible_curves, retained_of
+from hepatica.workflow.planar.times import curves_of, excreted_of, impossible_curves, retained_of, shares_of
 from hepatica.workflow.result import Result, result
 from hepatica.workflow.sources import ImageSource, StructureSource
 
@@ -42,6 +42,8 @@ class BiodistributionResult(Result):
         What was imaged.
     administered_mbq : float or None
         Where it is known.
+    shares_of : str
+        What shares are of: the administered activity, the activity at the first views, or that of the named organs.
     times : tuple of TimeOfDistribution
         Each with its organs.
     curves : tuple of OrganCurve
@@ -58,6 +60,7 @@ class BiodistributionResult(Result):
 
     nuclide: str
     administered_mbq: float | None
+    shares_of: str
     times: tuple[TimeOfDistribution, ...]
     curves: tuple[OrganCurve, ...]
     excreted: float | None
@@ -129,7 +132,7 @@ class BiodistributionResult(Result):
 
     def sentences(self) -> tuple[str, ...]:
         """What the shares are of, and what was excreted."""
-        said = []
+        said = [f"Shares are of {self.shares_of}."]
         if self.excreted is not None:
             said.append(f"{100 * self.excreted:.1f} % of the administered activity had left the body at the last time.")
         return tuple(said)
@@ -147,6 +150,7 @@ class BiodistributionResult(Result):
             self.curves,
             self.patient_sex,
             self.sentences(),
+            f"Shares of {self.shares_of}.",
         )
         document = biodistribution_document(pages, self.messages, self.provenance)
         for name, content in document_files(document, "biodistribution").items():
@@ -214,6 +218,7 @@ def biodistribution(
     return BiodistributionResult(
         nuclide=chosen.name,
         administered_mbq=None if known.administered_bq is None else known.administered_bq.value / 1e6,
+        shares_of=shares_of(known, options.organs),
         times=tuple(point.shown for point in points),
         curves=curves,
         excreted=excreted_of(points, known, options.organs),

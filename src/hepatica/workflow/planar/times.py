@@ -232,6 +232,15 @@ def _elapsed(one: MeasuredTime, known: KnownAdministration, *, several: bool) ->
     return elapsed
 
 
+def shares_of(known: KnownAdministration, organs: PlanarOrganOptions) -> str:
+    """What shares are of, in words."""
+    if organs.normalise == "organs":
+        return "what the named organs hold"
+    if organs.normalise == "camera" and known.administered_bq is None:
+        return "the activity at the first views"
+    return "the administered activity"
+
+
 def excreted_of(points: Sequence[Point], known: KnownAdministration, organs: PlanarOrganOptions) -> float | None:
     """Share of the administered activity that left the body until the last time; None where it does not show."""
     unknown = organs.normalise == "camera" and known.administered_bq is None
