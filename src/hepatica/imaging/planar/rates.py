@@ -35,9 +35,9 @@ SCATTER_UNCORRECTED = Message(
 
 SCATTER_LEFT = Message(
     "planar-scatter-left",
-    "the window above the photopeak takes off what lines of higher energy leave in it, and not what the patient scatters "
-    "down from the peak: of 188Re on virtual patients tumours read 5 to 6 points of 75 low and lungs 0.7 to 0.8 points of "
-    "9 low, beyond their interval",
+    "the window above the photopeak takes off what lines of higher energy leave in it, and not what the patient "
+    "scatters down from the peak: of 188Re on virtual patients tumours read 5 to 6 points of 75 low, and the lungs' "
+    "share, 0.7 to 0.8 points of 9 low, often lies beyond its interval",
     "measure the lungs' share by SPECT/CT where it decides",
 )
 
