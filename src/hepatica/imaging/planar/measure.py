@@ -207,33 +207,8 @@ def measure_on_ct(
         Of the inputs.
     """
     plain = ct.body.projected(mu_scale=ct.mu_scale)
-    pixel, shape = rates.pixel_mm, rates.rate.shape[1:]
-    size = plain.body_mm.shape
-    found, explained = place_of_ct(rates.net, plain)
-    notes: list[Message] = []
-    if offset_mm is not None:
-        offset = stated_place(offset_mm, (shape[0], shape[1]), (size[0], size[1]), pixel)
-    elif place_mm is not None:
-        offset = ((ct.body.place_mm[0] - place_mm[0]) / pixel[0], (place_mm[1] - ct.body.place_mm[1]) / pixel[1])
-    else:
-        offset = found
-        text = (
-            f"the CT is laid onto the views where its structures explain them best "
-            f"({100 * explained:.0f} % of what they show)"
-        )
-        remedy = "look at the outlines; state `offset_mm` if they are off"
-        notes.append(Message("ct-placed-on-views", text, remedy, "note"))
-    apart = [abs(a - b) * p for a, b, p in zip(offset, found, pixel, strict=True)]
-    if max(apart) > max(3 * uncertainty.position_sd_mm, 2 * max(pixel)):
-        text = (
-            f"the CT lies {apart[0]:.0f} mm across and {apart[1]:.0f} mm along the body from where its structures fit "
-            "the views best"
-        )
-        notes.append(Message("ct-off-the-views", text, "check that the patient lay alike, or leave `offset_mm` out"))
-    if explained < POORLY_EXPLAINED:
-        text = f"the CT's structures explain only {100 * explained:.0f} % of what the views show"
-        remedy = "name further organs that hold activity (`planar_organs`)"
-        notes.append(Message("views-poorly-explained", text, remedy))
+    pixel, shape, size = rates.pixel_mm, rates.rate.shape[1:], plain.body_mm.shape
+    offset, explained, notes = _placed(rates, plain, ct, place_mm, offset_mm, 3 * uncertainty.position_sd_mm)
     notes += _turned(rates, plain, explained)
     if len(rates.sides) == 1:
         notes.append(SINGLE_VIEW)
@@ -266,6 +241,45 @@ def measure_on_ct(
         ((offset[0] + (size[0] - shape[0]) / 2) * pixel[0], -(offset[1] + (size[1] - shape[1]) / 2) * pixel[1]),
         (*rates.messages, *notes),
     )  # fmt: skip
+
+
+def _placed(
+    rates: PlanarRates,
+    plain: Projected,
+    ct: CtModel,
+    place_mm: tuple[float, float] | None,
+    offset_mm: tuple[float, float] | None,
+    most_apart_mm: float,
+) -> tuple[tuple[float, float], float, list[Message]]:
+    """Columns and rows of the CT's first pixel on the views, the share that it explains at best, and what to say."""
+    pixel, shape = rates.pixel_mm, rates.rate.shape[1:]
+    size = plain.body_mm.shape
+    found, explained = place_of_ct(rates.net, plain)
+    notes: list[Message] = []
+    if offset_mm is not None:
+        offset = stated_place(offset_mm, (shape[0], shape[1]), (size[0], size[1]), pixel)
+    elif place_mm is not None:
+        offset = ((ct.body.place_mm[0] - place_mm[0]) / pixel[0], (place_mm[1] - ct.body.place_mm[1]) / pixel[1])
+    else:
+        offset = found
+        text = (
+            f"the CT is laid onto the views where its structures explain them best "
+            f"({100 * explained:.0f} % of what they show)"
+        )
+        remedy = "look at the outlines; state `offset_mm` if they are off"
+        notes.append(Message("ct-placed-on-views", text, remedy, "note"))
+    apart = [abs(a - b) * p for a, b, p in zip(offset, found, pixel, strict=True)]
+    if max(apart) > max(most_apart_mm, 2 * max(pixel)):
+        text = (
+            f"the CT lies {apart[0]:.0f} mm across and {apart[1]:.0f} mm along the body from where its structures fit "
+            "the views best"
+        )
+        notes.append(Message("ct-off-the-views", text, "check that the patient lay alike, or leave `offset_mm` out"))
+    if explained < POORLY_EXPLAINED:
+        text = f"the CT's structures explain only {100 * explained:.0f} % of what the views show"
+        remedy = "name further organs that hold activity (`planar_organs`)"
+        notes.append(Message("views-poorly-explained", text, remedy))
+    return offset, explained, notes
 
 
 def _turned(rates: PlanarRates, plain: Projected, explained: float) -> list[Message]:
