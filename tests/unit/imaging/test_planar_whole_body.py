@@ -137,7 +137,7 @@ def test_a_transmission_above_one_is_refused() -> None:
 
 def test_stated_names_and_numbers_of_organs() -> None:
     roles = {"Liver": Structure.LIVER, "lung left": Structure.LUNG_LEFT, "lung right": Structure.LUNG_RIGHT}
-    found = organ_thicknesses({"lung right": 100.0, "lungs": 160.0, "liver": 140.0}, roles, 220.0)
+    found = organ_thicknesses({"Lung right": 100.0, "lungs": 160.0, "liver": 140.0}, roles, 220.0)
     assert found == {"Liver": 140.0, "lung left": 160.0, "lung right": 100.0}
     with pytest.raises(UnknownNameError, match="did you mean liver"):
         organ_thicknesses({"livre": 140.0}, roles, None)

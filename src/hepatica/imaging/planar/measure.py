@@ -468,19 +468,19 @@ def organ_thicknesses(
     """
     meant: dict[str, list[str]] = {}
     for name, role in roles.items():
-        words = [name, name.lower(), role.value]
+        words = [name.lower(), role.value]
         words += ["lungs", "lung"] if role in LUNGS else ["kidneys"] if role is Structure.KIDNEY else []
         for word in dict.fromkeys(words):
             meant.setdefault(word, []).append(name)
     found: dict[str, float] = {}
     # What names one region goes before what names several.
-    for word, value in sorted(stated.items(), key=lambda item: -len(meant.get(item[0], ()))):
-        if word not in meant:
+    for word, value in sorted(stated.items(), key=lambda item: -len(meant.get(item[0].lower(), ()))):
+        if word.lower() not in meant:
             raise UnknownNameError("organ of a stated thickness", word, meant)
         if not 0 < value <= THICKEST_MM or (body_mm is not None and value > body_mm):
             of_body = "" if body_mm is None else f" in a body of {body_mm:g} mm"
             raise InputError(
                 f"a thickness of {value:g} mm of {word}{of_body}", remedy="state `organ_thickness_mm` in mm"
             )
-        found |= dict.fromkeys(meant[word], value)
+        found |= dict.fromkeys(meant[word.lower()], value)
     return found
