@@ -13,7 +13,7 @@ from hepatica.imaging.planar.conjugate import geometric_mean, mean_transmission,
 from hepatica.imaging.planar.drawn import DrawnMeasurement, DrawnOrgan, drawn_rates
 from hepatica.imaging.planar.measure import grouped, kept
 from hepatica.imaging.planar.options import PlanarCountsOptions, PlanarUncertaintyOptions, thickness_from_text
-from hepatica.imaging.planar.organs import OrganRates, organs_of, share_interval
+from hepatica.imaging.planar.organs import AbsoluteActivity, OrganRates, organs_of, share_interval
 from hepatica.imaging.planar.projection import BodyModel, on_views, place_of_ct
 from hepatica.imaging.planar.rates import PlanarRates, count_rates, scatter_method
 from hepatica.imaging.planar.views import OneView, PlanarViews, opposed
@@ -151,9 +151,13 @@ def test_shares_and_what_is_common_to_all_organs() -> None:
     assert first.components["camera"] == pytest.approx(0.0, abs=1e-9)
     assert first.activity_mbq is not None
     assert first.activity_mbq.value == pytest.approx(60.0)
-    absolute, _ = organs_of(both, {}, ("a", "b"), cps_per_mbq=Estimate(2.0, 0.0))
+    factor = AbsoluteActivity(Estimate(2.0, 0.1), Estimate(50.0, 5.0))
+    absolute, _ = organs_of(both, {}, ("a", "b"), absolute=factor)
     assert absolute.activity_mbq is not None
-    assert absolute.activity_mbq.sd == pytest.approx(np.hypot(6, 6) / 2)
+    # 72 counts^2 of the rate, 5 % of the camera factor; of the share 10 % of what was administered too.
+    assert absolute.activity_mbq.sd == pytest.approx(np.hypot(np.hypot(6, 6) / 2, 0.05 * 30))
+    assert absolute.share.value == pytest.approx(30 / 50)
+    assert absolute.share.sd == pytest.approx(np.hypot(absolute.activity_mbq.sd / 50, 0.06))
     low, high = share_interval(0.02, 0.02)
     assert 0 < low < 0.02 < high < 0.2
 

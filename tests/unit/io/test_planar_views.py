@@ -69,7 +69,7 @@ def test_what_is_written_is_read(tmp_path: Path, whole_body: bool) -> None:
     assert [w.is_near(o) for w, o in zip(found.views.windows, WINDOWS, strict=True)] == [True, True]
     assert found.nuclide == "I-131"
     assert not found.messages
-    assert found.sources["posterior"] == (0, 1, True)
+    assert found.sources["posterior"] == (0, 1, True, False)
     stored = pydicom.dcmread(tmp_path / "a.dcm").pixel_array
     assert np.array_equal(stored[1].T, views.counts[1, 0][::-1])
 
@@ -143,6 +143,7 @@ def other_size(path: Path) -> None:
         (lambda p: changed(written(p, made(True, ("posterior",))), ScanVelocity=None), True, "do not say for how long"),
         (lambda p: changed(written(p, made(sides=("posterior",))), ActualFrameDuration=None), False, "how long the"),
         (lambda p: written(p, made(sides=("posterior",)), when=datetime(2026, 3, 4, 10)), False, "h after the other"),
+        (lambda p: written(p, made(sides=("posterior",)), when=datetime(2026, 3, 2, 13, 30)), False, "3.5 h after the"),
         (lambda p: written(p, made(sides=("anterior",))), False, "a second anterior view"),
     ],
 )
@@ -192,8 +193,52 @@ def test_overlays_are_regions(tmp_path: Path) -> None:
     assert region.name == "liver"
     assert np.array_equal(region.full()[:, :, 1], mask.T)
     assert region.voxels == 16
+    empty = pydicom.dcmread(path)
+    empty[group, 0x3000].value = b"\0" * len(empty[group, 0x3000].value)
+    empty.save_as(path)
+    with pytest.raises(DicomError, match="'liver' covers no pixel"):
+        overlay_regions(open_dicom(path), file.image.grid)
     changed_rows = pydicom.dcmread(path)
     changed_rows.add_new((group, 0x10), "US", 31)
     changed_rows.save_as(path)
     with pytest.raises(DicomError, match="does not fit the image"):
         overlay_regions(open_dicom(path), file.image.grid)
+
+
+def test_views_stored_feet_up_are_turned(tmp_path: Path) -> None:
+    """ImageOrientationPatient with columns towards the head: pixels and place are those of the views that were made."""
+    path = written(tmp_path / "a.dcm", made())
+    dataset = pydicom.dcmread(path)
+    stored = dataset.pixel_array[:, ::-1].copy()
+    dataset.PixelData = stored.tobytes()
+    for item in dataset.DetectorInformationSequence:
+        item.ImageOrientationPatient = [*list(item.ImageOrientationPatient)[:3], 0, 0, 1]
+        x, y, z = item.ImagePositionPatient
+        item.ImagePositionPatient = [x, y, float(z) - 29 * 3.0]
+    dataset.save_as(path)
+    found = read(path)
+    assert np.array_equal(found.views.counts, made().counts)
+    assert found.views.place_mm == (-50.0, 300.0)
+    assert found.sources["anterior"] == (0, 0, False, True)
+
+
+def test_views_an_hour_apart_are_told(tmp_path: Path) -> None:
+    first = written(tmp_path / "a.dcm", made(sides=("anterior",)))
+    second = written(tmp_path / "b.dcm", made(sides=("posterior",)), when=datetime(2026, 3, 2, 12))
+    assert [m.code for m in read(first, second).messages] == ["views-apart"]
+
+
+@pytest.mark.parametrize(("pixels", "refused"), [(4, True), (2, False)])
+def test_a_plateau_of_fewer_bits_is_saturation(tmp_path: Path, pixels: int, refused: bool) -> None:
+    """An acquisition word of 12 bits in a file of 16; two pixels at 4095 can be chance."""
+    path = written(tmp_path / "a.dcm", made())
+    dataset = pydicom.dcmread(path)
+    stored = dataset.pixel_array.copy()
+    stored[0, 3, 3 : 3 + pixels] = 4095
+    dataset.PixelData = stored.tobytes()
+    dataset.save_as(path)
+    if refused:
+        with pytest.raises(InputError, match="4 pixels stand at 4095"):
+            read(path)
+    else:
+        assert read(path).views.counts.max() == 4095

@@ -202,7 +202,7 @@ def test_a_region_outside_the_views_is_refused(patient: BoxPatient, views: Plana
     path, odd = region_outside(patient, views, tmp_path)
     thick = hepatica.PlanarAttenuationOptions(attenuation="thickness", body_thickness_mm=210.0)
     found = hepatica.biodistribution(path, structures=odd[:1], options=options(absorption=thick))
-    assert [organ.name for organ in found.times[0].organs] == ["liver"]
+    assert [organ.name for organ in found.times[0].organs] == ["liver", "rest of body"]
     both = np.array(regions_on_both(odd[0]))
     here = Region.from_coverage("lungs", odd[0].grid, both)
     with pytest.raises(InputError, match="'liver' covers no pixel of the posterior view"):
@@ -225,6 +225,21 @@ def test_a_region_outside_the_views_is_refused(patient: BoxPatient, views: Plana
 def test_what_cannot_be(patient: BoxPatient, views: PlanarViews, asked: dict[str, Any], words: str) -> None:
     with pytest.raises(HepaticaError, match=words):
         hepatica.biodistribution(views, structures=patient.regions, ct=patient.ct, options=options(**asked))
+
+
+def test_another_nuclide_or_patient_is_refused(patient: BoxPatient, views: PlanarViews, tmp_path: Path) -> None:
+    path, regions = drawn(views, tmp_path, patient)
+    thick = hepatica.PlanarAttenuationOptions(attenuation="thickness", beam="narrow", body_thickness_mm=210.0)
+    other = hepatica.PlanarReadingOptions(nuclide="Lu-177")
+    with pytest.raises(InputError, match="the header says I-131, asked for is Lu-177"):
+        hepatica.biodistribution(path, structures=regions, options=options(absorption=thick, reading=other))
+    from hepatica.core.context import DicomContext
+    from hepatica.io.dicom.images.write import write_ct
+
+    write_ct(tmp_path / "ct", patient.ct.volume, DicomContext.invented(patient_id="P2", slices=56), description="CT")
+    onto = hepatica.PlanarOrganOptions(drawn_on="views")
+    with pytest.raises(InputError, match="must be of one patient"):
+        hepatica.biodistribution(path, structures=regions, ct=tmp_path / "ct", options=options(organs=onto))
 
 
 def test_attenuation_needs_something_to_know_it_from(views: PlanarViews, patient: BoxPatient, tmp_path: Path) -> None:

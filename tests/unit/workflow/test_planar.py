@@ -213,6 +213,28 @@ def test_two_series_taken_one_after_the_other(tmp_path: Path) -> None:
         shunt(files, [front, back, back])
 
 
+def test_overlay_planes_of_the_file_are_structures(tmp_path: Path) -> None:
+    """A workstation's regions of interest, on both frames, in place of a file of structures."""
+    dataset = nm([anterior(), posterior()[::-1]], [detector("anterior"), detector("posterior")])
+    frames = np.stack([labels().T, labels()[::-1].T])
+    for group, (value, name) in zip(
+        (0x6000, 0x6002, 0x6004), ((1, "lungs"), (2, "liver"), (3, "background")), strict=True
+    ):
+        bits = np.packbits((frames == value).ravel(), bitorder="little").tobytes()
+        sizes = ((0x10, "US", ROWS), (0x11, "US", COLUMNS), (0x15, "IS", "2"), (0x51, "US", 1), (0x100, "US", 1))
+        for element, vr, what in (
+            *sizes,
+            (0x102, "US", 0),
+            (0x40, "CS", "R"),
+            (0x50, "SS", [1, 1]),
+            (0x1500, "LO", name),
+        ):
+            dataset.add_new((group, element), vr, what)
+        dataset.add_new((group, 0x3000), "OW", bits + b"\0" * (len(bits) % 2))
+    save(dataset, tmp_path / "views")
+    assert shunt(tmp_path / "views", ()).shunt.lung_shunt.value == pytest.approx(expected(), rel=1e-6)
+
+
 def test_energy_windows_and_other_troubles(tmp_path: Path) -> None:
     both = [labels(), labels()[::-1]]
     windows = []

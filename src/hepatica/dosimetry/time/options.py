@@ -78,8 +78,8 @@ class TimeOptions:
         curve = self.time_curve is not None
         if images > 1:
             if curve or self.time_model == "haenscheid":
-                name = "time_curve" if curve else "time_model` haenscheid, `"
-                raise InputError(f"`{name.rstrip(', `')}` is for one image; there are {images}", remedy="leave it out")
+                name = "`time_curve`" if curve else "`time_model` haenscheid"
+                raise InputError(f"{name} is for one image; there are {images}", remedy="leave it out")
             if self.effective_half_life_s is not None and self.tail != "effective":
                 text = "several time points show how the activity goes on: `effective_half_life_s` has no effect"
                 raise InputError(text, remedy="leave it out")

@@ -16,6 +16,10 @@ from hepatica.transport.matter.photons import coefficients
 
 FloatArray = NDArray[np.float64]
 
+MOST_TRANSMITTED = 0.05
+"""Excess of a transmission above 1, and share of the pixels that have it, from which on the two scans do not belong
+together. Our choice."""
+
 SOFT_TISSUE_G_ML = 1.05
 """Mean of the trunk without the lungs, as ICRU Report 46 gives for average soft tissue (1.03 to 1.06)."""
 
@@ -93,7 +97,7 @@ def transmission_mu_t(
     Raises
     ------
     InputError
-        If the matrices differ or the blank holds no counts.
+        If the matrices differ, the blank holds no counts, or the patient lets more through than there is.
     """
     from scipy import ndimage
 
@@ -107,6 +111,14 @@ def transmission_mu_t(
         ndimage.uniform_filter(image / time, 3) for image, time in zip((blank, transmission), times, strict=True)
     )
     seen = open_ > 0.1 * np.percentile(open_, 95)
+    # Of a mean of nine pixels, three standard uncertainties of the scan with the patient.
+    more = seen & (through > open_ * (1 + MOST_TRANSMITTED) + np.sqrt(through / times[1]))
+    if through[seen].sum() >= open_[seen].sum() or more.sum() > MOST_TRANSMITTED * seen.sum():
+        raise InputError(
+            f"transmission scan: {100 * more.sum() / seen.sum():.0f} % of its pixels count more with the patient than "
+            f"without ({through[seen].sum():.3g} against {open_[seen].sum():.3g} counts per second in all)",
+            remedy="check that `blank` and `transmission_scan` are not swapped, and their durations",
+        )
     least = 0.5 / times[1]
     mu_t = np.where(seen, np.log(np.maximum(open_, least) / np.maximum(through, least)), 0.0)
     return np.maximum(mu_t, 0.0) * narrow_mu_per_cm(to_kev) / narrow_mu_per_cm(from_kev)

@@ -18,8 +18,9 @@ from hepatica.errors import InputError
 from hepatica.imaging.planar.conjugate import geometric_mean, self_attenuation
 from hepatica.imaging.planar.options import PlanarUncertaintyOptions
 from hepatica.imaging.planar.organs import STILL, Move, OrganRates, with_uncertainty
-from hepatica.imaging.planar.projection import blurred
+from hepatica.imaging.planar.projection import REST, blurred
 from hepatica.imaging.planar.rates import PlanarRates
+from hepatica.imaging.planar.whole_body import Outline
 
 FloatArray = NDArray[np.float64]
 
@@ -71,6 +72,8 @@ class DrawnMeasurement:
         Of soft tissue.
     body_mm : ndarray, shape (x, z)
         Thickness of the body, 0 where it is not known.
+    outline : Outline or None
+        Of the body, whose rest is then measured too, last.
     """
 
     rates: PlanarRates
@@ -79,6 +82,7 @@ class DrawnMeasurement:
     mu_body: FloatArray
     mu_per_mm: float
     body_mm: FloatArray
+    outline: Outline | None = None
 
     def measure(self, move: Move = STILL) -> FloatArray:
         """Rates of the organs in air at a state of the inputs."""
@@ -103,7 +107,7 @@ class DrawnMeasurement:
         inside = np.einsum("kvxz,k->vxz", coverage, thickness)
         covered = np.clip(np.divide(inside, body, out=np.zeros_like(inside), where=body > 0), 0.0, 1.0)
         apart = (1 - covered) * move.background
-        net = net - level[:, None, None] * apart
+        whole, net = net, net - level[:, None, None] * apart
         shares = self._shares(net, coverage, thickness)
         mu_body = move.attenuation * (self.mu_body + self.mu_per_mm * move.body_mm * (self.mu_body > 0))
         found, spread = [], []
@@ -119,7 +123,30 @@ class DrawnMeasurement:
             value, value_variance = _of_views(organ.name, counted, variance)
             found.append(value / factor)
             spread.append(value_variance / factor**2)
+        if self.outline is not None:
+            value, value_variance = self._rest(whole, net, shares, mu_body)
+            found.append(value)
+            spread.append(value_variance)
         return np.array(found), np.array(spread)
+
+    def _rest(self, whole: FloatArray, net: FloatArray, shares: FloatArray, mu_body: FloatArray) -> tuple[float, float]:
+        """What the body holds beside the organs, even over its thickness, and the variance by counting."""
+        assert self.outline is not None
+        body, level = self.outline.coverage, self.outline.level
+        organs = shares.sum(axis=0)
+        counted = (body * (whole - level[:, None, None])).sum(axis=(1, 2)) - (organs * net * body).sum(axis=(1, 2))
+        variance = ((body * (1 - np.minimum(organs, 1))) ** 2 * self.rates.variance).sum(axis=(1, 2))
+        counted = np.maximum(counted, 0.0)
+        weight = np.clip(body - organs, 0, 1).mean(axis=0)
+        weight = weight if weight.sum() > 0 else body.mean(axis=0)
+        # Even over the thickness of the body: each pixel sees its own transmission.
+        seen = np.exp(-mu_body / 2) / self_attenuation(mu_body)
+        factor = float((weight * seen).sum() / max(weight.sum(), 1e-30))
+        mean = float(np.prod(counted) ** (1 / len(counted)))
+        if not mean > 0:
+            return 0.0, float(variance.sum()) / factor**2
+        relative = float((variance / counted**2).sum()) / len(counted) ** 2
+        return mean / factor, (mean / factor) ** 2 * relative
 
     def _background(self, net: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Mean rate of a pixel beside the organs in each view, and its variance."""
@@ -205,8 +232,9 @@ def drawn_rates(
     _, spread = measurement.detailed()
     names = [organ.name for organ in measurement.organs]
     moves = drawn_moves(names, measurement.rates, uncertainty, stated_thickness=stated_thickness)
+    every = names if measurement.outline is None else [*names, REST]
     return with_uncertainty(
-        names, measurement.measure, np.diag(spread), moves, uniformity=uncertainty.uniformity_sd, messages=messages
+        every, measurement.measure, np.diag(spread), moves, uniformity=uncertainty.uniformity_sd, messages=messages
     )
 
 

@@ -12,19 +12,31 @@ from numpy.typing import NDArray
 from hepatica.anatomy.structures.kinds import LUNGS, Structure
 from hepatica.core import Estimate, Region, Volume
 from hepatica.core.message import Message
-from hepatica.errors import InputError
+from hepatica.errors import GeometryError, InputError, UnknownNameError
+from hepatica.imaging.planar.attenuation import narrow_mu_per_cm
 from hepatica.imaging.planar.drawn import SINGLE_VIEW, DrawnMeasurement, DrawnOrgan, drawn_rates
 from hepatica.imaging.planar.options import PlanarUncertaintyOptions
 from hepatica.imaging.planar.organs import STILL, OrganRates, share_interval
 from hepatica.imaging.planar.projected import ProjectedMeasurement, fitted_fwhm, projected_rates
-from hepatica.imaging.planar.projection import REST, BodyModel, place_of_ct
+from hepatica.imaging.planar.projection import REST, BodyModel, Projected, place_of_ct
 from hepatica.imaging.planar.rates import PlanarRates
+from hepatica.imaging.planar.whole_body import OUTSIDE, Outline, outline_of, with_outside
 
 FloatArray = NDArray[np.float64]
 
 POORLY_EXPLAINED = 0.85
 """Share of the views that structures of a CT explain at the best place, below which it is said. On virtual patients it
 is 0.93 to 0.98; our choice."""
+
+TURNED = 0.03
+"""By how much more of the views must be explained turned than as they are: between places of one patient the share
+moves by less. Our choice."""
+
+MOST_CUT = 0.9
+"""Share of an organ's counts that the views hold, below which it is said. Our choice."""
+
+THICKEST_MM = 300.0
+"""Of an organ from front to back; our choice."""
 
 LUNG_GROUP, LIVER_GROUP, NORMAL_GROUP, TUMOURS_GROUP = "lungs", "liver", "normal liver", "all tumours"
 
@@ -134,6 +146,7 @@ class CtModel:
     roles: Mapping[str, Structure]
     mu_scale: float
     frame_of_reference: str | None
+    mu_per_mm: float = 0.0
 
 
 def ct_model(
@@ -155,7 +168,13 @@ def ct_model(
     order |= dict.fromkeys(LUNGS, 3)
     names = sorted(regions, key=lambda name: order.get(roles[name], 4))
     model = BodyModel.of(hu, body, {name: regions[name] for name in names}, energy_kev=energy_kev, pixel_mm=pixel_mm)
-    return CtModel(model, {name: roles[name] for name in names}, mu_scale, hu.grid.frame_of_reference)
+    return CtModel(
+        model,
+        {name: roles[name] for name in names},
+        mu_scale,
+        hu.grid.frame_of_reference,
+        narrow_mu_per_cm(energy_kev) / 10 * mu_scale,
+    )
 
 
 def measure_on_ct(
@@ -165,6 +184,7 @@ def measure_on_ct(
     place_mm: tuple[float, float] | None,
     offset_mm: tuple[float, float] | None,
     fwhm_mm: float | None,
+    outside_mm: float | None = None,
     uncertainty: PlanarUncertaintyOptions,
 ) -> Measured:
     """Organs by the CT's structures, laid onto the views.
@@ -179,12 +199,59 @@ def measure_on_ct(
         LPS x and z of the views' first pixel, where views and CT have one frame of reference.
     offset_mm : tuple of float or None
         x and z of the CT's middle from the middle of the views, where it is stated: to the left and to the head.
-        fwhm_mm : float or None
+    fwhm_mm : float or None
         Of the camera; found from the views if not given.
+    outside_mm : float or None
+        Thickness of what lies outside the CT, where it is stated.
     uncertainty : PlanarUncertaintyOptions
         Of the inputs.
     """
     plain = ct.body.projected(mu_scale=ct.mu_scale)
+    pixel, shape, size = rates.pixel_mm, rates.rate.shape[1:], plain.body_mm.shape
+    offset, explained, notes = _placed(rates, plain, ct, place_mm, offset_mm, 3 * uncertainty.position_sd_mm)
+    notes += _turned(rates, plain, explained)
+    if len(rates.sides) == 1:
+        notes.append(SINGLE_VIEW)
+    measurement = ProjectedMeasurement(rates, ct.body, offset, fwhm_mm or 0.0, ct.mu_scale)
+    if fwhm_mm is None:
+        measurement = replace(measurement, fwhm_mm=fitted_fwhm(measurement))
+    parts, fit, seen = projected_rates(measurement, uncertainty)
+    notes += _cut(measurement, seen)
+    parts, more = with_outside(parts, rates, seen, path_mu=None if outside_mm is None else outside_mm * ct.mu_per_mm)
+    notes += more
+    groups, what = grouped(ct.roles)
+    named = _whole(groups)
+    others = tuple(name for name in (REST, OUTSIDE) if name in parts.names)
+    for name in others:
+        groups[name], what[name] = (name,), "remainder"
+    index = {name: n for n, name in enumerate(fit.names)}
+    counted = fit.parts.sum(axis=(2, 3))
+    uncorrected, outlines = {}, {}
+    for name, members in groups.items():
+        if name == OUTSIDE:
+            continue
+        numbers = [index[m] for m in members]
+        sums = np.maximum(counted[numbers].sum(axis=0), 0)
+        uncorrected[name] = float(np.prod(sums) ** (1 / len(sums)))
+        if name != REST:
+            outline = (seen.thickness_mm[numbers].sum(axis=0) > 1.0).astype(np.float64)
+            outlines[name] = np.stack([outline] * len(rates.sides))
+    return Measured(
+        parts.summed(groups), what, (*named, *others), named, outlines, uncorrected, explained,
+        ((offset[0] + (size[0] - shape[0]) / 2) * pixel[0], -(offset[1] + (size[1] - shape[1]) / 2) * pixel[1]),
+        (*rates.messages, *notes),
+    )  # fmt: skip
+
+
+def _placed(
+    rates: PlanarRates,
+    plain: Projected,
+    ct: CtModel,
+    place_mm: tuple[float, float] | None,
+    offset_mm: tuple[float, float] | None,
+    most_apart_mm: float,
+) -> tuple[tuple[float, float], float, list[Message]]:
+    """Columns and rows of the CT's first pixel on the views, the share that it explains at best, and what to say."""
     pixel, shape = rates.pixel_mm, rates.rate.shape[1:]
     size = plain.body_mm.shape
     found, explained = place_of_ct(rates.net, plain)
@@ -202,7 +269,7 @@ def measure_on_ct(
         remedy = "look at the outlines; state `offset_mm` if they are off"
         notes.append(Message("ct-placed-on-views", text, remedy, "note"))
     apart = [abs(a - b) * p for a, b, p in zip(offset, found, pixel, strict=True)]
-    if max(apart) > max(3 * uncertainty.position_sd_mm, 2 * max(pixel)):
+    if max(apart) > max(most_apart_mm, 2 * max(pixel)):
         text = (
             f"the CT lies {apart[0]:.0f} mm across and {apart[1]:.0f} mm along the body from where its structures fit "
             "the views best"
@@ -212,30 +279,39 @@ def measure_on_ct(
         text = f"the CT's structures explain only {100 * explained:.0f} % of what the views show"
         remedy = "name further organs that hold activity (`planar_organs`)"
         notes.append(Message("views-poorly-explained", text, remedy))
-    if len(rates.sides) == 1:
-        notes.append(SINGLE_VIEW)
-    measurement = ProjectedMeasurement(rates, ct.body, offset, fwhm_mm or 0.0, ct.mu_scale)
-    if fwhm_mm is None:
-        measurement = replace(measurement, fwhm_mm=fitted_fwhm(measurement))
-    parts, fit, seen = projected_rates(measurement, uncertainty)
-    groups, what = grouped(ct.roles)
-    named = _whole(groups)
-    groups[REST], what[REST] = (REST,), "remainder"
-    index = {name: n for n, name in enumerate(fit.names)}
-    counted = fit.parts.sum(axis=(2, 3))
-    uncorrected, outlines = {}, {}
-    for name, members in groups.items():
-        numbers = [index[m] for m in members]
-        sums = np.maximum(counted[numbers].sum(axis=0), 0)
-        uncorrected[name] = float(np.prod(sums) ** (1 / len(sums)))
-        if name != REST:
-            outline = (seen.thickness_mm[numbers].sum(axis=0) > 1.0).astype(np.float64)
-            outlines[name] = np.stack([outline] * len(rates.sides))
-    return Measured(
-        parts.summed(groups), what, (*named, REST), named, outlines, uncorrected, explained,
-        ((offset[0] + (size[0] - shape[0]) / 2) * pixel[0], -(offset[1] + (size[1] - shape[1]) / 2) * pixel[1]),
-        (*rates.messages, *notes),
-    )  # fmt: skip
+    return offset, explained, notes
+
+
+def _turned(rates: PlanarRates, plain: Projected, explained: float) -> list[Message]:
+    """A message if the views fit the CT better when they are turned."""
+    ways = {"left for right": rates.net[:, ::-1], "head for feet": rates.net[:, :, ::-1],
+            "head for feet and left for right": rates.net[:, ::-1, ::-1]}  # fmt: skip
+    found = {}
+    for way, net in ways.items():
+        try:
+            found[way] = place_of_ct(net, plain)[1]
+        except GeometryError:
+            continue
+    best = max(found, key=found.__getitem__, default="")
+    if not best or found[best] < explained + TURNED:
+        return []
+    text = (
+        f"the CT's structures explain {100 * found[best]:.0f} % of the views turned {best}, and "
+        f"{100 * explained:.0f} % of them as they are"
+    )
+    remedy = "check ImageOrientationPatient of the detectors and how the views are stored"
+    return [Message("views-turned", text, remedy, "critical")]
+
+
+def _cut(measurement: ProjectedMeasurement, seen: Projected) -> list[Message]:
+    """A message if structures lie partly outside the views."""
+    whole = measurement.body.projected(mu_scale=measurement.mu_scale, fwhm_mm=measurement.fwhm_mm)
+    pairs = zip(seen.names, seen.templates, whole.templates, strict=True)
+    cut = [name for name, here, every in pairs if name != REST and here.sum() < MOST_CUT * every.sum()]
+    if not cut:
+        return []
+    text = f"{', '.join(cut)} lie partly outside the views: what is not seen is taken to hold as much as what is"
+    return [Message("structure-cut", text, "take views of the whole organ, or check `offset_mm`", "critical")]
 
 
 def stated_place(
@@ -256,11 +332,31 @@ class DrawnBody:
     corrected: bool = True
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Beside:
+    """What is drawn beside the organs: background and body, shape (views, x, z), None where they are not drawn.
+
+    Attributes
+    ----------
+    background, body : ndarray or None
+        Coverage.
+    whole : bool
+        Whether the whole body is counted as well as the organs.
+    scanned : bool
+        Whether the views are a scan along the body.
+    """
+
+    background: FloatArray | None = None
+    body: FloatArray | None = None
+    whole: bool = True
+    scanned: bool = False
+
+
 def measure_drawn(
     rates: PlanarRates,
     regions: Mapping[str, FloatArray],
     roles: Mapping[str, Structure],
-    background: FloatArray | None,
+    beside: Beside,
     body: DrawnBody,
     *,
     thickness_mm: Mapping[str, float],
@@ -276,8 +372,8 @@ def measure_drawn(
         Covered fraction of each pixel.
     roles : mapping of str to Structure
         What each is.
-    background : ndarray or None
-        Beside the organs.
+    beside : Beside
+        Background and outline of the body.
     body : DrawnBody
         Attenuation and thickness.
     thickness_mm : mapping of str to float
@@ -299,7 +395,7 @@ def measure_drawn(
     notes: list[Message] = []
     if len(rates.sides) == 1:
         notes.append(SINGLE_VIEW)
-    if background is None:
+    if beside.background is None:
         notes.append(Message("no-background", "no background region is drawn: what lies before and behind the organs "
                              "counts as theirs", "draw a region named background beside them"))  # fmt: skip
     organs = tuple(
@@ -312,15 +408,23 @@ def measure_drawn(
             f"the thickness of {', '.join(missing)} is not known: no self-attenuation, and all background, are assumed"
         )
         notes.append(Message("organ-thickness-unknown", text, "state `organ_thickness_mm`"))
-    measurement = DrawnMeasurement(rates, organs, background, body.mu_t, body.mu_per_mm, body.thickness_mm)
+    outline: Outline | None = None
+    if beside.whole:
+        outline = outline_of(rates, beside.body)
+        notes += outline.about(whole_body=beside.scanned)
+    background = beside.background
+    measurement = DrawnMeasurement(rates, organs, background, body.mu_t, body.mu_per_mm, body.thickness_mm, outline)
     parts = drawn_rates(measurement, uncertainty, stated_thickness=body.stated)
-    plain = DrawnMeasurement(rates, organs, background, np.zeros_like(body.mu_t), 0.0, body.thickness_mm)
-    bare = dict(zip(regions, plain.measure(STILL), strict=True))
+    plain = DrawnMeasurement(rates, organs, background, np.zeros_like(body.mu_t), 0.0, body.thickness_mm, outline)
+    bare = dict(zip(parts.names, plain.measure(STILL), strict=True))
     groups, what = grouped(roles)
-    whole = _whole(groups)
+    named = whole = _whole(groups)
+    outlines = {name: np.clip(sum(regions[m] for m in members), 0, 1) for name, members in groups.items()}
+    if outline is not None:
+        groups[REST], what[REST] = (REST,), "remainder"
+        whole = (*named, REST)
     return Measured(
-        parts.summed(groups), what, whole, whole,
-        {name: np.clip(sum(regions[m] for m in members), 0, 1) for name, members in groups.items()},
+        parts.summed(groups), what, whole, named, outlines,
         {name: float(sum(bare[m] for m in members)) for name, members in groups.items()},
         messages=(*rates.messages, *notes),
     )  # fmt: skip
@@ -341,7 +445,42 @@ def kept(regions: Mapping[str, Structure], wanted: Sequence[str]) -> list[str]:
     known = {role.value for role in Structure}
     for word in wanted:
         if word not in known and word not in regions:
-            from hepatica.errors import UnknownNameError
-
             raise UnknownNameError("organ on planar views", word, [*known, *regions])
+        if word not in regions and word not in {role.value for role in regions.values()}:
+            raise InputError(
+                f"`planar_organs` {word}: no structure is one; there are {', '.join(regions)}",
+                remedy="leave it out, or state `structure_roles`",
+            )
     return [name for name, role in regions.items() if role in always or role.value in wanted or name in wanted]
+
+
+def organ_thicknesses(
+    stated: Mapping[str, float], roles: Mapping[str, Structure], body_mm: float | None
+) -> dict[str, float]:
+    """Thickness of every region by its name, from what is stated by name, role, lungs or kidneys.
+
+    Raises
+    ------
+    UnknownNameError
+        If no region is meant.
+    InputError
+        If an organ is thicker than the body, or than any organ.
+    """
+    meant: dict[str, list[str]] = {}
+    for name, role in roles.items():
+        words = [name.lower(), role.value]
+        words += ["lungs", "lung"] if role in LUNGS else ["kidneys"] if role is Structure.KIDNEY else []
+        for word in dict.fromkeys(words):
+            meant.setdefault(word, []).append(name)
+    found: dict[str, float] = {}
+    # What names one region goes before what names several.
+    for word, value in sorted(stated.items(), key=lambda item: -len(meant.get(item[0].lower(), ()))):
+        if word.lower() not in meant:
+            raise UnknownNameError("organ of a stated thickness", word, meant)
+        if not 0 < value <= THICKEST_MM or (body_mm is not None and value > body_mm):
+            of_body = "" if body_mm is None else f" in a body of {body_mm:g} mm"
+            raise InputError(
+                f"a thickness of {value:g} mm of {word}{of_body}", remedy="state `organ_thickness_mm` in mm"
+            )
+        found |= dict.fromkeys(meant[word.lower()], value)
+    return found

@@ -63,7 +63,7 @@ class PlanarAttenuationOptions:
         Coefficient of photons that do not scatter, or the lower one of counts with their scatter; auto is narrow where
         scatter is corrected.
     body_thickness_mm : float or None
-        Of the body from front to back.
+        Of the body from front to back; beside a CT, of what lies outside it.
     organ_thickness_mm : tuple
         Of organs, where no CT shows it: 'liver = 140'.
     flood_kev : float
@@ -74,10 +74,10 @@ class PlanarAttenuationOptions:
 
     attenuation: Attenuation = "ct"
     beam: Literal["auto", "narrow", "broad"] = "auto"
-    body_thickness_mm: Positive | None = None
+    body_thickness_mm: Annotated[float, Limits(low=50, high=600)] | None = None
     organ_thickness_mm: Annotated[tuple[tuple[str, float], ...], Text(thickness_from_text, "ORGAN = MM")] = ()
     flood_kev: Annotated[float, Limits(low=30, high=1500)] = 122.0
-    attenuation_coefficient: Annotated[float, Limits(above=0, high=2)] | None = None
+    attenuation_coefficient: Annotated[float, Limits(above=0, high=0.5)] | None = None
 
 
 @options

@@ -193,6 +193,26 @@ def positive_interval(value: float, sd: float) -> tuple[float, float]:
     return value / spread, value * spread
 
 
+CAMERA_FACTOR, ADMINISTERED = "camera factor", "administered activity"
+"""Sources of uncertainty of a share by absolute activities."""
+
+
+@dataclass(frozen=True, slots=True)
+class AbsoluteActivity:
+    """How counts are activities.
+
+    Attributes
+    ----------
+    cps_per_mbq : Estimate
+        Camera factor in air.
+    reference_mbq : Estimate
+        What shares are of: the administered activity, decayed to the views.
+    """
+
+    cps_per_mbq: Estimate
+    reference_mbq: Estimate
+
+
 def organs_of(
     rates: OrganRates,
     roles: Mapping[str, str],
@@ -200,7 +220,7 @@ def organs_of(
     *,
     retained: float = 1.0,
     total_mbq: float | None = None,
-    cps_per_mbq: Estimate | None = None,
+    absolute: AbsoluteActivity | None = None,
 ) -> tuple[PlanarOrgan, ...]:
     """Shares and activities.
 
@@ -216,24 +236,47 @@ def organs_of(
         What the whole is of the administered activity.
     total_mbq : float, optional
         Activity of the whole.
-    cps_per_mbq : Estimate, optional
-        Camera factor, which goes before the total.
+    absolute : AbsoluteActivity, optional
+        Camera factor, which goes before the total: shares are then the activities over its reference, `retained` and
+        `whole` are of no effect.
     """
+    if absolute is not None:
+        return tuple(_by_camera(rates, number, roles, absolute) for number in range(len(rates.names)))
     found = []
     for number, name in enumerate(rates.names):
         ratio, sds = rates.ratio(name, whole)
         share, sd = ratio * retained, math.hypot(*sds.values()) * retained
-        variance = sum(float(part[number, number]) for part in rates.covariance.values())
-        rate = Estimate(float(rates.cps[number]), math.sqrt(max(variance, 0.0)))
         activity = None
-        if cps_per_mbq is not None:
-            activity = rate / cps_per_mbq
-        elif total_mbq is not None:
+        if total_mbq is not None:
             activity = Estimate(ratio * total_mbq, math.hypot(*sds.values()) * total_mbq)
-        known = activity is not None and activity.sd is not None
         found.append(PlanarOrgan(
-            name, roles.get(name, "other"), rate, Estimate(share, sd), share_interval(share, sd), activity,
-            positive_interval(activity.value, activity.sd) if known and activity and activity.sd is not None else None,
+            name, roles.get(name, "other"), _rate(rates, number), Estimate(share, sd), share_interval(share, sd),
+            activity,
+            None if activity is None else positive_interval(activity.value, activity.sd or 0.0),
             {source: value * retained for source, value in sds.items()},
         ))  # fmt: skip
     return tuple(found)
+
+
+def _rate(rates: OrganRates, number: int) -> Estimate:
+    variance = sum(float(part[number, number]) for part in rates.covariance.values())
+    return Estimate(float(rates.cps[number]), math.sqrt(max(variance, 0.0)))
+
+
+def _by_camera(rates: OrganRates, number: int, roles: Mapping[str, str], absolute: AbsoluteActivity) -> PlanarOrgan:
+    """One organ by its own counts and the camera factor; nothing drops out of its share."""
+    name, rate, factor = rates.names[number], _rate(rates, number), absolute.cps_per_mbq
+    value = rate.value / factor.value
+    relative = (factor.sd or 0.0) / factor.value
+    activity = Estimate(value, math.hypot((rate.sd or 0.0) / factor.value, value * relative))
+    reference = absolute.reference_mbq
+    share = value / reference.value
+    sds = {source: math.sqrt(max(float(part[number, number]), 0.0)) / factor.value / reference.value
+           for source, part in rates.covariance.items()}  # fmt: skip
+    sds[CAMERA_FACTOR] = share * relative
+    sds[ADMINISTERED] = share * (reference.sd or 0.0) / reference.value
+    sd = math.hypot(*sds.values())
+    return PlanarOrgan(
+        name, roles.get(name, "other"), rate, Estimate(share, sd), positive_interval(share, sd), activity,
+        positive_interval(activity.value, activity.sd or 0.0), sds,
+    )  # fmt: skip

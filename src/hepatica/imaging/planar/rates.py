@@ -33,6 +33,15 @@ SCATTER_UNCORRECTED = Message(
 )
 
 
+SCATTER_LEFT = Message(
+    "planar-scatter-left",
+    "the window above the photopeak takes off what lines of higher energy leave in it, and not what the patient "
+    "scatters down from the peak: of 188Re on virtual patients tumours read 5 to 6 points of 75 low, and the lungs' "
+    "share, 0.7 to 0.8 points of 9 low, often lies beyond its interval",
+    "measure the lungs' share by SPECT/CT where it decides",
+)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class PlanarRates:
     """Count rates per pixel at the start of the first view, cps, and what they are known to.
@@ -113,7 +122,8 @@ def count_rates(views: PlanarViews, peak: int, options: PlanarCountsOptions, *, 
     counts = views.counts[:, peak]
     options = replace(options, planar_scatter=scatter_method(views.windows, peak, options.planar_scatter))
     scatter, scatter_variance = _scatter(views, peak, options)
-    messages = (SCATTER_UNCORRECTED,) if options.planar_scatter == "none" else ()
+    told = {"none": SCATTER_UNCORRECTED, "upper": SCATTER_LEFT}
+    messages = (told[options.planar_scatter],) if options.planar_scatter in told else ()
     return PlanarRates(
         counts * factor, scatter * factor, (counts + scatter_variance) * factor**2, views.windows[peak],
         views.sides, views.pixel_mm, live, messages, options.planar_scatter,

@@ -25,6 +25,7 @@ from hepatica.imaging.spect.montecarlo.simulate import Acquisition, DeadTime, si
 from hepatica.imaging.spect.projections import Orbit, Projections, Window
 from hepatica.imaging.spect.scan import MonteCarloScanOptions, ScanOptions, measured_camera, scan_windows
 from hepatica.imaging.spect.simulate import Scan, analytic_projections, camera_grid
+from hepatica.imaging.spect.system import analytic_sensitivity
 from hepatica.nuclides import Nuclide
 
 ANTERIOR_DEG, POSTERIOR_DEG = 180.0, 0.0
@@ -201,7 +202,7 @@ def _in_air(camera: GammaCamera, nuclide: Nuclide, window: Window) -> float | No
     from hepatica.errors import PhysicsError
 
     try:
-        return 1e6 * camera.sensitivity_cps_per_bq(nuclide, window)
+        return 1e6 * analytic_sensitivity(camera, nuclide, window)[0]
     except PhysicsError:
         return None
 

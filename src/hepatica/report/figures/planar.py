@@ -81,6 +81,8 @@ def draw_organ_curves(
     curves : sequence of tuple
         Name; hours and shares of the measured points; hours and shares of the fitted curve.
     """
+    from matplotlib.ticker import FuncFormatter
+
     figure, axis = new_figure(7.0, 4.0)
     for number, (name, points_h, points, times_h, shares) in enumerate(curves):
         colour = PALETTE[number % len(PALETTE)]
@@ -88,9 +90,11 @@ def draw_organ_curves(
         axis.plot(times_h, [100 * s for s in shares], color=colour, linestyle=dashes, label=name_label(name))
         axis.plot(points_h, [100 * s for s in points], "o", color=colour, markersize=4)
     axis.set_yscale("log")
+    for which in (axis.yaxis.set_major_formatter, axis.yaxis.set_minor_formatter):
+        which(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_xlim(left=0)
     axis.set_xlabel("time after the administration, h")
-    axis.set_ylabel("share of the administered activity, %")
+    axis.set_ylabel("share, %")
     axis.grid(True, which="major", color=MUTED, alpha=0.2)
     axis.legend(frameon=False, fontsize=8)
     return figure

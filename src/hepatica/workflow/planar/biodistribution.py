@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hepatica.core import Estimate, Provenance
+from hepatica.core import Estimate, InputFile, Provenance
 from hepatica.core.document import HIDDEN
 from hepatica.core.message import unique
 from hepatica.core.options import parameters, verb
@@ -18,14 +18,14 @@ from hepatica.core.progress import Progress, silent
 from hepatica.core.tables.table import Table
 from hepatica.dosimetry.organs.organ_dose import OrganDose
 from hepatica.dosimetry.time.organ_curve import OrganCurve
-from hepatica.errors import InputError
+from hepatica.io.curve_files import with_curve
 from hepatica.io.structures.regions import sources_of
-from hepatica.nuclides import nuclide as find_nuclide
+from hepatica.workflow.planar.doses import doses_of
 from hepatica.workflow.planar.measuring import Study, measure_times
 from hepatica.workflow.planar.options import BiodistributionOptions, about_factor
-from hepatica.workflow.planar.reading import PlanarInput, times_of
+from hepatica.workflow.planar.reading import PlanarInput, nuclide_of, times_of
 from hepatica.workflow.planar.shown import ShownTime, TimeOfDistribution
-from hepatica.workflow.planar.times import curves_of, doses_of, retained_of
+from hepatica.workflow.planar.times import curves_of, excreted_of, impossible_curves, retained_of, shares_of
 from hepatica.workflow.result import Result, result
 from hepatica.workflow.sources import ImageSource, StructureSource
 
@@ -42,6 +42,8 @@ class BiodistributionResult(Result):
         What was imaged.
     administered_mbq : float or None
         Where it is known.
+    shares_of : str
+        What shares are of: the administered activity, the activity at the first views, or that of the named organs.
     times : tuple of TimeOfDistribution
         Each with its organs.
     curves : tuple of OrganCurve
@@ -58,6 +60,7 @@ class BiodistributionResult(Result):
 
     nuclide: str
     administered_mbq: float | None
+    shares_of: str
     times: tuple[TimeOfDistribution, ...]
     curves: tuple[OrganCurve, ...]
     excreted: float | None
@@ -129,7 +132,7 @@ class BiodistributionResult(Result):
 
     def sentences(self) -> tuple[str, ...]:
         """What the shares are of, and what was excreted."""
-        said = []
+        said = [f"Shares are of {self.shares_of}."]
         if self.excreted is not None:
             said.append(f"{100 * self.excreted:.1f} % of the administered activity had left the body at the last time.")
         return tuple(said)
@@ -147,6 +150,7 @@ class BiodistributionResult(Result):
             self.curves,
             self.patient_sex,
             self.sentences(),
+            f"Shares of {self.shares_of}.",
         )
         document = biodistribution_document(pages, self.messages, self.provenance)
         for name, content in document_files(document, "biodistribution").items():
@@ -199,37 +203,38 @@ def biodistribution(
     report_progress("reading the planar views")
     reading, given = options.reading, options.given
     views = times_of(planar, reading, options.counts.dwell_s)
-    names = {one.read.nuclide for one in views if one.read is not None} - {None}
-    word = reading.nuclide or next(iter(names), None)
-    if word is None:
-        raise InputError("the planar files do not name the nuclide", remedy="state `nuclide`")
-    if len(names) > 1:
-        raise InputError(f"the planar views are of several nuclides: {', '.join(sorted(map(str, names)))}")
-    chosen = find_nuclide(word)
+    chosen, overridden = nuclide_of(views, reading)
     study = Study(views, chosen, sources_of(structures), ct, options)
     measured = measure_times(study, report_progress)
     known = given.of(views)
-    points = retained_of(measured.times, study, known, options.organs)
-    calibrated = about_factor(known, options, [one.rates.scatter_method for one in measured.times], chosen.name)
+    calibrated = about_factor(known, options, [one.rates for one in measured.times], chosen.name)
+    points, amounts = retained_of(measured.times, study, known, options.organs)
     report_progress("curves and doses")
-    curves = curves_of(points, options.time, chosen, known)
-    doses, tumours, notes = doses_of(curves, chosen, known, given, measured.masses_g)
-    first = points[0]
-    excreted = None if len(points) == 1 else max(0.0, first.retained - points[-1].retained)
+    curves = curves_of(points, with_curve(options.time), chosen)
+    roles = {name: role for one in measured.times for name, role in one.organs.roles.items()}
+    doses, tumours, notes = doses_of(curves, roles, chosen, given, measured.masses_g)
+    named = (("calibration", given.calibration), ("time curve", options.time.time_curve))
+    files = tuple(InputFile.of(role, Path(path)) for role, path in named if isinstance(path, str | Path))
     return BiodistributionResult(
         nuclide=chosen.name,
         administered_mbq=None if known.administered_bq is None else known.administered_bq.value / 1e6,
+        shares_of=shares_of(known, options.organs),
         times=tuple(point.shown for point in points),
         curves=curves,
-        excreted=excreted,
+        excreted=excreted_of(points, known, options.organs),
         patient_sex=given.patient_sex,
         organ_doses=doses,
         tumour_doses_gy=tumours,
         shown=tuple(ShownTime(m.rates, m.organs) for m in measured.times),
-        messages=unique(measured.messages, known.messages, calibrated, *(c.messages for c in curves), notes),
+        messages=unique(
+            measured.messages, overridden, known.messages, calibrated, amounts, *(c.messages for c in curves),
+            impossible_curves(curves, chosen), notes,
+        ),
         provenance=Provenance(
-            inputs=measured.inputs,
-            parameters=parameters(options, nuclide=chosen.name, blank=None, transmission_scan=None, calibration=None),
+            inputs=(*measured.inputs, *files),
+            parameters=parameters(
+                options, nuclide=chosen.name, blank=None, transmission_scan=None, calibration=None, time_curve=None
+            ),
             tables={
                 "S values": "dosimetry/organs/tables/s_values.csv, made by hepatica's own Monte Carlo",
                 "photons": "transport/tables/photon_elements.txt (EPDL97-based, see sources.toml)",

@@ -31,6 +31,10 @@ def mass_from_text(text: str) -> tuple[str, float]:
     return name.strip(), number
 
 
+HEAVIEST_KG = 10.0
+"""Of an organ; livers with tumours reach some kg."""
+
+
 @options
 class TransmissionOptions:
     """A transmission scan with a flood source.
@@ -80,6 +84,11 @@ class PlanarGivenOptions:
     patient_sex: Literal["female", "male"] | None = None
     organ_mass_kg: Annotated[tuple[tuple[str, float], ...], Text(mass_from_text, "ORGAN = KG")] = ()
     gut_content: Literal["contents", "wall"] = "contents"
+
+    def __post_init__(self) -> None:
+        for name, kg in self.organ_mass_kg:
+            if not 0 < kg <= HEAVIEST_KG:
+                raise InputError(f"a mass of {kg:g} kg of {name}", remedy="state `organ_mass_kg` in kg")
 
     def of(self, views: Sequence[TimeOfViews]) -> KnownAdministration:
         """What is stated, else what the files say."""

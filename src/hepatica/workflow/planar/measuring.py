@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from hepatica.core.progress import Progress
 from hepatica.errors import InputError
 from hepatica.imaging.planar.attenuation import mu_scale, narrow_mu_per_cm, photon_energy_kev, transmission_mu_t
 from hepatica.imaging.planar.measure import (
+    Beside,
     CtModel,
     DrawnBody,
     Measured,
@@ -25,10 +26,11 @@ from hepatica.imaging.planar.measure import (
     kept,
     measure_drawn,
     measure_on_ct,
+    organ_thicknesses,
     stated_place,
     uniform_body,
 )
-from hepatica.imaging.planar.rates import PlanarRates, count_rates
+from hepatica.imaging.planar.rates import PlanarRates, count_rates, scatter_method
 from hepatica.io.dicom.images.planar import read_planar
 from hepatica.io.structures.regions import drawn_structures
 from hepatica.nuclides import Nuclide
@@ -41,7 +43,7 @@ from hepatica.workflow.planar.reading import (
     like_first,
     photopeak,
 )
-from hepatica.workflow.sources import ImageSource, StructureSource, as_image
+from hepatica.workflow.sources import ImageSource, StructureSource, as_image, require_one_patient
 
 FloatArray = NDArray[np.float64]
 
@@ -92,6 +94,7 @@ def measure_times(study: Study, progress: Progress) -> MeasuredTimes:
         If what attenuation or structures need is missing.
     """
     _require_fit(study)
+    _require_one_way(study)
     inputs = [file for one in study.times for file in one.inputs]
     notes = [m for one in study.times if one.read is not None for m in one.read.messages]
     if study.on_ct:
@@ -105,6 +108,10 @@ def _require_fit(study: Study) -> None:
         raise InputError("structures of a CT need the CT", remedy="give `ct`")
     if study.on_ct and len(study.structures) != 1:
         raise InputError("the structures of the CT are needed", remedy="give `structures` that are drawn on it")
+    if study.on_ct and study.options.absorption.organ_thickness_mm:
+        raise InputError("`organ_thickness_mm` is of regions drawn on views: the CT shows that of its structures")
+    if not study.on_ct and study.options.organs.planar_organs:
+        raise InputError("`planar_organs` is of the structures of a CT: what is drawn on views is measured")
     if study.on_ct and method not in ("ct", "none"):
         raise InputError(f"`attenuation` {method}: structures of a CT are projected with its own attenuation")
     if not study.on_ct and method == "ct" and study.ct is None and study.options.absorption.body_thickness_mm is None:
@@ -116,6 +123,27 @@ def _require_fit(study: Study) -> None:
         raise InputError("`attenuation` transmission needs `transmission_scan` and `blank`")
     if method == "thickness" and study.options.absorption.body_thickness_mm is None:
         raise InputError("`attenuation` thickness needs `body_thickness_mm`")
+
+
+def _require_one_way(study: Study) -> None:
+    """InputError where times were counted in other photopeaks, or their scatter would be taken off in other ways."""
+    reading, wanted = study.options.reading, study.options.counts.planar_scatter
+    found = []
+    for time in study.times:
+        peak = photopeak(time.views, study.nuclide, reading.energy_window)
+        found.append((time.views.windows[peak], scatter_method(time.views.windows, peak, wanted)))
+    for number, (window, method) in enumerate(found[1:], start=2):
+        if not window.is_near(found[0][0]):
+            raise InputError(
+                f"time {number} was counted in {window}, time 1 in {found[0][0]}: one curve needs one photopeak",
+                remedy="choose the window (`energy_window`), or measure the times apart",
+            )
+        if method != found[0][1]:
+            raise InputError(
+                f"the windows of time 1 allow scatter to be corrected by {found[0][1]}, those of time {number} by "
+                f"{method}: the difference would look like excretion or uptake",
+                remedy="state one `planar_scatter` that all times allow (none, with the coefficient of broad beams)",
+            )
 
 
 def _rates(study: Study, time: TimeOfViews) -> tuple[PlanarRates, float, float]:
@@ -134,6 +162,7 @@ def _on_ct(study: Study, inputs: list[InputFile], notes: list[Message], progress
     drawn = drawn_structures(study.structures[0], ct, study.options.reading.structure_roles)
     notes += [*ct.messages, *drawn.messages]
     inputs += [ct.source, *drawn.inputs]
+    require_one_patient(inputs)
     names = kept(drawn.roles, study.options.organs.planar_organs)
     if not names:
         raise InputError("the structures name neither liver, lungs nor tumours", remedy="state `structure_roles`")
@@ -152,8 +181,9 @@ def _on_ct(study: Study, inputs: list[InputFile], notes: list[Message], progress
                 ct.volume, body, regions, roles, energy_kev=energy, pixel_mm=time.views.pixel_mm, mu_scale=scale
             )
         organs = measure_on_ct(
-            rates, model, place_mm=_place(time, model), offset_mm=study.options.organs.offset_mm,
-            fwhm_mm=study.options.organs.resolution_fwhm_mm, uncertainty=study.options.uncertainty,
+            rates, replace(model, mu_scale=scale), place_mm=_place(time, model),
+            offset_mm=study.options.organs.offset_mm, fwhm_mm=study.options.organs.resolution_fwhm_mm,
+            outside_mm=study.options.absorption.body_thickness_mm, uncertainty=study.options.uncertainty,
         )  # fmt: skip
         found.append(MeasuredTime(time, rates, organs))
     every = (*notes, *(m for one in found for m in one.organs.messages))
@@ -171,7 +201,9 @@ def _masses(hu: Volume, regions: Mapping[str, Region], roles: Mapping[str, Struc
     density = density_from_hu(hu)
     masses = {name: mass_of(region, density) for name, region in regions.items()}
     found = dict(masses)
-    for word, wanted in (("lungs", LUNGS), ("liver", (Structure.LIVER,)), ("kidneys", (Structure.KIDNEY,))):
+    wanted_of = {"lungs": LUNGS, "liver": (Structure.LIVER,), "kidneys": (Structure.KIDNEY,),
+                 "spleen": (Structure.SPLEEN,), "thyroid": (Structure.THYROID,)}  # fmt: skip
+    for word, wanted in wanted_of.items():
         own = [masses[name] for name, role in roles.items() if role in wanted]
         if own:
             found[word] = sum(own)
@@ -181,7 +213,7 @@ def _masses(hu: Volume, regions: Mapping[str, Region], roles: Mapping[str, Struc
 def _drawn(study: Study, inputs: list[InputFile], notes: list[Message], progress: Progress) -> MeasuredTimes:
     first: DrawnOnViews | None = None
     found = []
-    thickness = dict(study.options.absorption.organ_thickness_mm)
+    stated = dict(study.options.absorption.organ_thickness_mm)
     several = len(study.structures) == len(study.times) > 1
     for number, time in enumerate(study.times):
         progress(f"counting the views of time {number + 1}")
@@ -193,10 +225,14 @@ def _drawn(study: Study, inputs: list[InputFile], notes: list[Message], progress
             drawn = like_first(first, study.times[0], time)
         notes += drawn.messages
         inputs += [file for file in drawn.inputs if file not in inputs]
+        require_one_patient(inputs)
+        thickness = organ_thicknesses(stated, drawn.roles, study.options.absorption.body_thickness_mm)
         rates, energy, scale = _rates(study, time)
         body, more = _body(study, time, energy, scale, inputs)
+        whole = study.options.organs.normalise != "organs"
+        beside = Beside(drawn.background, drawn.body, whole, time.views.whole_body)
         organs = measure_drawn(
-            rates, drawn.regions, drawn.roles, drawn.background, body, thickness_mm=thickness,
+            rates, drawn.regions, drawn.roles, beside, body, thickness_mm=thickness,
             uncertainty=study.options.uncertainty,
         )  # fmt: skip
         found.append(MeasuredTime(time, rates, organs))
@@ -238,6 +274,7 @@ def _ct_on_views(
     ct = as_image(study.ct, role="ct", series=study.options.reading.ct_series)  # type: ignore[arg-type]
     if ct.source not in inputs:
         inputs.append(ct.source)
+    require_one_patient(inputs)
     body = body_region(ct.volume)
     model = BodyModel.of(ct.volume, body, {}, energy_kev=energy_kev, pixel_mm=time.views.pixel_mm)
     seen = model.projected(mu_scale=scale)
@@ -267,7 +304,11 @@ def _flat(source: Any, time: TimeOfViews) -> tuple[FloatArray, float, InputFile]
     """Counts of a flood image as the anterior view is seen, its time, and its file."""
     files = read_planar([source], all_windows=True)
     view = files[0].views[0]
-    duration = view.duration_s or 1.0
+    if view.duration_s is None:
+        raise InputError(
+            f"{files[0].path}: ActualFrameDuration is missing: how long the flood was counted is not known"
+        )
+    duration = view.duration_s
     image = view.image.values[:, :, 0].astype(np.float64)
     if image.shape != time.views.shape:
         raise InputError(
@@ -275,4 +316,5 @@ def _flat(source: Any, time: TimeOfViews) -> tuple[FloatArray, float, InputFile]
             remedy="acquire it with the matrix of the views",
         )
     turned = view.row_to_left == -1 or view.view == "posterior"
-    return (image[::-1] if turned else image), duration, files[0].image.source
+    image = image[::-1] if turned else image
+    return (image[:, ::-1] if view.column_to_head else image), duration, files[0].image.source

@@ -24,6 +24,7 @@ from hepatica.io.dicom.tags import open_dicom
 from hepatica.io.structures.regions import drawn_structures
 from hepatica.io.structures.structures import onto_grid
 from hepatica.nuclides import Nuclide
+from hepatica.nuclides import nuclide as find_nuclide
 from hepatica.workflow.sources import StructureSource
 
 FloatArray = NDArray[np.float64]
@@ -41,6 +42,8 @@ class PlanarReadingOptions:
     ----------
     nuclide : str or None
         Where the files do not name it.
+    accept_nuclide : bool
+        Take the stated nuclide although the header names another one.
     view_order : tuple of {"anterior", "posterior"}
         What each view is, in the order of files and frames of one time, where ViewCodeSequence does not say.
     posterior : {"as-seen", "mirrored"} or None
@@ -54,6 +57,7 @@ class PlanarReadingOptions:
     """
 
     nuclide: str | None = None
+    accept_nuclide: bool = False
     view_order: tuple[Literal["anterior", "posterior"], ...] = ()
     posterior: Literal["as-seen", "mirrored"] | None = None
     energy_window: Annotated[int, Limits(low=1)] | None = None
@@ -110,6 +114,32 @@ def times_of(
     return [TimeOfViews(one.views, one) for one in found]
 
 
+def nuclide_of(views: Sequence[TimeOfViews], reading: PlanarReadingOptions) -> tuple[Nuclide, tuple[Message, ...]]:
+    """What emits, and that the headers' nuclide is overridden, where it is.
+
+    Raises
+    ------
+    InputError
+        If neither files nor user name one, or they contradict each other.
+    """
+    named = {one.read.nuclide: one.read.files[0].path for one in views if one.read is not None and one.read.nuclide}
+    if len(named) > 1:
+        raise InputError(f"the planar views are of several nuclides: {', '.join(sorted(map(str, named)))}")
+    found, where = next(iter(named.items()), (None, None))
+    wanted = reading.nuclide or found
+    if wanted is None:
+        raise InputError("the planar files do not name the nuclide", remedy="state `nuclide`")
+    chosen = find_nuclide(wanted)
+    if found in (None, chosen.name):
+        return chosen, ()
+    if not reading.accept_nuclide:
+        raise InputError(
+            f"{where}: the header says {found}, asked for is {chosen.name}",
+            remedy="use the right views, or state `accept_nuclide` if the header is wrong",
+        )
+    return chosen, (Message("nuclide-overridden", f"the header's {found} is overridden by {chosen.name}"),)
+
+
 def _single(file: PlanarFile) -> bool:
     return len([v for v in file.views if v.window == file.views[0].window]) == 1
 
@@ -158,6 +188,7 @@ class DrawnOnViews:
     regions: Mapping[str, FloatArray]
     roles: Mapping[str, Structure]
     background: FloatArray | None
+    body: FloatArray | None = None
     messages: tuple[Message, ...] = ()
     inputs: tuple[InputFile, ...] = ()
 
@@ -187,13 +218,14 @@ def drawn_on_views(
         notes += drawn.messages
         inputs += drawn.inputs
         what |= drawn.roles
-        for side, (at, frame, flipped) in read.sources.items():
+        for side, (at, frame, flipped, upwards) in read.sources.items():
             if at != number:
                 continue
             for name, region in drawn.regions.items():
                 plane = onto_grid(region, file.image.grid)[0].full()[:, :, frame].astype(np.float64)
                 if plane.any():
-                    found.setdefault(name, {})[side] = plane[::-1] if flipped else plane
+                    turned = plane[::-1] if flipped else plane
+                    found.setdefault(name, {})[side] = turned[:, ::-1] if upwards else turned
     if not found:
         raise InputError(
             "no structures are drawn on the planar views", remedy="give `structures` drawn on them, or a `ct` with its"
@@ -212,7 +244,15 @@ def drawn_on_views(
     if not organs:
         raise InputError(f"none of the structures is an organ: {', '.join(stacked)}", remedy="state `structure_roles`")
     beside = stacked[background[0]] if background else None
-    return DrawnOnViews(organs, {n: what[n] for n in organs}, beside, tuple(notes), tuple(inputs))
+    body = _body(stacked, what)
+    return DrawnOnViews(organs, {n: what[n] for n in organs}, beside, body, tuple(notes), tuple(inputs))
+
+
+def _body(stacked: Mapping[str, FloatArray], what: Mapping[str, Structure]) -> FloatArray | None:
+    bodies = [name for name in stacked if what[name] is Structure.BODY]
+    if len(bodies) > 1:
+        raise InputError(f"several regions are the whole body: {', '.join(bodies)}", remedy="leave one")
+    return stacked[bodies[0]] if bodies else None
 
 
 def _require_on_both(found: Mapping[str, Mapping[str, FloatArray]], sides: Sequence[str]) -> None:
@@ -260,5 +300,9 @@ def like_first(drawn: DrawnOnViews, first: TimeOfViews, other: TimeOfViews) -> D
         )
     text = "structures of the first time are taken for the later ones: the patient is taken to lie alike"
     return DrawnOnViews(
-        drawn.regions, drawn.roles, drawn.background, (Message("structures-of-first-time", text, severity="note"),)
+        drawn.regions,
+        drawn.roles,
+        drawn.background,
+        drawn.body,
+        (Message("structures-of-first-time", text, severity="note"),),
     )

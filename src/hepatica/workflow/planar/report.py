@@ -31,6 +31,7 @@ class Pages:
     curves: Sequence[OrganCurve]
     patient_sex: str | None
     sentences: Sequence[str]
+    shares: str
 
 
 def biodistribution_document(found: Pages, messages: tuple[Message, ...], provenance: Provenance) -> Document:
@@ -49,7 +50,7 @@ def biodistribution_document(found: Pages, messages: tuple[Message, ...], proven
         )
         shares = tables["organs" if number == 1 else f"organs-{number}"]
         sections.append(Section(
-            heading, (Picture("", caption, png(figure)), TableBlock(shares, "Shares of the administered activity."))
+            heading, (Picture("", caption, png(figure)), TableBlock(shares, found.shares))
         ))  # fmt: skip
     if "lung-shunt" in tables:
         sections.append(Section("Lung shunt", (TableBlock(tables["lung-shunt"]),)))

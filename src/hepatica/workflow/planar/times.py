@@ -1,23 +1,22 @@
-"""From organs at several times to curves and doses."""
+"""From organs at several times to shares of the administered activity, and their curves."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from hepatica.core import Estimate, decay_factor, seconds_between
 from hepatica.core.message import Message
-from hepatica.dosimetry.organs.organ_dose import PHANTOM_GEOMETRY, OrganDose, organ_doses, sphere_dose_gy
-from hepatica.dosimetry.organs.s_values import REMAINDER
 from hepatica.dosimetry.time.options import TimeOptions
 from hepatica.dosimetry.time.organ_curve import OrganCurve, organ_curve
 from hepatica.errors import TimeError
 from hepatica.imaging.planar.options import PlanarOrganOptions
-from hepatica.imaging.planar.organs import organs_of
-from hepatica.imaging.planar.projection import REST
+from hepatica.imaging.planar.organs import ADMINISTERED, AbsoluteActivity, OrganRates, PlanarOrgan, organs_of
 from hepatica.nuclides import Nuclide
-from hepatica.workflow.planar.given import KnownAdministration, PlanarGivenOptions
+from hepatica.workflow.planar.given import KnownAdministration
 from hepatica.workflow.planar.measuring import MeasuredTime, Study
 from hepatica.workflow.planar.shown import TimeOfDistribution
 
@@ -25,19 +24,37 @@ RANDOM = ("counts", "position", "border", "background")
 """Sources of uncertainty that times do not share; the others (attenuation, scatter, thickness, uneven uptake) are of
 the patient and the same at every time."""
 
-SOURCES = {
-    "liver": "liver", "lung": "lungs", "spleen": "spleen", "kidney": "kidneys", "thyroid": "thyroid",
-    "bladder": "bladder_contents", "remainder": REMAINDER,
-}  # fmt: skip
-"""Source organ of what an organ is."""
+MOST_RISE = 0.05
+"""Rise of the whole body's rate, decay aside, from which on the views do not show one amount: counting and placing move
+it by less. Our choice."""
 
-GUT = {"stomach": "stomach", "colon": "colon", "small_bowel": "small_intestine", "bowel": "small_intestine",
-       "duodenum": "small_intestine"}  # fmt: skip
+MOST_ABOVE = 0.1
+"""By which a camera's total may exceed what was administered at most, within two standard uncertainties. Our choice."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Point:
-    """Organs of one time as shares of the administered activity."""
+    """Organs of one time as shares of a reference.
+
+    Attributes
+    ----------
+    shown : TimeOfDistribution
+        As it is reported.
+    elapsed_s : float
+        After the administration.
+    retained : float
+        Share of the reference that is in the body, decay aside.
+    decay : float
+        Since the administration.
+    random_sd, common_sd : mapping of str to float
+        Standard uncertainty of each organ's share that times do not share, and that they do.
+    reference : Estimate or None
+        What shares are of, in Bq at the administration, with what of its uncertainty moves the decays; None if unknown.
+    reference_relative_sd : float
+        Relative uncertainty of the reference that moves shares and not decays.
+    total : Estimate
+        Share of the whole.
+    """
 
     shown: TimeOfDistribution
     elapsed_s: float
@@ -45,45 +62,162 @@ class Point:
     decay: float
     random_sd: Mapping[str, float]
     common_sd: Mapping[str, float]
+    reference: Estimate | None
+    reference_relative_sd: float
+    total: Estimate
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Amounts:
+    """What shares are of, at every time.
+
+    Attributes
+    ----------
+    retained : list of float
+        Share of the reference in the body at each time, decay aside.
+    reference : Estimate or None
+        In Bq at the administration.
+    absolute : bool
+        Whether activities are by the camera factor.
+    messages : tuple of Message
+        What must be known.
+    """
+
+    retained: list[float]
+    reference: Estimate | None
+    absolute: bool
+    messages: tuple[Message, ...] = ()
 
 
 def retained_of(
     times: Sequence[MeasuredTime], study: Study, known: KnownAdministration, organs: PlanarOrganOptions
-) -> list[Point]:
-    """Shares of every time; what is left in the body by the count rate of the whole against the first time.
+) -> tuple[list[Point], tuple[Message, ...]]:
+    """Shares of every time.
+
+    By the camera factor they are activities over the administered activity. Else what is left in the body is by the
+    count rate of the whole against the time at which it is highest, decay aside: that one holds `retained`.
 
     Raises
     ------
     TimeError
         If views have no time and there are several, or lie before the administration.
     """
-    half_life = study.nuclide.half_life_s
-    points: list[Point] = []
-    first_rate = first_elapsed = 0.0
+    elapsed = [_elapsed(one, known, several=len(times) > 1) for one in times]
+    decays = [decay_factor(at, study.nuclide.half_life_s) for at in elapsed]
+    wholes = [_whole_of(one, organs) for one in times]
+    rates = [_rate_of(one.organs.rates, whole) for one, whole in zip(times, wholes, strict=True)]
+    amounts = _amounts(rates, decays, known, organs)
+    points = []
     for number, one in enumerate(times):
-        elapsed = _elapsed(one, known, several=len(times) > 1)
-        measured = one.organs
-        whole = measured.whole if organs.normalise == "whole-body" else measured.named
-        index = {name: n for n, name in enumerate(measured.rates.names)}
-        rate = float(sum(measured.rates.cps[index[name]] for name in whole))
-        if number == 0:
-            first_rate, first_elapsed = rate, elapsed
-        decayed = decay_factor(elapsed - first_elapsed, half_life)
-        retained = organs.retained * rate / first_rate / decayed
-        decay = decay_factor(elapsed, half_life)
-        total = None if known.administered_bq is None else known.administered_bq.value / 1e6 * decay * retained
-        factor = None if known.calibration is None or organs.normalise != "camera" else known.calibration.factor
-        found = organs_of(measured.rates, measured.roles, whole, retained=retained, total_mbq=total, cps_per_mbq=factor)
-        shunt = measured.shunt()
+        found = _organs(one, wholes[number], amounts, number, decays[number], known)
+        shunt = one.organs.shunt()
         shown = TimeOfDistribution(
-            one.time.views.time, elapsed / 3600, one.rates.sides, one.rates.scatter_method, retained, found,
-            None if shunt is None else shunt[0], None if shunt is None else shunt[1],
-            measured.shunt_uncorrected(), measured.explained,
+            one.time.views.time, elapsed[number] / 3600, one.rates.sides, one.rates.scatter_method,
+            amounts.retained[number], found, None if shunt is None else shunt[0], None if shunt is None else shunt[1],
+            one.organs.shunt_uncorrected(), one.organs.explained,
         )  # fmt: skip
         random = {o.name: math.hypot(*(o.components.get(s, 0.0) for s in RANDOM)) for o in found}
-        common = {o.name: math.hypot(*(v for s, v in o.components.items() if s not in RANDOM)) for o in found}
-        points.append(Point(shown, elapsed, retained, decay, random, common))
-    return points
+        common = {o.name: math.hypot(*(v for s, v in o.components.items() if s not in (*RANDOM, ADMINISTERED)))
+                  for o in found}  # fmt: skip
+        relative = 0.0
+        if amounts.absolute and amounts.reference is not None:
+            relative = (amounts.reference.sd or 0.0) / amounts.reference.value
+        reference = Estimate(amounts.reference.value, 0.0) if relative and amounts.reference else amounts.reference
+        points.append(Point(
+            shown, elapsed[number], amounts.retained[number], decays[number], random, common, reference, relative,
+            _total(one, wholes[number], amounts, number, known),
+        ))  # fmt: skip
+    return points, (*amounts.messages, *_above(points, amounts))
+
+
+def _whole_of(one: MeasuredTime, organs: PlanarOrganOptions) -> tuple[str, ...]:
+    return one.organs.named if organs.normalise == "organs" else one.organs.whole
+
+
+def _rate_of(rates: OrganRates, whole: Sequence[str]) -> float:
+    index = {name: n for n, name in enumerate(rates.names)}
+    return float(sum(rates.cps[index[name]] for name in whole))
+
+
+def _amounts(
+    rates: Sequence[float], decays: Sequence[float], known: KnownAdministration, organs: PlanarOrganOptions
+) -> Amounts:
+    """The reference of all shares, and what is left of it."""
+    at_start = [rate / decay for rate, decay in zip(rates, decays, strict=True)]
+    if organs.normalise == "camera" and known.calibration is not None:
+        bq = [1e6 * rate / known.calibration.factor.value for rate in at_start]
+        if known.administered_bq is not None:
+            return Amounts([one / known.administered_bq.value for one in bq], known.administered_bq, absolute=True)
+        text = (
+            "the administered activity is not known: activities, decays and doses are absolute by the camera factor; "
+            "shares and residence times are of the activity that the first views show"
+        )
+        note = Message("shares-of-measured", text, "state `administered_bq`")
+        return Amounts([one / bq[0] for one in bq], Estimate(bq[0], 0.0), absolute=True, messages=(note,))
+    highest = max(range(len(at_start)), key=at_start.__getitem__)
+    notes: tuple[Message, ...] = ()
+    rise = at_start[highest] / at_start[0] - 1
+    if rise > MOST_RISE:
+        text = (
+            f"the count rate of the {'named organs' if organs.normalise == 'organs' else 'whole body'}, decay aside, "
+            f"rises by {100 * rise:.0f} % from time 1 to time {highest + 1}: activity came into the views, or the "
+            "views are not of one scale; shares are of the highest"
+        )
+        remedy = "check duration, speed, dead time and place of the views, or take `normalise` camera"
+        notes = (Message("whole-body-rises", text, remedy, "critical"),)
+    return Amounts(
+        [organs.retained * one / at_start[highest] for one in at_start], known.administered_bq, absolute=False,
+        messages=notes,
+    )  # fmt: skip
+
+
+def _absolute(amounts: Amounts, decay: float, known: KnownAdministration) -> AbsoluteActivity | None:
+    if not amounts.absolute or known.calibration is None or amounts.reference is None:
+        return None
+    return AbsoluteActivity(known.calibration.factor, amounts.reference * (decay / 1e6))
+
+
+def _organs(
+    one: MeasuredTime, whole: tuple[str, ...], amounts: Amounts, number: int, decay: float, known: KnownAdministration
+) -> tuple[PlanarOrgan, ...]:
+    retained, reference = amounts.retained[number], amounts.reference
+    total = None if reference is None else reference.value / 1e6 * decay * retained
+    return organs_of(
+        one.organs.rates, one.organs.roles, whole, retained=retained, total_mbq=total,
+        absolute=_absolute(amounts, decay, known),
+    )  # fmt: skip
+
+
+def _total(
+    one: MeasuredTime, whole: tuple[str, ...], amounts: Amounts, number: int, known: KnownAdministration
+) -> Estimate:
+    """Share of the whole; its uncertainty only where activities are absolute."""
+    share = amounts.retained[number]
+    absolute = _absolute(amounts, 1.0, known)
+    if absolute is None:
+        return Estimate(share, None)
+    rates = one.organs.rates
+    within = np.array([float(name in whole) for name in rates.names])
+    rate = _rate_of(rates, whole)
+    variance = sum(float(within @ part @ within) for part in rates.covariance.values())
+    parts = (math.sqrt(max(variance, 0.0)) / rate, absolute.cps_per_mbq.relative_sd or 0.0,
+             absolute.reference_mbq.relative_sd or 0.0)  # fmt: skip
+    return Estimate(share, share * math.hypot(*parts))
+
+
+def _above(points: Sequence[Point], amounts: Amounts) -> tuple[Message, ...]:
+    """A critical message where the camera shows more than was administered."""
+    found = []
+    for number, point in enumerate(points, start=1):
+        limit = 1 + min(2 * (point.total.sd or 0.0), MOST_ABOVE)
+        if amounts.absolute and not amounts.messages and point.total.value > limit:
+            text = (
+                f"by the camera factor the body holds {100 * point.total.value:.0f} % of the administered activity at "
+                f"time {number}, decay aside"
+            )
+            remedy = "check camera factor, administered activity and its instant, scatter and attenuation"
+            found.append(Message("more-than-administered", text, remedy, "critical"))
+    return tuple(found)
 
 
 def _elapsed(one: MeasuredTime, known: KnownAdministration, *, several: bool) -> float:
@@ -98,9 +232,24 @@ def _elapsed(one: MeasuredTime, known: KnownAdministration, *, several: bool) ->
     return elapsed
 
 
-def curves_of(
-    points: Sequence[Point], time: TimeOptions, nuclide: Nuclide, known: KnownAdministration
-) -> tuple[OrganCurve, ...]:
+def shares_of(known: KnownAdministration, organs: PlanarOrganOptions) -> str:
+    """What shares are of, in words."""
+    if organs.normalise == "organs":
+        return "what the named organs hold"
+    if organs.normalise == "camera" and known.administered_bq is None:
+        return "the activity at the first views"
+    return "the administered activity"
+
+
+def excreted_of(points: Sequence[Point], known: KnownAdministration, organs: PlanarOrganOptions) -> float | None:
+    """Share of the administered activity that left the body until the last time; None where it does not show."""
+    unknown = organs.normalise == "camera" and known.administered_bq is None
+    if len(points) == 1 or organs.normalise == "organs" or unknown:
+        return None
+    return max(0.0, 1.0 - points[-1].retained)
+
+
+def curves_of(points: Sequence[Point], time: TimeOptions, nuclide: Nuclide) -> tuple[OrganCurve, ...]:
     """Curve of every organ that holds something at every time."""
     time.require_used(len(points), integrated=False)
     by_name = [{organ.name: organ for organ in point.shown.organs} for point in points]
@@ -111,61 +260,31 @@ def curves_of(
         shares = [organs[name].share.value * p.decay for organs, p in zip(by_name, points, strict=True)]
         random = [p.random_sd[name] * p.decay for p in points]
         common = max(p.common_sd[name] * p.decay / s for p, s in zip(points, shares, strict=True))
-        found.append(organ_curve(
+        curve = organ_curve(
             name, [p.elapsed_s for p in points], shares, random, common, time,
-            physical_half_life_s=nuclide.half_life_s, administered=known.administered_bq,
-        ))  # fmt: skip
+            physical_half_life_s=nuclide.half_life_s, administered=points[0].reference,
+        )  # fmt: skip
+        found.append(_of_uncertain_reference(curve, points[0].reference_relative_sd))
     return tuple(found)
 
 
-def doses_of(
-    curves: Sequence[OrganCurve],
-    nuclide: Nuclide,
-    known: KnownAdministration,
-    given: PlanarGivenOptions,
-    ct_masses_g: Mapping[str, float],
-) -> tuple[tuple[OrganDose, ...], dict[str, Estimate], tuple[Message, ...]]:
-    """Doses of organs, of tumours, and what must be known; none without sex and activity."""
-    if given.patient_sex is None or known.administered_bq is None:
-        return (), {}, ()
-    decays: dict[str, Estimate] = {}
-    tumours: dict[str, Estimate] = {}
-    masses = _target_masses(given.masses_g, ct_masses_g)
-    electrons = sum(e.energy_kev * e.yield_per_decay for e in nuclide.electrons if e.kind != "pair")
-    electrons += sum(b.mean_kev * b.yield_per_decay for b in nuclide.betas)
-    for curve in curves:
-        if curve.decays_bq_s is None:
-            continue
-        source = _source(curve.organ, given.gut_content)
-        if source is not None:
-            decays[source] = decays[source] + curve.decays_bq_s if source in decays else curve.decays_bq_s
-        elif curve.organ in given.masses_g or curve.organ in ct_masses_g:
-            mass = given.masses_g.get(curve.organ, ct_masses_g.get(curve.organ, 0.0))
-            tumours[curve.organ] = sphere_dose_gy(curve.decays_bq_s, electrons, mass)
-    if not decays:
-        return (), tumours, ()
-    return organ_doses(decays, nuclide.name, given.patient_sex, masses_g=masses), tumours, (PHANTOM_GEOMETRY,)
+def _of_uncertain_reference(curve: OrganCurve, relative_sd: float) -> OrganCurve:
+    """The residence time of absolute decays over an administered activity that is not known exactly."""
+    hours = curve.residence_time_h
+    if not relative_sd or hours.sd is None:
+        return curve
+    return replace(curve, residence_time_h=Estimate(hours.value, math.hypot(hours.sd, relative_sd * hours.value)))
 
 
-def _source(organ: str, content: str) -> str | None:
-    """Source organ of an organ by its name; None of tumours and parts of the liver."""
-    from hepatica.anatomy.structures.clinical import structure_of
-
-    if organ == REST:
-        return REMAINDER
-    role = structure_of(organ).value
-    if role in GUT:
-        return f"{GUT[role]}_{content}" if content == "contents" or role == "stomach" else f"{GUT[role]}_contents"
-    role = "lung" if role.startswith("lung") else role
-    return SOURCES.get(role)
-
-
-def _target_masses(stated: Mapping[str, float], seen: Mapping[str, float]) -> dict[str, float]:
-    """Masses by target organ: stated, else of the CT."""
-    found = {}
-    for word, target in (("liver", "liver"), ("lungs", "lungs"), ("kidneys", "kidneys"), ("spleen", "spleen"),
-                         ("thyroid", "thyroid")):  # fmt: skip
-        mass = stated.get(word, seen.get(word))
-        if mass is not None:
-            found[target] = mass
-    return found
+def impossible_curves(curves: Sequence[OrganCurve], nuclide: Nuclide) -> tuple[Message, ...]:
+    """A critical message where an organ has more decays than the whole reference could have."""
+    most = nuclide.half_life_h / math.log(2)
+    above = [f"{c.organ} {c.residence_time_h.value:.4g} h" for c in curves if c.residence_time_h.value > most * 1.001]
+    if not above:
+        return ()
+    text = (
+        f"residence times are longer than {most:.4g} h, which the whole activity has if it stays until it has decayed: "
+        f"{', '.join(above)}"
+    )
+    return (Message("residence-above-physical", text, "check administered activity, instants and camera factor",
+                    "critical"),)  # fmt: skip

@@ -148,7 +148,8 @@ def lung_shunt(
     scout : path, Image or None
         SPECT or PET, corrected for attenuation and scatter.
     structures : path or regions
-        Lungs and liver: RTSTRUCT, SEG or label map; of planar views one, or one for each file.
+        Lungs and liver: RTSTRUCT, SEG or label map; of planar views one, or one for each file, or none where the files
+        hold overlay planes.
     planar : path, Image, or several
         In place of a scout: NM file with both planar views, or one file for each view.
     reading : ScoutOptions

@@ -10,8 +10,11 @@ from hepatica.core import InputFile
 from hepatica.core.message import Message
 from hepatica.core.options import Limits, NonNegative, options
 from hepatica.errors import InputError
-from hepatica.io.dicom.images.planar import anterior_and_posterior, read_planar
+from hepatica.io.dicom.images.planar import PlanarFile, anterior_and_posterior, read_planar
 from hepatica.io.dicom.images.planar_structures import Drawn, PlanarSource, carry_over, drawn_on
+from hepatica.io.dicom.planar.overlays import overlay_regions
+from hepatica.io.dicom.tags import open_dicom
+from hepatica.io.itk import is_itk_file
 from hepatica.planning.scout.lung_shunt import PlanarShuntOptions, view_counts
 from hepatica.planning.scout.lung_shunt import PlanarView as ViewCounts
 from hepatica.planning.scout.scan import ScoutOptions
@@ -78,7 +81,8 @@ def views_of(
     """Counts of an anterior and a posterior view.
 
     The views are told apart by DetectorInformationSequence/ViewCodeSequence, or as stated. The structures are lungs,
-    liver and, if there is one, a region whose name starts with "background". Drawn on one view only, they are carried
+    liver and, if there is one, a region whose name starts with "background"; without `structures` they are the overlay
+    planes of the NM files. Drawn on one view only, they are carried
     over to the other: flipped left to right where the posterior view is stored as seen from behind, as they are where
     it is stored mirrored. Both heads are then taken to see the same field, centred on each other.
 
@@ -92,7 +96,8 @@ def views_of(
     several = isinstance(planar, Sequence) and not isinstance(planar, str)
     sources: Sequence[PlanarSource] = planar if several else [planar]  # type: ignore[assignment, list-item]
     files = read_planar(sources, unit=reading.activity_unit, energy_window=given.energy_window)
-    if len(structures) not in (1, len(files)):
+    of_file: Sequence[StructureSource | None] = list(structures) or [_overlays(file) for file in files]
+    if structures and len(structures) not in (1, len(files)):
         raise InputError(
             f"{len(structures)} sets of structures for {len(files)} planar files",
             remedy="give one set of `structures`, or one for each file",
@@ -102,8 +107,9 @@ def views_of(
     inputs = [file.image.source for file in files]
     drawn: list[Drawn | None] = [None, None]
     for n, view in enumerate(views):
-        if view.file < len(structures):
-            drawn[n], read = drawn_on(view, files[view.file], structures[view.file], reading.structure_roles)
+        own = of_file[view.file] if view.file < len(of_file) else None
+        if own is not None:
+            drawn[n], read = drawn_on(view, files[view.file], own, reading.structure_roles)
             inputs += [file for file in read if file not in inputs]
     messages += carry_over(views, drawn, given.posterior)
     if views[0].file != views[1].file and views[0].duration_s is None and views[1].duration_s is None:
@@ -118,3 +124,10 @@ def views_of(
     if corrections.half_life_s is None and views[0].half_life_s is not None:
         corrections = replace(corrections, half_life_s=views[0].half_life_s)
     return ViewPair(anterior, posterior, corrections, tuple(messages), tuple(inputs))
+
+
+def _overlays(file: PlanarFile) -> StructureSource | None:
+    """Overlay planes of an NM file; None where there are none, or the views are no DICOM."""
+    if not file.path.is_file() or is_itk_file(file.path):
+        return None
+    return overlay_regions(open_dicom(file.path), file.image.grid) or None

@@ -37,6 +37,10 @@ FASTEST_MM_S = 200.0
 
 LARGEST_FIELD_MM = 1000.0
 
+FEWEST_BITS, PLATEAU_PIXELS = 8, 4
+"""A largest count of all bits set, from so many bits on, in so many pixels is a limit: noise puts one or two pixels at
+the largest count of a view, and that is all bits set once in some hundred views. Our choice."""
+
 MOST_BITS = 16
 """Files of more bits hold any count."""
 
@@ -85,7 +89,9 @@ class PlanarView:
     place_mm : tuple of float or None
         x and z (LPS) of the first pixel, where the header states a place in the patient.
     limit : float
-        Largest count that a pixel of the file can hold.
+        Largest count that a pixel of the file can hold, or at which its pixels stand as at a limit.
+    column_to_head : bool
+        Whether a column runs from feet to head (ImageOrientationPatient of the detector); else from head to feet.
     """
 
     image: Volume
@@ -100,6 +106,7 @@ class PlanarView:
     collimator: str = ""
     place_mm: tuple[float, float] | None = None
     limit: float = math.inf
+    column_to_head: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -223,17 +230,23 @@ def _view(header: Header | None, image: Image, file: int, frame: int) -> PlanarV
         None if header is None else _scan_of(header, detector),
         "" if detector is None else detector.text("CollimatorGridName").strip(),
         None if detector is None or header is None else _place(header, detector),
-        math.inf if header is None else _limit(header),
+        math.inf if header is None else _limit(header, one),
+        detector is not None and _column_to_head(detector),
     )
 
 
-def _limit(header: Header) -> float:
-    """Largest count that a pixel can hold: all bits set, rescaled."""
+def _limit(header: Header, view: Volume) -> float:
+    """Largest count that a pixel can hold: all bits set, rescaled; of fewer bits where pixels stand at such a limit."""
     bits = header.integer("BitsStored")
     if bits is None or bits > MOST_BITS:
         return math.inf
     used = bits - 1 if header.integer("PixelRepresentation") else bits
     slope, intercept = rescale(header, required=False)
+    top = float(view.values.max())
+    stored = round((top - intercept) / slope) + 1 if slope else 0
+    if stored >= 1 << FEWEST_BITS and not stored & (stored - 1) and int((view.values >= top).sum()) >= PLATEAU_PIXELS:
+        # A word of the acquisition that is shorter than that of the file: several pixels at one full word of bits.
+        return top
     return float((1 << used) - 1) * slope + intercept
 
 
@@ -314,6 +327,12 @@ def _row_to_left(detector: Header) -> int | None:
     if len(direction) != 6 or abs(direction[0]) < _ACROSS:
         return None
     return 1 if direction[0] > 0 else -1
+
+
+def _column_to_head(detector: Header) -> bool:
+    """Whether columns run towards the head by ImageOrientationPatient; +z is the head in DICOM."""
+    direction = detector.numbers("ImageOrientationPatient") if "ImageOrientationPatient" in detector else ()
+    return len(direction) == 6 and direction[5] > _ACROSS
 
 
 def _require_one_patient(files: Sequence[PlanarFile]) -> None:

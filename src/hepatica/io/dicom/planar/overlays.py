@@ -25,7 +25,7 @@ def overlay_regions(header: Header, grid: Grid) -> tuple[Region, ...]:
     Raises
     ------
     DicomError
-        If an overlay does not fit the frames.
+        If an overlay does not fit the frames or covers no pixel.
     """
     found = []
     for group in GROUPS:
@@ -47,8 +47,13 @@ def overlay_regions(header: Header, grid: Grid) -> tuple[Region, ...]:
         planes = bits[: frames * rows * columns].reshape(frames, rows, columns)
         mask[:, :, first : first + frames] = planes.transpose(2, 1, 0)
         region = Region.from_coverage(name, grid, mask, origin=f"overlay plane {group:04X}")
-        if not region.is_empty:
-            found.append(region)
+        if region.is_empty:
+            raise header.error(
+                "OverlayData",
+                f"overlay {name!r} covers no pixel",
+                remedy="draw it, take it out of the file, or give `structures`",
+            )
+        found.append(region)
     return tuple(found)
 
 

@@ -19,7 +19,8 @@ from hepatica.io.dicom.images.planar_structures import CLEARLY
 
 Stored = Literal["as-seen", "mirrored"]
 
-DAY_S = 86400.0
+LONGEST_BETWEEN_S, LONG_BETWEEN_S = 3 * 3600.0, 3600.0
+"""Between the views of one time: what moves in between is not told from depth. A scan lasts half an hour; ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,8 @@ class ReadViews:
     files : tuple of PlanarFile
         As read.
     sources : dict
-        Of each side the file, the frame of the photopeak's window and whether its columns are turned round.
+        Of each side the file, the frame of the photopeak's window, and whether its columns and its rows are turned
+        round.
     frame_of_reference : str or None
         In which `views.place_mm` stands.
     nuclide : str or None
@@ -63,7 +65,7 @@ class ReadViews:
 
     views: PlanarViews
     files: tuple[PlanarFile, ...]
-    sources: dict[str, tuple[int, int, bool]]
+    sources: dict[str, tuple[int, int, bool, bool]]
     frame_of_reference: str | None
     nuclide: str | None
     messages: tuple[Message, ...]
@@ -88,16 +90,22 @@ def opposed_views(files: Sequence[PlanarFile], options: ViewOptions = ViewOption
     built: dict[str, OneView] = {}
     for side, views in by_side.items():
         view, file = views[0], files[views[0].file]
-        counts = np.stack([v.image.values[:: -1 if flips[side] else 1, :, 0].astype(np.float64) for v in views])
+        turned = (slice(None, None, -1 if flips[side] else 1), slice(None, None, -1 if view.column_to_head else 1))
+        counts = np.stack([v.image.values[(*turned, 0)].astype(np.float64) for v in views])
         time = view.image.time
         if (time is None) != (first is None):
             raise TimeError(f"{file.path}: one planar view has a time and the other none")
         start = 0.0 if time is None or first is None else seconds_between(first, time)
-        if not 0 <= start < DAY_S:
+        if not 0 <= start <= LONGEST_BETWEEN_S:
             raise InputError(
                 f"{file.path}: the {side} view was taken {start / 3600:.1f} h after the other",
-                remedy="give the views of each time apart",
+                remedy="give the views of each time apart; one view alone is measured by the organs' depth",
             )
+        if start > LONG_BETWEEN_S:
+            text = (
+                f"the {side} view was taken {start / 3600:.1f} h after the other: only decay is put back, no excretion"
+            )
+            notes.append(Message("views-apart", text))
         patient = None if file.image.context is None else file.image.context.patient_id
         dwell, more = _dwell(file, view, options.dwell_s)
         notes += more
@@ -116,7 +124,7 @@ def opposed_views(files: Sequence[PlanarFile], options: ViewOptions = ViewOption
     return ReadViews(
         found,
         tuple(files),
-        {side: (views[0].file, views[0].frame, flips[side]) for side, views in by_side.items()},
+        {side: (v[0].file, v[0].frame, flips[side], v[0].column_to_head) for side, v in by_side.items()},
         frame,
         next(iter(nuclides), None),
         (*(m for f in files for m in f.image.messages), *dict.fromkeys(notes)),
@@ -199,7 +207,8 @@ def _flips(by_side: dict[str, list[PlanarView]], stated: Stored | None) -> tuple
     if stated is not None or opposite:
         other = opposite or stated == "as-seen"
         return {"anterior": turned, "posterior": turned != other}, []
-    images = [by_side[side][0].image.values[:, :, 0].astype(np.float64) for side in ("anterior", "posterior")]
+    firsts = [by_side[side][0] for side in ("anterior", "posterior")]
+    images = [v.image.values[:, :: -1 if v.column_to_head else 1, 0].astype(np.float64) for v in firsts]
     same, flipped = _alike(images[0], images[1]), _alike(images[0], images[1][::-1])
     if abs(same - flipped) <= CLEARLY:
         raise InputError(
@@ -250,5 +259,6 @@ def _place(
             continue
         grid = files[views[0].file].image.grid
         x = place[0] - (grid.shape[0] - 1) * grid.spacing_mm[0] if flips[side] else place[0]
-        return (x, place[1]), grid.frame_of_reference
+        upwards = (grid.shape[1] - 1) * grid.spacing_mm[1] if views[0].column_to_head else 0.0
+        return (x, place[1] + upwards), grid.frame_of_reference
     return None, None
