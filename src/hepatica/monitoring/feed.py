@@ -289,12 +289,12 @@ class MeterGate:
             What the camera says has arrived.
         """
         if not math.isfinite(reading.value) or reading.value < 0:
-            return f"the meter reads {reading.value}"
+            return "the meter reads less than nothing, or no number"
         if self._last is not None and reading.at_s <= self._last.at_s:
             return "a reading came twice or late; it is not used"
         if self.full_scale is not None and reading.value >= self.full_scale:
             self._last = reading
-            return f"the meter is saturated at {reading.value:g}"
+            return f"the meter is saturated at {self.full_scale:g}"
         if self._last is not None and reading.value == self._last.value:
             self._same += 1
             if self._same == 1:

@@ -316,9 +316,9 @@ class Watch:
         for kind, since in self._odds.items():
             if self._silent_from_s - since < DISAGREE_S:
                 continue
-            for old in [note for note in self._notes if note.startswith(kind)]:
-                del self._notes[old]
-            self._note(f"{kind}: {holds[kind]}")
+            # As it was first seen, as long as it lasts: a note for each look would be a log.
+            first = self._has(kind) or f"{kind}: {holds[kind]}"
+            self._note(first)
             if kind == OVER_METER:
                 self._doubt(kind, self._silent_from_s - BEFORE_S, BY_METER)
 
