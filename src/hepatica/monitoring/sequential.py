@@ -310,10 +310,10 @@ class Statistics:
 
         if self._outside.size:
             body, out = np.maximum(arrival.mean_bq[:, -1], 0.0), arrival.mean_bq[:, self._outside].sum(axis=1)
-            share = float(setup.expected_shares[self._outside].sum())
+            usual = float(setup.expected_shares[self._outside].sum())
             own = np.sqrt((sd[:, self._outside] ** 2).sum(axis=1))
-            doubt = np.hypot(SHARE_DOUBT * share * body, LEAST_SHARE_DOUBT * setup.planned_bq)
-            self.values["outside"] = (out - share * body) / np.hypot(own, doubt)
+            doubt = np.hypot(SHARE_DOUBT * usual * body, LEAST_SHARE_DOUBT * setup.planned_bq)
+            self.values["outside"] = (out - usual * body) / np.hypot(own, doubt)
 
     def _judge_departures(self, look: Look) -> None:
         """Off-target, reflux, catheter moved, stasis."""
@@ -350,40 +350,73 @@ class Statistics:
             worst = np.maximum(worst, (SLOWEST * given - left) / np.sqrt(noise))
         self.values["no-delivery"] = worst
 
-    def delivered_bq(self) -> tuple[Array, Array]:
+    def delivered_bq(self, *, by_meter: bool = True) -> tuple[Array, Array]:
         """Activity that this injection brought into the body, and its standard deviation, shape (injections,).
 
-        By the camera alone: what has left the vial need not have reached the patient, and a meter at the vial does not
-        see what stays in line and catheter. What was there before is taken off where the setup says that it is apart.
+        Camera and meter are averaged by their variances where they agree within `AGREE_SD`; elsewhere, and without a
+        meter, the camera alone counts: what has left the vial need not have reached the patient. Where the meter draws
+        the mean up, beads in the line may do so, which it does not see: the standard deviation holds that pull too.
+
+        Parameters
+        ----------
+        by_meter : bool
+            Whether the meter is believed, and has been for longer than the transit.
         """
+        seen, sd = self._by_camera()
+        if not (by_meter and self.setup.has_meter):
+            return seen, sd
+        other = np.maximum(self._meter_sd(), 1e-6 * self.setup.planned_bq)
+        variance = np.maximum(sd, 1e-6 * self.setup.planned_bq) ** 2
+        weight = variance / (variance + other**2)
+        pull = weight * (self.come_bq - seen)
+        both = np.hypot(other * np.sqrt(weight), np.maximum(pull, 0.0))
+        agree = np.abs(seen - self.come_bq) < AGREE_SD * np.sqrt(variance + other**2)
+        # What was there before cannot be told from what the meter says has come since, unless it is set apart.
+        if self.already_bq is not None and self.setup.already_there != "apart":
+            agree = agree & (self.already_bq == 0)
+        return np.where(agree, seen + pull, seen), np.where(agree, both, sd)
+
+    def _by_camera(self) -> tuple[Array, Array]:
         seen = self.arrival.mean_bq[:, -1]
         variance = self.arrival.variance_bq2[:, -1] + self.arrival.systematic_sd_bq()[:, -1] ** 2
         if self.already_bq is not None and self.setup.already_there == "apart":
             return seen - self.already_bq, np.sqrt(variance + self.already_sd_bq**2)
         return seen, np.sqrt(variance)
 
+    def _meter_sd(self) -> Array:
+        """Of what by the meter had time to arrive.
+
+        One reading's noise as the spread on the way leaves it, the meter's factor, lag and dispersion times the rate,
+        and what stays in line and catheter.
+        """
+        setup, doubts = self.setup, self.setup.doubts
+        part = 1 - math.exp(-self.look_s / setup.dispersion_s) if setup.dispersion_s else 1.0
+        noise = (doubts.meter * setup.planned_bq) ** 2 * part / (2 - part)
+        late = self._come_rate * math.hypot(doubts.lag_s, doubts.dispersion_s, self.look_s / 2)
+        scale = math.hypot(doubts.meter_scale, LINE)
+        return np.asarray(np.sqrt(noise + (scale * self.come_bq) ** 2 + late**2))
+
     def has_come_through(self) -> Array:
         """Whether nearly all that can leave the vial had time to arrive: nothing is left that could stand still."""
         return np.asarray(self.come_bq > THROUGH * self.setup.planned_bq * (1 - self.setup.residual))
 
     def camera_over_meter(self) -> tuple[Array, Array]:
-        """Delivered less what has left the vial and had time to arrive, Bq, and its standard deviation.
-
-        The meter's part comes later by the transit, and is spread by it; its uncertainty holds one reading's noise as
-        the spread leaves it, the meter's factor, and lag and dispersion times the rate. Shape (injections,).
-        """
-        setup, doubts = self.setup, self.setup.doubts
-        delivered, sd = self.delivered_bq()
-        part = 1 - math.exp(-self.look_s / setup.dispersion_s) if setup.dispersion_s else 1.0
-        noise = (doubts.meter * setup.planned_bq) ** 2 * part / (2 - part)
-        late = self._come_rate * math.hypot(doubts.lag_s, doubts.dispersion_s, self.look_s / 2)
-        return delivered - self.come_bq, np.sqrt(sd**2 + noise + (doubts.meter_scale * self.come_bq) ** 2 + late**2)
+        """Delivered by the camera less what by the meter had time to arrive, Bq, and its sd, shape (injections,)."""
+        seen, sd = self._by_camera()
+        return seen - self.come_bq, np.hypot(sd, self._meter_sd())
 
     def _keep(self, kind: str, values: Array, regions: NDArray[np.int64]) -> None:
         """The largest of several regions' statistics, shape (regions, injections)."""
         self.which[kind] = regions[np.argmax(values, axis=0)]
         self.values[kind] = values.max(axis=0)
 
+
+AGREE_SD = 2.0
+"""Within which camera and meter are averaged; beyond it one of them is wrong, or beads are on their way."""
+
+LINE = 0.01
+"""Standard deviation of what stays in line and catheter, as a share of what has left the vial (published residuals of
+vial and line together: 0.6 to 3 %)."""
 
 SMOOTH_S = 5.0
 """Over which the rate at which activity leaves the vial is averaged."""

@@ -146,7 +146,7 @@ class State:
     regions : tuple of RegionState
         Each region, and the body.
     delivered_bq, delivered_sd_bq : float
-        Brought into the body by this injection, by the camera.
+        Brought into the body by this injection, by camera and meter together where they agree.
     planned_bq : float
         In the vial at the start.
     infused_bq : float or None

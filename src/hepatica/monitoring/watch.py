@@ -17,7 +17,7 @@ from hepatica.monitoring.arrival import is_saturated, live_share
 from hepatica.monitoring.boundaries import Boundaries, Pushed
 from hepatica.monitoring.feed import METER_SILENT_S, SILENT_FRAMES, SILENT_S, Frame, FrameGate, MeterGate, Reading
 from hepatica.monitoring.motion import BEFORE_S, Motion
-from hepatica.monitoring.sequential import KINDS, LEAST_ARRIVED, Statistics
+from hepatica.monitoring.sequential import KINDS, LEAST_ARRIVED, LINE, Statistics
 from hepatica.monitoring.setup import Setup
 from hepatica.monitoring.state import Alarm, RegionState, Residual, State, Test, Watching
 from hepatica.monitoring.wording import reason
@@ -39,10 +39,6 @@ FLOWING = 0.15
 
 LEFT_LATER = 0.03
 """Of the plan that may leave the vial after the last frame, and what was delivered stays a measured value."""
-
-LINE = 0.01
-"""Standard deviation of what stays in line and catheter, as a share of what has left the vial (published residuals of
-vial and line together: 0.6 to 3 %)."""
 
 LONGEST = 0.25
 """Of the planned infusion that a frame may last; a longer one is a mistake of its header, or no monitoring."""
@@ -103,6 +99,7 @@ class Watch:
     _largest_bq: float = 0.0
     _blind_from_s: float | None = None
     _read_until_s: float = 0.0
+    _meter_from_s: float | None = None
     _odds: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -258,7 +255,10 @@ class Watch:
             return
         setup, statistics = self.setup, self._statistics
         middle = self._silent_from_s - self._exposure / 2
-        infused, pushed = self._infused(), None if self._pushed is None else self._pushed * setup.planned_bq
+        infused = self._infused()
+        # As long as there is no meter the camera stands in for it, which is no second opinion.
+        self._meter_from_s = None if infused is None else (self._meter_from_s or middle)
+        pushed = None if self._pushed is None else self._pushed * setup.planned_bq
         variances = self._variances[None] if self._variances.any() else None
         planned = min(middle / setup.infusion_s, 1.0) * setup.planned_bq
         if setup.has_meter:
@@ -297,7 +297,7 @@ class Watch:
     def _check_contradictions(self, has_meter: bool) -> None:
         """Camera against meter and plan: what has lasted `DISAGREE_S` is said, as long as it lasts."""
         setup, statistics = self.setup, self._statistics
-        delivered, sd = (float(one[0]) for one in statistics.delivered_bq())
+        delivered, sd = (float(one[0]) for one in statistics.delivered_bq(by_meter=False))
         is_known = not self._already_bq or setup.already_there == "apart"
         seen = f"the camera sees {delivered / 1e6:.3g} MBq"
         holds: dict[str, str] = {}
@@ -386,7 +386,10 @@ class Watch:
 
     def state(self) -> State:
         """What is known now."""
-        delivered, sd = self._statistics.delivered_bq()
+        settled = self.setup.lag_s + 3 * self.setup.dispersion_s
+        is_believed = self._meter_from_s is not None and self._silent_from_s - self._meter_from_s > settled
+        by_meter = is_believed and not self._has(OVER_METER, UNDER_METER)
+        delivered, sd = self._statistics.delivered_bq(by_meter=by_meter)
         live = float(live_share(np.array([self._rate_cps]), self.setup.tau_s)[0])
         watching, notes, silent = self._watching()
         return State(

@@ -167,7 +167,7 @@ class Flow:
         self._in_line = self._in_line + late
         leaves = self._in_line * (1 - np.exp(-dt / np.maximum(self._dispersion, 1e-3)))
         self._in_line = self._in_line - leaves
-        return leaves
+        return np.asarray(leaves)
 
     def _shared(self, arriving: Array, happening: NDArray[np.bool_], dt: float) -> Array:
         """Activity that each region gets of what arrives, shape (injections, regions)."""
