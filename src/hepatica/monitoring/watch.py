@@ -34,6 +34,9 @@ DISAGREE_SD, DISAGREE_S = 3.0, 3.0
 KEPT_S = 5.0
 """For which an activity must have been there to count as one that cannot fall: a flash of a few seconds is none."""
 
+TREND_S = 10.0
+"""Over which the last rate is taken."""
+
 FLOWING = 0.15
 """Of the planned rate; below it the flow had ended when the frames did."""
 
@@ -288,8 +291,9 @@ class Watch:
         body, sd = float(arrival.mean_bq[0, -1]), math.sqrt(float(arrival.variance_bq2[0, -1]))
         self._recent.append((self._silent_from_s, body - 2 * sd))
         if self._silent_from_s - self._recent[0][0] >= KEPT_S:
-            self._largest_bq = max(self._largest_bq, min(value for _, value in self._recent))
-        while self._silent_from_s - self._recent[0][0] >= KEPT_S:
+            kept = min(value for at, value in self._recent if self._silent_from_s - at <= KEPT_S)
+            self._largest_bq = max(self._largest_bq, kept)
+        while self._silent_from_s - self._recent[0][0] > TREND_S:
             self._recent.popleft()
         if self._largest_bq - body > FALL * self._largest_bq + FALL_SD * sd:
             self._note(FELL)
@@ -419,7 +423,12 @@ class Watch:
         infused = self._meter.infused_bq() if self.setup.has_meter and not self._meter.lost else None
         if infused is not None and self._meter.silent_s(self._time_s) <= METER_SILENT_S:
             return infused - float(self._statistics.come_bq[0]) < LEFT_LATER * self.setup.planned_bq
-        rate = float(self._statistics.arrival.rate_bq_s[0, -1])
+        if bool(self._statistics.has_come_through()[0]):
+            return True
+        if len(self._recent) < 3:
+            return False
+        at, value = (np.array(column) for column in zip(*self._recent, strict=True))
+        rate = float(np.polyfit(at - at[0], value, 1)[0])
         return rate < FLOWING * self.setup.planned_bq / self.setup.infusion_s
 
     def _remarks(self) -> tuple[str, ...]:
