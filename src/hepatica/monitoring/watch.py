@@ -454,7 +454,9 @@ class Watch:
         return watching, tuple(notes), silent
 
     def _judging(self, silent: float, notes: list[str]) -> tuple[Watching, list[str]]:
-        is_blind = silent > max(SILENT_S, SILENT_FRAMES * self._duration_s)
+        # Frames that come and stand still are not late: nothing is waited for.
+        stands = silent >= SILENT_S and any(note.startswith("the picture stands still") for note in notes)
+        is_blind = stands or silent > max(SILENT_S, SILENT_FRAMES * self._duration_s)
         if is_blind:
             notes.insert(0, f"no data for {silent:.0f} s")
         if not self.frames:

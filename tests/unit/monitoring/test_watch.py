@@ -271,8 +271,7 @@ def test_a_signal_with_variances_is_followed_as_counts_are() -> None:
     assert np.mean(inside) > 0.9
     assert state.regions[0].delivered_bq == pytest.approx(pure.expected_shares[0] * PLANNED, rel=0.05)
     wrong = Frame(values, 200.0, 2.0, 99, variances=np.zeros(values.shape))
-    with pytest.raises(InputError, match="variances of a frame"):
-        watch.frame(wrong)
+    assert any("variances of a frame" in note for note in watch.frame(wrong).notes)
 
 
 def test_a_prepared_injection_survives_json() -> None:
