@@ -34,6 +34,9 @@ DISAGREE_SD, DISAGREE_S = 3.0, 3.0
 KEPT_S = 5.0
 """For which an activity must have been there to count as one that cannot fall: a flash of a few seconds is none."""
 
+LEAST_EXPECTED = 20.0
+"""Counts of a frame; none at all is then chance in one of half a milliard."""
+
 TREND_S = 10.0
 """Over which the last rate is taken."""
 
@@ -146,6 +149,11 @@ class Watch:
         if judged.note:
             self._time_s = max(self._time_s, judged.time_s)
             self._note(judged.note)
+        if judged.use and self._is_dead(frame):
+            self.gate.odd += 1
+            self._time_s = max(self._time_s, judged.time_s + frame.duration_s)
+            self._note(DEAD)
+            return self.state()
         if not judged.use:
             return self.state()
         self.frames += 1
@@ -250,6 +258,14 @@ class Watch:
 
     # ------------------------------------------------------------------------------------------------------------------
 
+    def _is_dead(self, frame: Frame) -> bool:
+        """Whether a frame holds nothing where background and beads give counts: the camera is off or shut."""
+        if frame.variances is not None or frame.values.any():
+            return False
+        setup, held = self.setup, np.maximum(self._statistics.arrival.mean_bq[0, :-1], 0.0)
+        true = float((setup.response_cps_per_bq @ held + setup.background_cps).sum())
+        return true * frame.duration_s > LEAST_EXPECTED
+
     def _note(self, text: str, lasts_s: float = 3.0) -> None:
         self._notes[text] = self._time_s + lasts_s
 
@@ -344,7 +360,7 @@ class Watch:
 
     def _not_judged(self, without_meter: bool) -> dict[str, str]:
         """Tests that are left out at this look, each with the reason."""
-        moved, saturated = self._has(MOVED, FELL), self._has("the camera is saturated")
+        moved, saturated = self._has(MOVED, FELL, BELOW_ZERO), self._has("the camera is saturated")
         out = dict.fromkeys(KINDS, moved) if moved else {}
         if saturated:
             out = dict.fromkeys(KINDS, "the camera is saturated")
@@ -418,7 +434,7 @@ class Watch:
 
     def _had_ended(self) -> bool:
         """Whether the flow had ended when frames stopped coming, and nothing else is wrong with them."""
-        if self._has(MOVED, FELL, "the camera is saturated", "the picture stands still"):
+        if self._has(MOVED, FELL, DEAD, "the camera is saturated", "the picture stands still"):
             return False
         infused = self._meter.infused_bq() if self.setup.has_meter and not self._meter.lost else None
         if infused is not None and self._meter.silent_s(self._time_s) <= METER_SILENT_S:
@@ -526,6 +542,8 @@ OVER_PLAN = "more has arrived than the vial held: camera factor or plan is wrong
 OVER_METER = "more has arrived than left the vial: camera factor, meter or plan is wrong"
 
 UNDER_METER = "less has arrived than left the vial: beads stay in line or catheter, or the camera factor is wrong"
+
+DEAD = "the camera counts nothing at all"
 
 BELOW_ZERO = "less than nothing has arrived: the background is wrong"
 

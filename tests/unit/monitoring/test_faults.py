@@ -116,6 +116,22 @@ def test_a_frozen_picture_blinds_a_replay() -> None:
     assert watch.stop().not_measured
 
 
+def test_a_camera_that_counts_nothing_is_blind_and_raises_no_alarm() -> None:
+    for since_s in (0.0, 30.0):
+        watch = watch_of()
+        for frame, readings, _ in injection(watch.setup):
+            for reading in readings:
+                watch.reading(reading)
+            is_dead = frame.start_s >= since_s
+            state = watch.frame(replace(frame, values=np.zeros_like(frame.values)) if is_dead else frame)
+            if frame.start_s >= since_s + 3.0:
+                assert state.watching == "blind"
+        end = watch.stop()
+        assert not end.alarms
+        assert end.not_measured
+        assert any("counts nothing" in note for note in state.notes)
+
+
 def test_readings_ahead_of_frames_change_nothing() -> None:
     plain = run(watch_of())
     early = run(watch_of(), ahead_s=8.0)

@@ -164,7 +164,7 @@ def curves_of(found: MonitorResult) -> dict[str, Any]:
         name: np.array([[r.delivered_bq, r.low_bq, r.high_bq] for r in (s.region(name) for s in found.states)]) / 1e6
         for name in names
     }
-    marks = [(alarm.at_s, alarm.kind) for alarm in found.alarms]
+    marks = [(alarm.at_s, f"{alarm.kind} (doubtful)" if alarm.doubtful else alarm.kind) for alarm in found.alarms]
     watching = [state.watching for state in found.states]
     rate = [state.rate_cps / 1e3 for state in found.states]
     return {"time_s": times, "bands_mbq": bands, "marks": marks, "watching": watching, "rate_kcps": rate,
