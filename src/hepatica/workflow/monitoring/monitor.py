@@ -359,7 +359,7 @@ def _result(
         nuclide=arrived.nuclide or (prepared.nuclide if prepared else ""),
         agent=prepared.agent if prepared else "",
         frames_used=session.frames,
-        duration_s=last.time_s if last else 0.0,
+        duration_s=last.time_s - last.silent_s if last else 0.0,
         first_cps=session.first_cps,
         largest_cps=session.largest_cps,
         frame_faults=faults,
