@@ -59,20 +59,39 @@ class Lines:
         self._alarms = len(state.alarms)
         if state.watching != self._word or state.time_s - self._last >= BETWEEN_S:
             self._word, self._last = state.watching, state.time_s
-            say(f"[{state.time_s:7.1f} s] {summary(state)}")
+            # By the time of the data: a silence that ends must not let the clock run back.
+            say(f"[{state.time_s - state.silent_s:7.1f} s] {summary(state)}")
 
 
 def summary(state: Any) -> str:
     """One line on a state."""
     word = WORDS[state.watching][0]
-    notes = f" ({one_line('; '.join(state.notes))})" if state.notes else ""
-    if not state.regions:
+    notes = f" ({one_line('; '.join(reasons(state)))})" if reasons(state) else ""
+    if not state.regions or not state.frames:
         return f"{word}{notes}: {state.rate_cps / 1e3:.3g} kcps"
     body = state.region("body")
     return (
         f"{word}{notes}: {body.delivered_bq / 1e6:.4g} MBq ({body.low_bq / 1e6:.4g} to {body.high_bq / 1e6:.4g}) of "
-        f"{state.planned_bq / 1e6:.4g} MBq, {state.rate_cps / 1e3:.3g} kcps"
+        f"{state.planned_bq / 1e6:.4g} MBq, {state.rate_cps / 1e3:.3g} kcps{_raised(state)}"
     )
+
+
+def _raised(state: Any) -> str:
+    """Alarms so far, on one line: what has scrolled away is still there."""
+    said = [f"{a.kind} {a.at_s:.0f} s{' (doubtful)' if a.doubtful else ''}" for a in state.alarms]
+    return f"; alarms: {', '.join(said)}" if said else ""
+
+
+def reasons(state: Any) -> list[str]:
+    """What is wrong, and which tests are not judged and why."""
+    out = list(state.notes)
+    if state.watching == "degraded":
+        why: dict[str, list[str]] = {}
+        for test in state.tests:
+            if test.why_not:
+                why.setdefault(test.why_not, []).append(test.kind)
+        out += [f"{', '.join(kinds)}: {text}" for text, kinds in why.items()]
+    return out
 
 
 def page(state: Any) -> Any:
@@ -86,24 +105,38 @@ def page(state: Any) -> Any:
     head.append(f"  {state.time_s:.1f} s   {state.rate_cps / 1e3:.3g} kcps   {state.frames} frames", style="default")
     if state.silent_s > 1:
         head.append(f"   last frame {state.silent_s:.0f} s ago", style="red")
-    notes = [Text(f"  ! {one_line(note)}", style="yellow") for note in state.notes]
+    notes = [Text(f"  ! {one_line(note)}", style="yellow") for note in reasons(state)]
+    notes += [Text(f"  {one_line(remark)}", style="dim") for remark in state.remarks]
     regions = Table(box=None, header_style="dim")
-    for name, justify in (("region", "left"), ("MBq", "right"), ("95 %", "right"), ("share", "right"), ("", "left")):
+    for name, justify in (
+        ("region", "left"),
+        ("MBq", "right"),
+        ("95 %", "right"),
+        ("share", "right"),
+        ("planned, MBq", "right"),
+        ("", "left"),
+    ):
         regions.add_column(name, justify=justify)  # type: ignore[arg-type]
     most = max([state.planned_bq, 1.0])
     # While nothing is judged the last numbers are old: they are shown as such.
     faded = "dim" if state.watching in ("blind", "waiting") else "default"
-    for one in state.regions:
+    for one in state.regions if state.frames else ():
         bar = "█" * round(30 * min(one.delivered_bq / most, 1.0))
         share = "–" if one.share is None else f"{100 * one.share:.1f} %"
         regions.add_row(
             one_line(one.name), f"{one.delivered_bq / 1e6:.4g}", f"{one.low_bq / 1e6:.4g} – {one.high_bq / 1e6:.4g}",
-            share,
-            bar, style=faded,
+            share, f"{one.expected_bq / 1e6:.4g}", bar, style=faded,
         )  # fmt: skip
     tests = Text("  ".join(_test(test) for test in state.tests), style="dim")
-    alarms = [Text(f"ALARM {a.kind} at {a.at_s:.1f} s: {one_line(a.why)}", style="bold red") for a in state.alarms]
+    alarms = [
+        Text(f"ALARM {a.kind} at {a.at_s:.1f} s: {one_line(a.why)}{_doubtful(a)}", style="bold red")
+        for a in state.alarms
+    ]
     return Group(head, *notes, regions, tests, *alarms, Text(RESEARCH, style="dim"))
+
+
+def _doubtful(alarm: Any) -> str:
+    return f" [doubtful: {one_line(alarm.doubtful)}]" if alarm.doubtful else ""
 
 
 def _test(test: Any) -> str:

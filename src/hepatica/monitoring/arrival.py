@@ -33,6 +33,9 @@ estimate corrects it less when it happens to be high: the mean of many injection
 KNOWN_SHARES = 0.02
 """Of the planned activity in the body, below which the shares are those of the plan."""
 
+DIFFUSE = 10.0
+"""Standard deviation of what is there before the first frame, in planned activities: nothing is known of it."""
+
 MOST_LOSS = 0.95
 """Of the rate that a paralysable camera can record at all; above it the true rate cannot be told."""
 
@@ -67,10 +70,18 @@ class Arrival:
         shape = (injections, count + 1)
         self.mean_bq = np.zeros(shape)
         self.rate_bq_s = np.zeros(shape)
-        self.variance_bq2 = np.zeros(shape)
-        self._covariance = np.zeros(shape)
+        self._nominal_variance = (RATE_CHANGE * nominal) ** 2
+        self.forget()
         self._shares = np.broadcast_to(setup.expected_shares, (injections, count)).copy()
-        self._rate_variance = np.broadcast_to((RATE_CHANGE * nominal) ** 2, shape).copy()
+
+    def forget(self) -> None:
+        """Take what is there as unknown: before the first frame, and when the masks have been moved."""
+        shape = self.mean_bq.shape
+        self._is_new = True
+        self.rate_bq_s = np.zeros(shape)
+        self.variance_bq2 = np.full(shape, (DIFFUSE * self.setup.planned_bq) ** 2)
+        self._covariance = np.zeros(shape)
+        self._rate_variance = np.broadcast_to(self._nominal_variance, shape).copy()
 
     def predict(self, elapsed_s: float) -> None:
         """Let time pass without a frame."""
@@ -113,6 +124,9 @@ class Arrival:
         expected = there * decayed + setup.background_cps
         # One count in the whole time so far is the least that can be known of a mask that has seen none.
         expected = np.maximum(expected, 1.0 / (time_s + exposure_s))
+        if self._is_new:
+            # Nothing is known as yet of what is there: what was counted says how sure a first frame is.
+            expected = np.maximum(expected, counts / kept)
         if variances is not None:
             expected = variances / kept
         variance = expected / kept / decayed**2
@@ -132,11 +146,12 @@ class Arrival:
         return net, (1 / kept / decayed) ** 2, expected * kept
 
     def _follow_shares(self, elapsed_s: float) -> None:
-        """Let the shares by which counts are expected follow those of the state, slowly."""
+        """Let the shares by which counts are expected follow those of the state, slowly; at once at first."""
         body = self.mean_bq[:, -1:]
         known = body > KNOWN_SHARES * self.setup.planned_bq
         seen = np.maximum(self.mean_bq[:, :-1], 0.0) / np.where(known, body, 1.0)
-        part = min(1.0, elapsed_s / SHARES_S)
+        part = 1.0 if self._is_new else min(1.0, elapsed_s / SHARES_S)
+        self._is_new = False
         self._shares = np.where(known, self._shares + part * (seen - self._shares), self._shares)
 
     def systematic_sd_bq(self) -> Array:

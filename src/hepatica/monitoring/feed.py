@@ -28,6 +28,24 @@ STANDING = 8
 
 METER_SILENT_S = 5.0
 
+ALIKE = 0.02
+"""Of the spread between two frames that counting alone makes (the sum of their counts); less shows one frame twice."""
+
+ALIKE_COUNTS = 100.0
+
+SHORTEST_S = 0.005
+"""Exposure of a frame; a shorter one is a mistake of its header."""
+
+RISE = 0.05
+"""Of the planned activity, by which what has left a vial cannot shrink; and `RISE_SD` of the meter's readings."""
+
+RISE_SD = 6.0
+
+DROP = 0.25
+"""Of the planned activity between two readings less than `DROP_S` apart: nobody pushes so fast."""
+
+DROP_S = 1.0
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
@@ -125,6 +143,9 @@ class FrameGate:
     doubled: int = 0
     late: int = 0
     jumps: int = 0
+    standing: int = 0
+    odd: int = 0
+    overlapping: int = 0
     _last: Frame | None = None
     _offset_s: float = 0.0
     _end_s: float = 0.0
@@ -136,11 +157,17 @@ class FrameGate:
         Raises
         ------
         InputError
-            If it is of another shape, holds what no camera counts, or names another nuclide: no frame of the series can
-            then be used.
+            If the first frame is of another shape, holds what no camera counts, or names another nuclide: no frame of
+            the series can then be used. A later one of that kind is left out, and said.
         """
-        self._require(frame)
         last = self._last
+        try:
+            self._require(frame)
+        except InputError as error:
+            if last is None:
+                raise
+            self.odd += 1
+            return Judged(False, self._end_s, 0.0, f"{error.args[0]}; it is not used")
         if last is None:
             self._last, self._offset_s, self._end_s = frame, -frame.start_s, frame.duration_s
             self._seen.append((frame.start_s, hash(frame.values.tobytes())))
@@ -149,8 +176,10 @@ class FrameGate:
         if (frame.start_s, content) in self._seen or (frame.number is not None and frame.number == last.number):
             self.doubled += 1
             return Judged(False, self._end_s, 0.0, "a frame came twice; it counts once")
-        if content == self._seen[-1][1] and frame.values.sum() >= 20:
-            return Judged(False, self._end_s, 0.0, "the picture stands still: two frames are alike to the last count")
+        if is_alike(frame, last) or (content == self._seen[-1][1] and frame.values.sum() >= 20):
+            self.standing += 1
+            now = max(frame.start_s + self._offset_s, self._end_s) + frame.duration_s
+            return Judged(False, now, 0.0, "the picture stands still: two frames are alike beyond chance")
         step = frame.start_s - last.start_s
         note = self._clock(frame, last, step)
         time_s = frame.start_s + self._offset_s
@@ -159,6 +188,7 @@ class FrameGate:
             return Judged(False, self._end_s, 0.0, "a frame came after a later one; it is not used")
         gap = time_s - self._end_s
         if not note and gap < -0.5 * frame.duration_s:
+            self.overlapping += 1
             return Judged(False, self._end_s, 0.0, "a frame overlaps the one before; it is not used")
         if gap > 0.5 * frame.duration_s:
             missing = max(1, round(gap / frame.duration_s))
@@ -192,13 +222,23 @@ class FrameGate:
                 raise InputError("the variances of a frame have its shape, are finite, not negative and not all nil")
         if not np.isfinite(frame.values).all() or (frame.variances is None and (frame.values < 0).any()):
             raise InputError("a frame holds counts that are negative or not finite")
-        if not (math.isfinite(frame.start_s) and 0 < frame.duration_s < math.inf):
-            raise InputError(f"a frame starts at {frame.start_s} s and lasts {frame.duration_s} s")
+        if not (math.isfinite(frame.start_s) and SHORTEST_S <= frame.duration_s < math.inf):
+            raise InputError(
+                f"a frame starts at {frame.start_s} s and lasts {frame.duration_s} s; it lasts {SHORTEST_S} s at least"
+            )
         if self.nuclide and frame.nuclide and frame.nuclide != self.nuclide:
             raise InputError(
                 f"the frames are of {frame.nuclide}, the injection is of {self.nuclide}",
                 remedy="take the camera's protocol of this nuclide; nothing is judged of another one's counts",
             )
+
+
+def is_alike(frame: Frame, last: Frame) -> bool:
+    """Whether two frames differ by so little that one was sent twice; frames of counts differ by their noise."""
+    if frame.variances is not None or last.variances is not None:
+        return False
+    together = float(frame.values.sum() + last.values.sum())
+    return together >= ALIKE_COUNTS and float(((frame.values - last.values) ** 2).sum()) < ALIKE * together
 
 
 @dataclass(slots=True)
@@ -211,10 +251,17 @@ class MeterGate:
         In the vial at the start.
     full_scale : float or None
         Largest value that the meter shows; at it the meter is saturated.
+    noise : float
+        Standard deviation of a reading, as a share of the full vial.
+    lost : str
+        Why the meter is not believed for the rest of the injection; empty as long as it is.
     """
 
     planned_bq: float
     full_scale: float | None = None
+    noise: float = 0.01
+    lost: str = ""
+    _most_bq: float = 0.0
     _first: list[float] = field(default_factory=list)
     _last: Reading | None = None
     _same: int = 0
@@ -242,12 +289,12 @@ class MeterGate:
             What the camera says has arrived.
         """
         if not math.isfinite(reading.value) or reading.value < 0:
-            return f"the meter reads {reading.value}"
+            return "the meter reads less than nothing, or no number"
         if self._last is not None and reading.at_s <= self._last.at_s:
             return "a reading came twice or late; it is not used"
         if self.full_scale is not None and reading.value >= self.full_scale:
             self._last = reading
-            return f"the meter is saturated at {reading.value:g}"
+            return f"the meter is saturated at {self.full_scale:g}"
         if self._last is not None and reading.value == self._last.value:
             self._same += 1
             if self._same == 1:
@@ -262,8 +309,24 @@ class MeterGate:
         if not self.has_baseline:
             return ""
         start = float(np.mean(self._first))
-        self.history.append((reading.at_s, self.planned_bq * (1 - reading.value / start) if start > 0 else 0.0))
+        infused = self.planned_bq * (1 - reading.value / start) if start > 0 else 0.0
+        self._contradiction(reading.at_s, infused)
+        self.history.append((reading.at_s, infused))
         return ""
+
+    def _contradiction(self, at_s: float, infused_bq: float) -> None:
+        """Notice what no vial does: it fills again, or is empty from one reading to the next."""
+        step = max(RISE, RISE_SD * self.noise) * self.planned_bq
+        recent = [value for _, value in self.history[-4:]] + [infused_bq]
+        if len(recent) == 5:
+            self._most_bq = max(self._most_bq, float(np.median(recent)))
+        if sum(value < self._most_bq - step for value in recent[-2:]) == 2:
+            self.lost = "the meter rises: another vial, or it was moved; what it says is no total any more"
+        if self.history:
+            before_s, before = self.history[-1]
+            sudden = max(DROP, RISE_SD * self.noise) * self.planned_bq
+            if at_s - before_s < DROP_S and infused_bq - before > sudden:
+                self.lost = "the meter fell by a quarter of the vial from one reading to the next; it is not believed"
 
     def is_standing(self, body_bq: float) -> bool:
         """Whether the same value came `STANDING` times while 2 % of the plan arrived."""

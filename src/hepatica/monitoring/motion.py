@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 
 from hepatica.monitoring.setup import Array
 
+BEFORE_S = 12.0
+"""Before a move is seen, within which it happened: two pictures, and a part that had been begun."""
+
 PICTURE_S = 4.0
 """Of the two pictures that are compared."""
 
@@ -37,12 +40,18 @@ class Motion:
         Regions, each of which grows by itself.
     pixel_mm : float
         Edge of a pixel.
+
+    Attributes
+    ----------
+    is_seeing : bool
+        Whether there are counts enough to see a move at all.
     """
 
     def __init__(self, mask: NDArray[np.int64], pixel_mm: float) -> None:
         self._mask, self._pixel_mm = mask, pixel_mm
         self._parts: deque[tuple[Array, float]] = deque()
         self._sum, self._time = np.zeros(mask.shape), 0.0
+        self.is_seeing = False
 
     def take(self, counts: Array, duration_s: float) -> str:
         """Add a frame; a sentence where the patient moved."""
@@ -56,14 +65,16 @@ class Motion:
         old = self._parts[0][0] + self._parts[1][0]
         new = self._parts[2][0] + self._parts[3][0]
         self._parts.popleft()
-        if float(old.sum()) < LEAST_COUNTS:
+        self.is_seeing = float(old.sum()) >= LEAST_COUNTS
+        if not self.is_seeing:
             return ""
         left, head, sd = self._shift_mm(old, new)
         size = float(np.hypot(left, head))
         if size < LEAST_MM or size < LEAST_SD * sd:
             return ""
         self._parts.clear()
-        return f"the patient moved by about {size:.0f} mm: the masks lie no more where they were drawn"
+        # The fit is linear in the shift: beyond the picture's blur it falls short, and is no size to move masks by.
+        return f"the patient moved by {LEAST_MM:.0f} mm or more: the masks lie no more where they were drawn"
 
     def _shift_mm(self, old: Array, new: Array) -> tuple[float, float, float]:
         from scipy.ndimage import gaussian_filter

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from hepatica.errors import InputError
 from hepatica.monitoring.setup import Doubts, Setup
 from hepatica.monitoring.simulation.flow import FlowSettings
+from hepatica.nuclides import nuclide
 
 SCHEMA = "hepatica/monitoring-setup/1"
 
@@ -87,6 +88,7 @@ class Prepared:
             named = {"regions": tuple(content["regions"]), "roles": tuple(content["roles"])}
             setup = Setup(**{**given, **named, "doubts": doubts})
             mask = _mask(content["mask"], len(setup.regions), where)
+            _check_half_life(str(content["nuclide"]), setup.half_life_s, where)
             return cls(
                 setup, mask, float(content["pixel_mm"]), str(content["nuclide"]), str(content.get("agent", "")), flow
             )
@@ -97,6 +99,16 @@ class Prepared:
 
 
 FLOW = ("variation", "variation_s", "pulse_s", "pause_s")
+
+HALF_LIFE_OFF = 0.02
+"""Relative difference from the nuclide's half-life that a setup may have."""
+
+
+def _check_half_life(name: str, half_life_s: float, where: str) -> None:
+    held = nuclide(name).half_life_s
+    if abs(half_life_s / held - 1) > HALF_LIFE_OFF:
+        raise InputError(f"{where}: half_life_s is {half_life_s:g} s, that of {name} is {held:.6g} s")
+
 
 OWN = ("nuclide", "agent", "pixel_mm", "flow", "mask")
 

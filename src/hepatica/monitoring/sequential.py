@@ -12,6 +12,7 @@ uneventful injection is no normal number; the boundary that it must pass is the 
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -22,7 +23,9 @@ from numpy.typing import NDArray
 from hepatica.monitoring.arrival import Arrival
 from hepatica.monitoring.setup import Array, Setup
 
-KINDS = ("target-reached", "limit-in-sight", "off-target", "reflux", "stasis", "no-delivery", "catheter-moved")
+KINDS = (
+    "target-reached", "limit-in-sight", "off-target", "outside", "reflux", "stasis", "no-delivery", "catheter-moved",
+)  # fmt: skip
 """What an alarm can say."""
 
 WINDOWS_S = (1.0, 2.0, 4.0, 6.0, 8.0, 12.0, 16.0, 32.0)
@@ -44,6 +47,9 @@ BY_SHARES = 0.02
 
 LEAST_ARRIVED = 0.1
 """Of the planned activity, before a forecast to completion means anything."""
+
+ALREADY_SHARE, ALREADY_SD = 0.02, 6.0
+"""Of the planned activity, and of its standard deviation: what the first look sees beyond both was there before."""
 
 FEWEST_COUNTS = 0.2
 """Added to the counts of each look and mask for their variance, which none counted would make nil. The variance is
@@ -191,7 +197,11 @@ class Statistics:
         self._guards = np.flatnonzero(setup.of_role("guard"))
         self._target = np.flatnonzero(setup.of_role("target"))
         self._departures(setup)
-        self._come_bq = np.zeros(injections)
+        self._outside = np.flatnonzero(setup.of_role("outside"))
+        self.already_bq: Array | None = None
+        self.already_sd_bq = np.zeros(injections)
+        self.come_bq = np.zeros(injections)
+        self._come_rate = np.zeros(injections)
         self._transit = Transit(setup, injections, look_s)
         self._past: deque[tuple[Array, Array]] = deque(maxlen=2 * max(self._windows) + 2)
         self._past.append((np.zeros(injections), np.zeros(injections)))
@@ -224,7 +234,13 @@ class Statistics:
         unlike = float(np.linalg.norm(shares * (seen / float(seen @ shares) - 1)))
         own = METER_DRIFT if setup.has_meter else UNMETERED_DRIFT
         drift = float(np.hypot(own, doubts.share_drift * unlike))
-        self._stasis = Departure(whole, None, 1.0, sd, drift, -1, noise, doubts.lag_s)
+        late = float(np.hypot(doubts.lag_s, doubts.dispersion_s))
+        self._stasis = Departure(whole, None, 1.0, sd, drift, -1, noise, late)
+
+    def restart(self) -> None:
+        """Begin anew with what is seen: the masks have been moved, and what was counted before says nothing of now."""
+        self.arrival.forget()
+        self._departures(self.setup)
 
     def look(
         self, counts: Array, exposure_s: float, time_s: float, infused: Array, pushed: Array,
@@ -249,6 +265,8 @@ class Statistics:
         """
         self.arrival.predict(exposure_s)
         net, per_count, expected = self.arrival.update(counts, exposure_s, time_s, variances)
+        if self.already_bq is None:
+            self._find_already(exposure_s)
         spread = 0.5 * (counts + expected) + FEWEST_COUNTS if variances is None else variances
         variance = spread * per_count
         self._judge_levels()
@@ -256,8 +274,19 @@ class Statistics:
         if self.setup.has_meter:
             self._judge_delivery(infused, pushed)
 
+    def _find_already(self, exposure_s: float) -> None:
+        """What the first look sees has been there before: nothing arrives within the transit."""
+        setup = self.setup
+        arrives = 2 * setup.planned_bq / setup.infusion_s * max(exposure_s - setup.lag_s, 0.0)
+        arrival = self.arrival
+        body, variance = arrival.mean_bq[:, -1], arrival.variance_bq2[:, -1] + arrival.systematic_sd_bq()[:, -1] ** 2
+        sd = np.sqrt(variance)
+        least = np.maximum(ALREADY_SHARE * setup.planned_bq, ALREADY_SD * sd) + arrives
+        self.already_bq = np.where(body > least, body, 0.0)
+        self.already_sd_bq = np.where(body > least, sd, 0.0)
+
     def _judge_levels(self) -> None:
-        """Target reached, limit in sight."""
+        """Target reached, limit in sight, outside."""
         setup, arrival, doubts = self.setup, self.arrival, self.setup.doubts
         sd = np.sqrt(arrival.variance_bq2 + arrival.systematic_sd_bq() ** 2)
         if setup.goal_bq is not None:
@@ -279,6 +308,13 @@ class Statistics:
             self.forecast_sd_bq = spread * complete + 1e-9 * setup.planned_bq
             self._keep("limit-in-sight", ((self.forecast_bq - self._limits) / self.forecast_sd_bq).T, self._limited)
 
+        if self._outside.size:
+            body, out = np.maximum(arrival.mean_bq[:, -1], 0.0), arrival.mean_bq[:, self._outside].sum(axis=1)
+            usual = float(setup.expected_shares[self._outside].sum())
+            own = np.sqrt((sd[:, self._outside] ** 2).sum(axis=1))
+            doubt = np.hypot(SHARE_DOUBT * usual * body, LEAST_SHARE_DOUBT * setup.planned_bq)
+            self.values["outside"] = (out - usual * body) / np.hypot(own, doubt)
+
     def _judge_departures(self, look: Look) -> None:
         """Off-target, reflux, catheter moved, stasis."""
         held = np.maximum(self.arrival.mean_bq[:, :-1], 0.0)
@@ -292,8 +328,11 @@ class Statistics:
         for kind, test in self._shares.items():
             self.values[kind] = test.value(look, self._windows)
         come = self._transit.come(look.reference, look.time_s)
-        self._come_bq = self._come_bq + min(1.0, look.dt / SMOOTH_S) * (come - self._come_bq)
-        self.values["stasis"] = self._stasis.value(Look(look.dt, look.net, look.variance, come), self._windows)
+        rate = np.maximum(come - self.come_bq, 0.0) / look.dt
+        self._come_rate = self._come_rate + min(1.0, look.dt / SMOOTH_S) * (rate - self._come_rate)
+        self.come_bq = come
+        stasis = self._stasis.value(Look(look.dt, look.net, look.variance, come), self._windows)
+        self.values["stasis"] = np.where(self.has_come_through(), -np.inf, stasis)
 
     def _judge_delivery(self, infused: Array, pushed: Array) -> None:
         """No delivery: much less leaves the vial than is pushed."""
@@ -311,25 +350,60 @@ class Statistics:
             worst = np.maximum(worst, (SLOWEST * given - left) / np.sqrt(noise))
         self.values["no-delivery"] = worst
 
-    def delivered_bq(self) -> tuple[Array, Array]:
-        """Activity in the body by camera and meter together, and its standard deviation, shape (injections,).
+    def delivered_bq(self, *, by_meter: bool = True) -> tuple[Array, Array]:
+        """Activity that this injection brought into the body, and its standard deviation, shape (injections,).
 
-        The two are averaged by their variances where they agree within three standard deviations; elsewhere, and
-        without a meter, the camera alone counts: what has left the vial need not have reached the patient.
+        Camera and meter are averaged by their variances where they agree within `AGREE_SD`; elsewhere, and without a
+        meter, the camera alone counts: what has left the vial need not have reached the patient. Where the meter draws
+        the mean up, beads in the line may do so, which it does not see: the standard deviation holds that pull too.
+
+        Parameters
+        ----------
+        by_meter : bool
+            Whether the meter is believed, and has been for longer than the transit.
         """
-        setup, doubts = self.setup, self.setup.doubts
+        seen, sd = self._by_camera()
+        if not (by_meter and self.setup.has_meter):
+            return seen, sd
+        other = np.maximum(self._meter_sd(), 1e-6 * self.setup.planned_bq)
+        variance = np.maximum(sd, 1e-6 * self.setup.planned_bq) ** 2
+        weight = variance / (variance + other**2)
+        pull = weight * (self.come_bq - seen)
+        both = np.hypot(other * np.sqrt(weight), np.maximum(pull, 0.0))
+        agree = np.abs(seen - self.come_bq) < AGREE_SD * np.sqrt(variance + other**2)
+        # What was there before cannot be told from what the meter says has come since, unless it is set apart.
+        if self.already_bq is not None and self.setup.already_there != "apart":
+            agree = agree & (self.already_bq == 0)
+        return np.where(agree, seen + pull, seen), np.where(agree, both, sd)
+
+    def _by_camera(self) -> tuple[Array, Array]:
         seen = self.arrival.mean_bq[:, -1]
         variance = self.arrival.variance_bq2[:, -1] + self.arrival.systematic_sd_bq()[:, -1] ** 2
-        if not setup.has_meter:
-            return seen, np.sqrt(variance)
-        noise = (doubts.meter * setup.planned_bq) ** 2 * self.look_s / (2 * SMOOTH_S)
-        other = noise + (doubts.meter_scale * self._come_bq) ** 2 + 1e-12 * setup.planned_bq**2
-        together = (seen / np.maximum(variance, 1e-300) + self._come_bq / other) / (
-            1 / np.maximum(variance, 1e-300) + 1 / other
-        )
-        agree = np.abs(seen - self._come_bq) < 3 * np.sqrt(variance + other)
-        both = np.sqrt(1 / (1 / np.maximum(variance, 1e-300) + 1 / other))
-        return np.where(agree, together, seen), np.where(agree, both, np.sqrt(variance))
+        if self.already_bq is not None and self.setup.already_there == "apart":
+            return seen - self.already_bq, np.sqrt(variance + self.already_sd_bq**2)
+        return seen, np.sqrt(variance)
+
+    def _meter_sd(self) -> Array:
+        """Of what by the meter had time to arrive.
+
+        One reading's noise as the spread on the way leaves it, the meter's factor, lag and dispersion times the rate,
+        and what stays in line and catheter.
+        """
+        setup, doubts = self.setup, self.setup.doubts
+        part = 1 - math.exp(-self.look_s / setup.dispersion_s) if setup.dispersion_s else 1.0
+        noise = (doubts.meter * setup.planned_bq) ** 2 * part / (2 - part)
+        late = self._come_rate * math.hypot(doubts.lag_s, doubts.dispersion_s, self.look_s / 2)
+        scale = math.hypot(doubts.meter_scale, LINE)
+        return np.asarray(np.sqrt(noise + (scale * self.come_bq) ** 2 + late**2))
+
+    def has_come_through(self) -> Array:
+        """Whether nearly all that can leave the vial had time to arrive: nothing is left that could stand still."""
+        return np.asarray(self.come_bq > THROUGH * self.setup.planned_bq * (1 - self.setup.residual))
+
+    def camera_over_meter(self) -> tuple[Array, Array]:
+        """Delivered by the camera less what by the meter had time to arrive, Bq, and its sd, shape (injections,)."""
+        seen, sd = self._by_camera()
+        return seen - self.come_bq, np.hypot(sd, self._meter_sd())
 
     def _keep(self, kind: str, values: Array, regions: NDArray[np.int64]) -> None:
         """The largest of several regions' statistics, shape (regions, injections)."""
@@ -337,8 +411,18 @@ class Statistics:
         self.values[kind] = values.max(axis=0)
 
 
+AGREE_SD = 2.0
+"""Within which camera and meter are averaged; beyond it one of them is wrong, or beads are on their way."""
+
+LINE = 0.01
+"""Standard deviation of what stays in line and catheter, as a share of what has left the vial (published residuals of
+vial and line together: 0.6 to 3 %)."""
+
 SMOOTH_S = 5.0
-"""Over which the meter's readings are averaged for what was delivered."""
+"""Over which the rate at which activity leaves the vial is averaged."""
+
+THROUGH = 0.97
+"""Of what is expected to leave the vial: what comes later is too little to tell a flow that stands from an error."""
 
 UNMETERED_DRIFT = 0.25
 """Of what has arrived relative to the planned infusion, where no meter tells what has left the vial."""

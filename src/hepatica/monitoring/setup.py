@@ -18,6 +18,12 @@ ROLES = ("target", "liver", "lungs", "guard", "outside")
 and the rest of the field."""
 
 
+ALREADY_THERE = ("unknown", "apart", "counts")
+
+LEAST_PLANNED_BQ = 1e6
+"""Less is a plan in another unit."""
+
+
 @dataclass(frozen=True, slots=True)
 class Doubts:
     """How wrong what is known may be, each a standard deviation (k = 1).
@@ -42,6 +48,8 @@ class Doubts:
         Of the meter's factor, as a fraction: a vial that empties changes its geometry.
     lag_s : float
         Of the time from vial to tissue.
+    dispersion_s : float
+        Of the spread on the way.
     """
 
     camera: float = 0.02
@@ -53,6 +61,7 @@ class Doubts:
     meter: float = 0.01
     meter_scale: float = 0.02
     lag_s: float = 0.5
+    dispersion_s: float = 0.5
 
     def __post_init__(self) -> None:
         for name in self.__slots__:
@@ -96,6 +105,9 @@ class Setup:
         From vial to tissue, and how far it spreads on the way (exponential).
     has_meter : bool
         Whether a meter tells what has left the vial. Without one the planned infusion stands in its place.
+    already_there : str
+        What activity in the field at the first frame is: "apart" (of an earlier injection, not delivered by this one),
+        "counts" (frames began late: it is part of this one), "unknown" (then what was delivered is not measured).
     doubts : Doubts
         How wrong all this may be.
 
@@ -122,6 +134,7 @@ class Setup:
     lag_s: float = 3.0
     dispersion_s: float = 1.5
     has_meter: bool = True
+    already_there: str = "unknown"
     doubts: Doubts = Doubts()
 
     def __post_init__(self) -> None:
@@ -130,6 +143,15 @@ class Setup:
         for name in ("half_life_s", "planned_bq", "infusion_s"):
             if not 0 < getattr(self, name) < math.inf:
                 raise InputError(f"{name} must be positive and finite, not {getattr(self, name)}")
+        if self.planned_bq < LEAST_PLANNED_BQ:
+            raise InputError(
+                f"planned_bq is {self.planned_bq:g} Bq, which nobody injects",
+                remedy="state activities in becquerels, not in MBq or GBq",
+            )
+        if self.already_there not in ALREADY_THERE:
+            raise UnknownNameError("meaning of activity already there", self.already_there, ALREADY_THERE)
+        if not 0 <= self.dispersion_s < math.inf:
+            raise InputError("the dispersion must be finite and not negative")
         if not 0 <= self.tau_s < math.inf or not 0 <= self.lag_s < math.inf:
             raise InputError("dead time and lag must be finite and not negative")
         if not isinstance(self.limits_bq, Mapping):

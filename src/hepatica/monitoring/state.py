@@ -85,6 +85,8 @@ class Alarm:
         That what it says is so, where it has one: target reached, limit in sight.
     allowed : str
         What the agent's instructions for use say, as far as a source is held.
+    doubtful : str
+        Why it may be of another cause, as was seen later; empty where nothing was.
     """
 
     kind: str
@@ -96,6 +98,7 @@ class Alarm:
     chance: float
     probability: float | None
     allowed: str
+    doubtful: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +146,7 @@ class State:
     regions : tuple of RegionState
         Each region, and the body.
     delivered_bq, delivered_sd_bq : float
-        In the body by camera and meter together.
+        Brought into the body by this injection, by camera and meter together where they agree.
     planned_bq : float
         In the vial at the start.
     infused_bq : float or None
@@ -154,6 +157,14 @@ class State:
         Each sequential test.
     alarms : tuple of Alarm
         All so far, the first first.
+    already_bq : float
+        In the field at the first frame.
+    blind_since_s : float or None
+        Since when nothing is judged; None where something is.
+    not_measured : tuple of str
+        Why the delivered activity is no measured value; empty where it is one.
+    remarks : tuple of str
+        What is not seen as a matter of course.
     """
 
     time_s: float
@@ -171,6 +182,10 @@ class State:
     residual: Residual
     tests: tuple[Test, ...]
     alarms: tuple[Alarm, ...]
+    already_bq: float = 0.0
+    blind_since_s: float | None = None
+    not_measured: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, object]:
         """For JSON: numbers finite or null, units in the keys."""

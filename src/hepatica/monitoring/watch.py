@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from bisect import insort
+from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import NormalDist
 
 import numpy as np
@@ -14,14 +16,38 @@ from hepatica.errors import InputError
 from hepatica.monitoring.arrival import is_saturated, live_share
 from hepatica.monitoring.boundaries import Boundaries, Pushed
 from hepatica.monitoring.feed import METER_SILENT_S, SILENT_FRAMES, SILENT_S, Frame, FrameGate, MeterGate, Reading
-from hepatica.monitoring.motion import Motion
-from hepatica.monitoring.sequential import KINDS, LEAST_ARRIVED, Statistics
+from hepatica.monitoring.motion import BEFORE_S, Motion
+from hepatica.monitoring.sequential import KINDS, LEAST_ARRIVED, LINE, Statistics
 from hepatica.monitoring.setup import Setup
 from hepatica.monitoring.state import Alarm, RegionState, Residual, State, Test, Watching
 from hepatica.monitoring.wording import reason
 
 BY_METER = ("stasis", "no-delivery")
 """Tests that compare with what has left the vial."""
+
+FROM_NOTHING = ("limit-in-sight", "off-target", "outside", "reflux", "stasis", "catheter-moved")
+"""Tests whose boundaries are those of an injection that begins with an empty field."""
+
+DISAGREE_SD, DISAGREE_S = 3.0, 3.0
+"""Standard deviations by which camera and meter, or camera and plan, contradict each other; for so long."""
+
+KEPT_S = 5.0
+"""For which an activity must have been there to count as one that cannot fall: a flash of a few seconds is none."""
+
+LEAST_EXPECTED = 20.0
+"""Counts of a frame; none at all is then chance in one of half a milliard."""
+
+TREND_S = 10.0
+"""Over which the last rate is taken."""
+
+FLOWING = 0.15
+"""Of the planned rate; below it the flow had ended when the frames did."""
+
+LEFT_LATER = 0.03
+"""Of the plan that may leave the vial after the last frame, and what was delivered stays a measured value."""
+
+LONGEST = 0.25
+"""Of the planned infusion that a frame may last; a longer one is a mistake of its header, or no monitoring."""
 
 FALL = 0.05
 """Of the largest activity so far, by which it cannot fall: beads stay."""
@@ -55,7 +81,7 @@ class Watch:
     Raises
     ------
     InputError
-        If the mask names no region of the setup.
+        If the mask names no region of the setup, or a region has no pixel.
     """
 
     setup: Setup
@@ -77,13 +103,22 @@ class Watch:
     _rate_cps: float = 0.0
     _duration_s: float = 0.5
     _largest_bq: float = 0.0
+    _blind_from_s: float | None = None
+    _read_until_s: float = 0.0
+    _meter_from_s: float | None = None
+    _odds: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         count = len(self.setup.regions)
         if self.mask.min() < 0 or self.mask.max() >= count:
             raise InputError(f"the mask counts pixels for regions {self.mask.min()} to {self.mask.max()} of {count}")
+        pixels = np.bincount(self.mask.ravel(), minlength=count)
+        if empty := [name for name, some in zip(self.setup.regions, pixels, strict=True) if not some]:
+            raise InputError(f"the mask has no pixel for {', '.join(empty)}: nothing would be counted for it")
         self.gate = FrameGate(self.nuclide, (self.mask.shape[0], self.mask.shape[1]))
-        self._meter = MeterGate(self.setup.planned_bq, self.full_scale)
+        self._meter = MeterGate(self.setup.planned_bq, self.full_scale, self.setup.doubts.meter)
+        self._ahead: list[Reading] = []
+        self._recent: deque[tuple[float, float]] = deque()
         self._statistics = Statistics(self.setup, 1, self.look_s)
         self._expected = Pushed(self.setup, 1)
         self._motion = Motion(self.mask, self.pixel_mm)
@@ -93,6 +128,7 @@ class Watch:
         self._skipped: dict[str, str] = {}
         self._zero_s: float | None = None
         self._early = 0
+        self._is_signal = False
 
     def frame(self, frame: Frame) -> State:
         """Take in a frame; the state after it.
@@ -102,12 +138,22 @@ class Watch:
         InputError
             If frames of another nuclide, of another shape or without sense come: nothing can be judged of them.
         """
+        if LONGEST * self.setup.infusion_s < frame.duration_s:
+            raise InputError(
+                f"a frame lasts {frame.duration_s:g} s, the whole infusion {self.setup.infusion_s:g} s",
+                remedy="check the duration in the header of the frames",
+            )
         judged = self.gate.judge(frame)
         if self._zero_s is None:
             self._zero_s = frame.start_s
         if judged.note:
             self._time_s = max(self._time_s, judged.time_s)
             self._note(judged.note)
+        if judged.use and self._is_dead(frame):
+            self.gate.odd += 1
+            self._time_s = max(self._time_s, judged.time_s + frame.duration_s)
+            self._note(DEAD)
+            return self.state()
         if not judged.use:
             return self.state()
         self.frames += 1
@@ -117,6 +163,7 @@ class Watch:
             self._statistics.arrival.predict(judged.gap_s)
         values = np.asarray(frame.values, np.float64).ravel()
         counts = np.asarray(np.bincount(self._flat, weights=values, minlength=len(self._counts)), np.float64)
+        self._is_signal = frame.variances is not None
         if frame.variances is not None:
             # A signal is what is there, not what comes each second: its sum over the frame stands for counts.
             spread = np.bincount(self._flat, weights=frame.variances.ravel(), minlength=len(self._counts))
@@ -125,20 +172,22 @@ class Watch:
         self._counts, self._exposure = self._counts + counts, self._exposure + frame.duration_s
         self._rate_cps = float(counts.sum()) / frame.duration_s
         self._time_s = self._silent_from_s = judged.time_s + frame.duration_s
+        self._take_ahead()
         if is_saturated(self._rate_cps, self.setup.tau_s):
             self._note("the camera is saturated: it records all it can, and the true rate cannot be told", 5.0)
         if frame.variances is None and (note := self._motion.take(frame.values, frame.duration_s)):
             self._notes = {text: until for text, until in self._notes.items() if not text.startswith(MOVED)}
             self._note(note, math.inf)
+            self._doubt(f"{note}; this was seen at {self._time_s:.1f} s", self._time_s - BEFORE_S, KINDS)
         if self._exposure >= self.look_s * (1 - 1e-6):
             self._look()
         return self.state()
 
     def reading(self, reading: Reading) -> None:
-        """Take in a reading of a meter, by the clock of the frames."""
-        if reading.kind == "pushed":
-            self._pushed = min(max(reading.value, 0.0), 1.0)
-            return
+        """Take in a reading of a meter, by the clock of the frames.
+
+        One that is ahead of the frames waits for them: it must not be held against counts of an earlier time.
+        """
         if reading.kind == "line":
             # What passes the line in beads per second is no total; it only tells that something passes.
             return
@@ -147,13 +196,33 @@ class Watch:
         if self._zero_s is None and since >= 0:
             self._early += 1
             since = -1.0 + 1e-6 * self._early
+        self._read_until_s = max(self._read_until_s, since)
         at = Reading(reading.kind, since, reading.value)
+        if since > self._silent_from_s + 1e-6:
+            insort(self._ahead, at, key=lambda one: one.at_s)
+        else:
+            self._read(at)
+
+    def _take_ahead(self) -> None:
+        while self._ahead and self._ahead[0].at_s <= self._silent_from_s + 1e-6:
+            self._read(self._ahead.pop(0))
+
+    def _read(self, at: Reading) -> None:
+        if at.kind == "pushed":
+            if not math.isfinite(at.value) or at.value > 1.05:
+                self._note(f"pushed is {at.value:g}, not a share from 0 to 1; it is not used", METER_SILENT_S)
+                return
+            self._pushed = min(max(at.value, 0.0), 1.0)
+            return
         if note := self._meter.take(at, float(self._statistics.arrival.mean_bq[0, -1])):
             self._note(note, METER_SILENT_S)
             if "saturated" in note or "stands still" in note:
                 self._lost_meter = True
         else:
             self._lost_meter = False
+        if self._meter.lost and self._meter.lost not in self._notes:
+            self._note(self._meter.lost, math.inf)
+            self._doubt(self._meter.lost, at.at_s - METER_SILENT_S, BY_METER)
 
     def silence(self, now_s: float) -> State:
         """The state at an instant at which no frame came, seconds from the start of the injection."""
@@ -161,9 +230,16 @@ class Watch:
         return self.state()
 
     def realign(self, left_mm: float, head_mm: float) -> None:
-        """Move the masks to where the patient lies now; judged again from here."""
+        """Move the masks to where the patient lies now; activities are estimated anew, and judged again from here."""
         across, up = round(left_mm / self.pixel_mm), round(head_mm / self.pixel_mm)
-        moved = np.roll(self.mask, (-up, across), axis=(0, 1))
+        rows, columns = self.mask.shape
+        # What comes in from beyond the edge is what the edge shows.
+        row = np.clip(np.arange(rows) + up, 0, rows - 1)
+        moved = self.mask[row][:, np.clip(np.arange(columns) - across, 0, columns - 1)]
+        self._counts, self._exposure = np.zeros_like(self._counts), 0.0
+        self._statistics.restart()
+        self._largest_bq = 0.0
+        self._recent.clear()
         self.mask, self._flat = moved, moved.ravel()
         self._motion = Motion(moved, self.pixel_mm)
         self._notes = {note: until for note, until in self._notes.items() if not note.startswith(MOVED)}
@@ -172,10 +248,23 @@ class Watch:
         """The injection is over; the last state."""
         if self._exposure > 0:
             self._look()
+        self._time_s = max(self._time_s, self._read_until_s)
+        self.state()
+        for reading in self._ahead:
+            self._read(reading)
+        self._ahead.clear()
         self._is_stopped = True
         return self.state()
 
     # ------------------------------------------------------------------------------------------------------------------
+
+    def _is_dead(self, frame: Frame) -> bool:
+        """Whether a frame holds nothing where background and beads give counts: the camera is off or shut."""
+        if frame.variances is not None or frame.values.any():
+            return False
+        setup, held = self.setup, np.maximum(self._statistics.arrival.mean_bq[0, :-1], 0.0)
+        true = float((setup.response_cps_per_bq @ held + setup.background_cps).sum())
+        return true * frame.duration_s > LEAST_EXPECTED
 
     def _note(self, text: str, lasts_s: float = 3.0) -> None:
         self._notes[text] = self._time_s + lasts_s
@@ -185,7 +274,10 @@ class Watch:
             return
         setup, statistics = self.setup, self._statistics
         middle = self._silent_from_s - self._exposure / 2
-        infused, pushed = self._infused(), None if self._pushed is None else self._pushed * setup.planned_bq
+        infused = self._infused()
+        # As long as there is no meter the camera stands in for it, which is no second opinion.
+        self._meter_from_s = None if infused is None else (self._meter_from_s or middle)
+        pushed = None if self._pushed is None else self._pushed * setup.planned_bq
         variances = self._variances[None] if self._variances.any() else None
         planned = min(middle / setup.infusion_s, 1.0) * setup.planned_bq
         if setup.has_meter:
@@ -199,37 +291,92 @@ class Watch:
             statistics.look(self._counts[None], self._exposure, middle, out, out, variances)
         self._counts, self._variances, self._exposure = np.zeros_like(self._counts), np.zeros_like(self._counts), 0.0
         self._check_fall()
+        self._check_contradictions(infused is not None)
         self._skipped = self._not_judged(infused is None)
         self._decide()
 
     def _infused(self) -> float | None:
         """By the meter, None where it cannot be trusted."""
         meter = self._meter
-        if self._lost_meter or meter.silent_s(self._silent_from_s) > METER_SILENT_S:
+        if self._lost_meter or meter.lost or meter.silent_s(self._silent_from_s) > METER_SILENT_S:
             return None
         return meter.infused_bq()
 
     def _check_fall(self) -> None:
         arrival = self._statistics.arrival
         body, sd = float(arrival.mean_bq[0, -1]), math.sqrt(float(arrival.variance_bq2[0, -1]))
-        self._largest_bq = max(self._largest_bq, body - 2 * sd)
+        self._recent.append((self._silent_from_s, body - 2 * sd))
+        if self._silent_from_s - self._recent[0][0] >= KEPT_S:
+            kept = min(value for at, value in self._recent if self._silent_from_s - at <= KEPT_S)
+            self._largest_bq = max(self._largest_bq, kept)
+        while self._silent_from_s - self._recent[0][0] > TREND_S:
+            self._recent.popleft()
         if self._largest_bq - body > FALL * self._largest_bq + FALL_SD * sd:
-            self._note("counts fall although beads stay: patient or camera moved, or something lies between", math.inf)
+            self._note(FELL)
+
+    def _check_contradictions(self, has_meter: bool) -> None:
+        """Camera against meter and plan: what has lasted `DISAGREE_S` is said, as long as it lasts."""
+        setup, statistics = self.setup, self._statistics
+        delivered, sd = (float(one[0]) for one in statistics.delivered_bq(by_meter=False))
+        is_known = not self._already_bq or setup.already_there == "apart"
+        seen = f"the camera sees {delivered / 1e6:.3g} MBq"
+        holds: dict[str, str] = {}
+        if is_known and delivered - DISAGREE_SD * sd > setup.planned_bq:
+            holds[OVER_PLAN] = f"{seen}, the vial held {setup.planned_bq / 1e6:.3g} MBq"
+        if delivered < -DISAGREE_SD * sd:
+            holds[BELOW_ZERO] = "there are fewer counts than the background gives"
+        if setup.has_meter and has_meter and is_known:
+            over, spread = (float(one[0]) for one in statistics.camera_over_meter())
+            come = f"by the meter {float(statistics.come_bq[0]) / 1e6:.3g} MBq had time to arrive"
+            if over > DISAGREE_SD * spread:
+                holds[OVER_METER] = f"{seen}, {come}"
+            elif over < -DISAGREE_SD * spread:
+                holds[UNDER_METER] = f"{seen}, {come}"
+        self._odds = {kind: self._odds.get(kind, self._silent_from_s) for kind in holds}
+        for kind, since in self._odds.items():
+            if self._silent_from_s - since < DISAGREE_S:
+                continue
+            # As it was first seen, as long as it lasts: a note for each look would be a log.
+            first = self._has(kind) or f"{kind}: {holds[kind]}"
+            self._note(first)
+            if kind == OVER_METER:
+                self._doubt(kind, self._silent_from_s - BEFORE_S, BY_METER)
+
+    def _doubt(self, why: str, since_s: float, kinds: tuple[str, ...]) -> None:
+        """Mark alarms that what was seen now may have raised."""
+        self.alarms = [
+            replace(one, doubtful=why) if one.kind in kinds and one.at_s >= since_s and not one.doubtful else one
+            for one in self.alarms
+        ]
+
+    def _has(self, *beginnings: str) -> str:
+        """A note that holds now and begins so; empty if there is none."""
+        return next((n for n, until in self._notes.items() if n.startswith(beginnings) and until >= self._time_s), "")
+
+    @property
+    def _already_bq(self) -> float:
+        already = self._statistics.already_bq
+        return 0.0 if already is None else float(already[0])
 
     def _not_judged(self, without_meter: bool) -> dict[str, str]:
         """Tests that are left out at this look, each with the reason."""
-        moved = next((n for n in self._notes if n.startswith((MOVED, "counts fall"))), "")
-        saturated = any(n.startswith("the camera is saturated") and u >= self._time_s for n, u in self._notes.items())
+        moved, saturated = self._has(MOVED, FELL, BELOW_ZERO), self._has("the camera is saturated")
         out = dict.fromkeys(KINDS, moved) if moved else {}
         if saturated:
             out = dict.fromkeys(KINDS, "the camera is saturated")
         if self.setup.has_meter and without_meter:
-            why = "the meter is silent, saturated or stands still"
+            why = self._meter.lost or "the meter is silent, saturated or stands still"
             if not self._meter.has_come:
                 why = "no reading of the meter has come"
             elif not self._meter.has_baseline:
                 why = "the full vial was read fewer than ten times before the first frame"
             out |= {kind: out.get(kind) or why for kind in BY_METER}
+        if self._has(OVER_METER):
+            out |= {kind: out.get(kind) or OVER_METER for kind in BY_METER}
+        if self._already_bq:
+            out |= {kind: out.get(kind) or ALREADY for kind in FROM_NOTHING}
+        if "stasis" not in out and bool(self._statistics.has_come_through()[0]):
+            out["stasis"] = COME_THROUGH
         if self._pushed is None and self.setup.has_meter:
             out["no-delivery"] = out.get("no-delivery") or "nobody says how much is pushed"
         if not self.setup.has_meter:
@@ -259,29 +406,81 @@ class Watch:
 
     def state(self) -> State:
         """What is known now."""
-        delivered, sd = self._statistics.delivered_bq()
+        settled = self.setup.lag_s + 3 * self.setup.dispersion_s
+        is_believed = self._meter_from_s is not None and self._silent_from_s - self._meter_from_s > settled
+        by_meter = is_believed and not self._has(OVER_METER, UNDER_METER)
+        delivered, sd = self._statistics.delivered_bq(by_meter=by_meter)
         live = float(live_share(np.array([self._rate_cps]), self.setup.tau_s)[0])
         watching, notes, silent = self._watching()
         return State(
             self._time_s, watching, notes, silent, self.frames, self._rate_cps, live, self._regions(),
-            float(delivered[0]), float(sd[0]), self.setup.planned_bq, self._infused(), self._residual(), self._tests(),
-            tuple(self.alarms),
+            max(float(delivered[0]), 0.0) if self.frames else 0.0, float(sd[0]) if self.frames else 0.0,
+            self.setup.planned_bq, self._infused(), self._residual(), self._tests(),
+            tuple(self.alarms), self._already_bq, self._blind_from_s, self._not_measured(), self._remarks(),
         )  # fmt: skip
+
+    def _not_measured(self) -> tuple[str, ...]:
+        """Why what was delivered is no measured value."""
+        if not self.frames:
+            return ("no frame has come",)
+        out = [note for note in self._notes if note.startswith((OVER_PLAN, BELOW_ZERO, OVER_METER)) and self._has(note)]
+        if self._already_bq and self.setup.already_there == "unknown":
+            out.append(
+                f"{self._already_bq / 1e6:.3g} MBq were there at the first frame, and nobody says whether they count"
+            )
+        if self._blind_from_s is not None and not self._had_ended():
+            out.append(f"nothing was judged from {self._blind_from_s:.1f} s on")
+        return tuple(out)
+
+    def _had_ended(self) -> bool:
+        """Whether the flow had ended when frames stopped coming, and nothing else is wrong with them."""
+        if self._has(MOVED, FELL, DEAD, "the camera is saturated", "the picture stands still"):
+            return False
+        infused = self._meter.infused_bq() if self.setup.has_meter and not self._meter.lost else None
+        if infused is not None and self._meter.silent_s(self._time_s) <= METER_SILENT_S:
+            return infused - float(self._statistics.come_bq[0]) < LEFT_LATER * self.setup.planned_bq
+        if bool(self._statistics.has_come_through()[0]):
+            return True
+        if len(self._recent) < 3:
+            return False
+        at, value = (np.array(column) for column in zip(*self._recent, strict=True))
+        rate = float(np.polyfit(at - at[0], value, 1)[0])
+        return rate < FLOWING * self.setup.planned_bq / self.setup.infusion_s
+
+    def _remarks(self) -> tuple[str, ...]:
+        out = []
+        if self.frames and not self._motion.is_seeing and not self._is_signal:
+            out.append("too few counts as yet to see whether the patient moves")
+        if self._already_bq:
+            out.append(f"{self._already_bq / 1e6:.3g} MBq were there at the first frame")
+        if self._meter.has_come:
+            out.append("a meter at the vial does not see what stays in line and catheter")
+        return tuple(out)
 
     def _watching(self) -> tuple[Watching, tuple[str, ...], float]:
         silent = self._time_s - self._silent_from_s
         notes = [note for note, until in self._notes.items() if until >= self._time_s]
         if self._is_stopped:
             return "stopped", tuple(notes), silent
-        is_blind = silent > max(SILENT_S, SILENT_FRAMES * self._duration_s)
+        watching, notes = self._judging(silent, notes)
+        if watching != "blind":
+            self._blind_from_s = None
+        elif self._blind_from_s is None:
+            self._blind_from_s = self._silent_from_s
+        return watching, tuple(notes), silent
+
+    def _judging(self, silent: float, notes: list[str]) -> tuple[Watching, list[str]]:
+        # Frames that come and stand still are not late: nothing is waited for.
+        stands = silent >= SILENT_S and any(note.startswith("the picture stands still") for note in notes)
+        is_blind = stands or silent > max(SILENT_S, SILENT_FRAMES * self._duration_s)
         if is_blind:
             notes.insert(0, f"no data for {silent:.0f} s")
         if not self.frames:
-            return ("blind" if is_blind else "waiting"), tuple(notes), silent
+            return ("blind" if is_blind else "waiting"), notes
         if is_blind or all(kind in self._skipped for kind in KINDS):
-            return "blind", tuple(notes), silent
-        asked = set(self._skipped) - self._never()
-        return ("degraded" if notes or asked else "watching"), tuple(notes), silent
+            return "blind", notes
+        asked = {kind for kind, why in self._skipped.items() if why != COME_THROUGH} - self._never()
+        return ("degraded" if notes or asked else "watching"), notes
 
     def _never(self) -> set[str]:
         """Tests that the setup does not ask for."""
@@ -292,7 +491,7 @@ class Watch:
 
     def _regions(self) -> tuple[RegionState, ...]:
         arrival, setup = self._statistics.arrival, self.setup
-        low, high = (side[0] for side in arrival.interval_bq())
+        low, high = (side[0] if self.frames else np.zeros(len(side[0])) for side in arrival.interval_bq())
         mean, rate = np.maximum(arrival.mean_bq[0], 0.0), arrival.rate_bq_s[0]
         body = float(mean[-1])
         some = body > 1e-3 * setup.planned_bq
@@ -310,7 +509,7 @@ class Watch:
             return Residual()
         setup = self.setup
         left = setup.planned_bq - infused
-        sd = math.hypot(setup.doubts.meter * setup.planned_bq, setup.doubts.meter_scale * infused)
+        sd = math.hypot(setup.doubts.meter * setup.planned_bq, setup.doubts.meter_scale * infused, LINE * infused)
         recent = [(t, setup.planned_bq - v) for t, v in self._meter.history if t >= self._silent_from_s - 60.0]
         if len(recent) < 10 or infused < LEAST_ARRIVED * setup.planned_bq:
             return Residual(left, sd)
@@ -335,5 +534,21 @@ class Watch:
 
 
 MOVED = "the patient moved"
+
+FELL = "counts fall although beads stay: patient or camera moved, or something lies between"
+
+OVER_PLAN = "more has arrived than the vial held: camera factor or plan is wrong"
+
+OVER_METER = "more has arrived than left the vial: camera factor, meter or plan is wrong"
+
+UNDER_METER = "less has arrived than left the vial: beads stay in line or catheter, or the camera factor is wrong"
+
+DEAD = "the camera counts nothing at all"
+
+BELOW_ZERO = "less than nothing has arrived: the background is wrong"
+
+ALREADY = "activity was there before the first frame"
+
+COME_THROUGH = "nearly all that left the vial has had time to arrive"
 
 NO_SOURCE = "No sourced statement of this agent's instructions for use is held here; follow them as they stand."

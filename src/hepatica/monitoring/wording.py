@@ -20,6 +20,10 @@ def reason(kind: str, region: str, statistic: float, regions: tuple[RegionState,
         one = held[region]
         held_now = f"{_mbq(one.delivered_bq)} ({_share(one)} of the activity)"
         return f"{region} holds {held_now}, {far} above cross-talk and background"
+    if kind == "outside":
+        lies = sum(one.delivered_bq for one in regions if one.role == "outside")
+        part = 100 * lies / max(held["body"].delivered_bq, 1.0)
+        return f"{_mbq(lies)} ({part:.1f} % of the activity) lie outside all organs drawn, {far} over the plan"
     if kind == "reflux":
         return f"the share of the flow that reaches organs at risk rose by {far}: beads flow back along the catheter"
     if kind == "stasis":

@@ -196,11 +196,11 @@ def test_counts_that_fall_blind_the_monitor() -> None:
 
 def test_a_saturated_camera_judges_nothing() -> None:
     setup = setup_of(tau_s=1e-4)  # records 3 679 counts per second at most
-    watch = Watch(setup, mask(), boundaries())
+    watch, full = Watch(setup, mask(), boundaries()), np.random.default_rng(1)
     for frame, _, _ in injection(setup, seconds=30.0):
         kept = np.minimum(frame.values, 3.6e3 * 0.5 / SIDE**2)
         state = watch.frame(
-            replace(frame, values=kept if frame.start_s < 10 else np.full((SIDE, SIDE), 1839 / SIDE**2))
+            replace(frame, values=kept if frame.start_s < 10 else full.poisson(1839 / SIDE**2, (SIDE, SIDE)) * 1.0)
         )
     assert state.watching == "blind"
     assert any("saturated" in note for note in state.notes)
@@ -271,8 +271,7 @@ def test_a_signal_with_variances_is_followed_as_counts_are() -> None:
     assert np.mean(inside) > 0.9
     assert state.regions[0].delivered_bq == pytest.approx(pure.expected_shares[0] * PLANNED, rel=0.05)
     wrong = Frame(values, 200.0, 2.0, 99, variances=np.zeros(values.shape))
-    with pytest.raises(InputError, match="variances of a frame"):
-        watch.frame(wrong)
+    assert any("variances of a frame" in note for note in watch.frame(wrong).notes)
 
 
 def test_a_prepared_injection_survives_json() -> None:

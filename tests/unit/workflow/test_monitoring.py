@@ -6,6 +6,7 @@ import os
 import pty
 import threading
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -21,12 +22,15 @@ from hepatica.io.dicom.images.dynamic import read_dynamic, write_dynamic
 from hepatica.io.dicom.images.write import Emission
 from hepatica.io.monitoring.folder import ArrivingFiles
 from hepatica.io.monitoring.listener import listening
-from hepatica.io.monitoring.readings import GrowingReadings, SerialReadings, read_readings
+from hepatica.io.monitoring.readings import GrowingReadings, MeterLine, SerialReadings, read_readings
+from hepatica.monitoring.feed import Frame
 from hepatica.monitoring.options import FrameOptions, WatchOptions
 from hepatica.monitoring.prepared import Prepared
 from hepatica.monitoring.simulation.flow import FlowSettings
-from hepatica.workflow.monitoring.sources import Arrived, Silence, live
-from monitoring_makers import PLANNED, injection, mask, setup_of
+from hepatica.monitoring.watch import Watch
+from hepatica.workflow.monitoring.monitor import Session
+from hepatica.workflow.monitoring.sources import Arrived, Fault, LiveFrames, Queue, Silence, live
+from monitoring_makers import PLANNED, boundaries, injection, mask, setup_of
 
 START = datetime(2026, 3, 2, 10, 15, tzinfo=UTC)
 HALF = timedelta(seconds=0.5)
@@ -176,6 +180,90 @@ def test_a_file_counts_once_it_is_whole(tmp_path: Path) -> None:
     assert arriving.new() == []
 
 
+def test_a_file_that_was_read_half_written_is_given_again(tmp_path: Path) -> None:
+    arriving = ArrivingFiles(tmp_path)
+    path = tmp_path / "1.dcm"
+    path.write_bytes(b"half")
+    arriving.new()
+    assert arriving.are_coming
+    assert arriving.new() == [path]
+    arriving.unread(path)
+    assert arriving.new() == []
+    path.write_bytes(b"half and half")
+    arriving.new()
+    assert arriving.new() == [path]
+    assert not arriving.are_coming
+
+
+def test_a_finished_folder_is_watched_as_its_replay_is(made: Path, tmp_path: Path) -> None:
+    """Frames in files of eight seconds, all readings there: no false stasis, and the meter is used."""
+    run = [frame.values for frame, _, _ in injection(setup_of())]
+    for n in range(0, len(run), 16):
+        write_frames(tmp_path / f"{n}.dcm", run[n : n + 16], start=START + n * HALF, number=n)
+    rows = [f"{r.kind},{r.at_s},{r.value}" for _, readings, _ in injection(setup_of()) for r in readings]
+    table = tmp_path / ".readings.csv"
+    table.write_text("kind,time_s,value\n" + "\n".join(rows) + "\n")
+    now = [0.0]
+
+    def sleep(seconds: float) -> None:
+        now[0] += seconds
+
+    events = list(live(tmp_path, table, FrameOptions(), Arrived(), idle_s=3.0, clock=lambda: now[0], sleep=sleep))
+    session = Session(Watch(setup_of(), mask(), boundaries(), nuclide="Tc-99m"), None, lambda _: None, is_live=True)
+    for event in events:
+        session.take(event)
+    session.stop()
+    end = session.states[-1]
+    assert {alarm.kind for alarm in end.alarms} == {"target-reached"}
+    assert end.infused_bq == pytest.approx(PLANNED, rel=0.03)
+    assert not end.not_measured
+    times = [state.time_s for state in session.states]
+    assert times == sorted(times)
+
+
+def test_frames_wait_for_readings_but_not_for_ever() -> None:
+    queue = Queue(has_meter=True)
+    frames = [Frame(np.ones((2, 2)), 100.0 + n, 1.0, n, received_s=10.0) for n in range(3)]
+    queue.frames.extend(frames)
+    queue.add_lines([MeterLine("vial", -1.0, 9.0), MeterLine("vial", 1.0, 8.0)], 0.0)
+    first = list(queue.ready(10.1, 100.0))
+    assert [getattr(one, "number", None) for one in first] == [0, None, None]
+    assert [one.at_s for one in first[1:]] == [99.0, 101.0]
+    assert list(queue.ready(11.0, 100.0)) == []
+    assert [one.number for one in queue.ready(12.1, 100.0)] == [1, 2]
+
+
+def test_frames_that_the_setup_does_not_describe_are_refused(made: Path, tmp_path: Path) -> None:
+    prepared = Prepared(setup_of(), mask(), 4.0, "Tc-99m", "maa", FlowSettings())
+    frames = [frame.values for frame, _, _ in injection(setup_of(), seconds=2)]
+    good = read_dynamic(write_frames(tmp_path / "a.dcm", frames))
+    arrived = Arrived(prepared=prepared)
+    arrived.note(good)
+    for changes, said in (
+        ({"pixel_mm": (2.0, 2.0)}, "pixels of 2 x 2 mm"), ({"windows_kev": ((75.0, 88.0),)}, "holds no line of Tc-99m"),
+        ({"patient_id": "another"}, "of another patient"),
+    ):  # fmt: skip
+        with pytest.raises(InputError, match=said):
+            arrived.note(replace(good, **changes))
+    # In a folder it is said, and the watch goes on.
+    write_frames(tmp_path / "b.dcm", frames, start=START + 4 * HALF, number=2)
+    lives = LiveFrames(FrameOptions(), Arrived(prepared=replace(prepared, pixel_mm=3.0)))
+    assert [type(event) for event in lives.of([tmp_path / "a.dcm"], 0.0)] == [Fault]
+
+
+def test_a_file_that_freezes_is_not_measured(made: Path, tmp_path: Path) -> None:
+    run = [frame.values for frame, _, _ in injection(setup_of())]
+    frozen = write_frames(tmp_path / "frozen.dcm", [*run[:60], *[run[60]] * 100])
+    found = hp.monitor(frozen, setup=made / "setup.json", readings=made / "readings.csv", watching=QUICK)
+    assert not found.is_measured
+    assert found.delivered_bq is None
+    assert found.measured_values() == {}
+    assert found.frame_faults.standing == 99
+    assert "not measured" in found.title()
+    assert {"not-measured", "frames-at-fault", "was-blind"} <= {message.code for message in found.messages}
+    assert any(state.watching == "blind" for state in found.states if state.time_s < 33.5)
+
+
 def test_a_growing_table_gives_whole_rows_only(tmp_path: Path) -> None:
     path = tmp_path / "meter.csv"
     growing = GrowingReadings(path)
@@ -232,8 +320,6 @@ def test_a_listener_keeps_what_a_camera_sends(tmp_path: Path) -> None:
 def test_the_screen_never_looks_well_without_frames(
     watched: hp.MonitorResult, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from dataclasses import replace
-
     from rich.console import Console
 
     good = next(state for state in watched.states if state.watching == "watching")
@@ -253,6 +339,10 @@ def test_the_screen_never_looks_well_without_frames(
         show(state)
     said = capsys.readouterr().err
     assert "ALARM stasis" in said
+    assert "alarms: stasis" in said.splitlines()[-1]
+    degraded = replace(good, watching="degraded", tests=tuple(replace(t, why_not="no meter") for t in good.tests[:2]))
+    assert "target-reached, limit-in-sight: no meter" in summary(degraded)
+    assert "0 MBq" not in summary(replace(good, watching="waiting", frames=0))
     assert "BLIND" in said
 
 

@@ -22,12 +22,16 @@ class ArrivingFiles:
         Where files arrive.
     is_wanted : callable
         Which files count; those that begin with a point do not.
+    are_coming : bool
+        Whether a file was being written at the last look.
     """
 
     folder: Path
     is_wanted: Callable[[Path], bool] = lambda path: not path.name.startswith(".")
+    are_coming: bool = False
     _seen: dict[Path, tuple[int, int]] = field(default_factory=dict)
     _given: set[Path] = field(default_factory=set)
+    _broken: dict[Path, tuple[int, int]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.folder.is_dir():
@@ -48,10 +52,18 @@ class ArrivingFiles:
             if self.folder.is_dir():
                 return []  # a file was renamed between two calls; the next look sees it
             raise InputError(f"{self.folder}: the folder is gone") from error
-        whole = [path for path, state in states.items() if self._seen.get(path) == state and state[0] > 0]
+        changed = {path: state for path, state in states.items() if self._broken.get(path) != state}
+        whole = [path for path, state in changed.items() if self._seen.get(path) == state and state[0] > 0]
         self._seen = states
+        self.are_coming = len(whole) < len(changed)
         self._given.update(whole)
         return sorted(whole, key=_by_number)
+
+    def unread(self, path: Path) -> None:
+        """Give a file again when it has changed: it could not be read, since its writer paused half-way."""
+        self._given.discard(path)
+        if path in self._seen:
+            self._broken[path] = self._seen[path]
 
 
 def _by_number(path: Path) -> list[tuple[int, str]]:

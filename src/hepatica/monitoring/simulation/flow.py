@@ -106,6 +106,8 @@ class Flow:
         self.available_bq = left
         self._log_flow = settings.variation * random.standard_normal(injections)
         self._lag = np.maximum(setup.lag_s + setup.doubts.lag_s * random.standard_normal(injections), 0.0)
+        spread = setup.dispersion_s + setup.doubts.dispersion_s * random.standard_normal(injections)
+        self._dispersion = np.maximum(spread, 0.1 * setup.dispersion_s)
         self._in_line = np.zeros(injections)
         self._delayed: list[Array] = []
         # What each injection's shares are, by its own anatomy; they drift by setup.doubts.share_drift.
@@ -163,9 +165,9 @@ class Flow:
         late = recent[len(recent) - 1 - steps, np.arange(len(out))] * have
         del self._delayed[: max(0, len(self._delayed) - 200)]
         self._in_line = self._in_line + late
-        leaves = self._in_line * (1 - math.exp(-dt / max(self.setup.dispersion_s, 1e-3)))
+        leaves = self._in_line * (1 - np.exp(-dt / np.maximum(self._dispersion, 1e-3)))
         self._in_line = self._in_line - leaves
-        return leaves
+        return np.asarray(leaves)
 
     def _shared(self, arriving: Array, happening: NDArray[np.bool_], dt: float) -> Array:
         """Activity that each region gets of what arrives, shape (injections, regions)."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -89,12 +89,12 @@ def monitor(
     ['stasis']
     """
     say = progress or silent
-    path, arrived = Path(frames), Arrived()
+    path = Path(frames)
     meter = None if readings is None else Path(readings)
     prepared = None if setup is None else Prepared.from_document(json_file(Path(setup)), str(setup))
     if not path.exists():
         raise InputError(f"{path}: no such file or folder of frames")
-    is_live = path.is_dir()
+    is_live, arrived = path.is_dir(), Arrived(prepared=prepared)
     if which.listen_port is not None and not is_live:
         raise InputError(f"{path}: is a file; `listen_port` keeps what it takes in a folder")
     watch = None
@@ -106,7 +106,7 @@ def monitor(
     )
     say("watching")
     with _log(state_log) as log:
-        session = Session(watch, live_view, log)
+        session = Session(watch, live_view, log, is_live)
         try:
             for event in events:
                 session.take(event)
@@ -160,11 +160,14 @@ class Session:
         The screen.
     log : callable
         Told each entry.
+    is_live : bool
+        Whether a frame that cannot be used is said, and watched on; a file is refused.
     """
 
     watch: Watch | None
     live_view: Live | None
     log: Callable[[dict[str, Any]], None]
+    is_live: bool = False
     states: list[State] = field(default_factory=list)
     faults: dict[str, int] = field(default_factory=dict)
     frames: int = 0
@@ -179,17 +182,25 @@ class Session:
         """One event."""
         state = None
         if isinstance(event, Frame):
-            state = self._frame(event)
+            try:
+                state = self._frame(event)
+            except InputError as error:
+                if not self.is_live:
+                    raise
+                self._fault(str(error))
         elif isinstance(event, Reading):
             if self.watch is not None:
                 self.watch.reading(event)
         elif isinstance(event, Silence):
             state = self._silence(event.seconds)
         elif isinstance(event, Fault):
-            self.faults[event.text] = self.faults.get(event.text, 0) + 1
-            self.log({"entry": "fault", "text": event.text})
+            self._fault(event.text)
         if state is not None:
             self._show(state)
+
+    def _fault(self, text: str) -> None:
+        self.faults[text] = self.faults.get(text, 0) + 1
+        self.log({"entry": "fault", "text": text})
 
     def stop(self) -> None:
         """The last state."""
@@ -244,6 +255,9 @@ class Session:
         return self.sums[1][0] - self.sums[0][0] if len(self.sums) > 1 else 0.0
 
     def _show(self, state: State) -> None:
+        # A silence was said of a time whose frames came after all.
+        while self.states and self.states[-1].time_s > state.time_s:
+            self.states.pop()
         is_new = len(state.alarms) > self._alarms
         changed = bool(self.states) and state.watching != self.states[-1].watching
         for alarm in state.alarms[self._alarms :]:
@@ -303,13 +317,30 @@ def _messages(arrived: Arrived, prepared: Prepared | None, session: Session) -> 
     for text, count in list(session.faults.items())[:20]:
         out.append(Message("not-used", f"{text} ({count} times)" if count > 1 else text))
     gate = session.gate
-    if gate is not None and (gate.lost or gate.doubled or gate.late or gate.jumps):
-        text = f"{gate.lost} frames lost, {gate.doubled} doubled, {gate.late} late; the clock jumped {gate.jumps} times"
+    if gate is not None and any(asdict(faults_of(gate)).values()):
+        text = (
+            f"{gate.lost} frames lost, {gate.doubled} doubled, {gate.late} late, {gate.standing} alike to the one "
+            f"before, {gate.overlapping} overlapping, {gate.odd} unusable; the clock jumped {gate.jumps} times"
+        )
         out.append(Message("frames-at-fault", text))
+    last = session.states[-1] if session.states else None
+    if prepared is not None and last is not None and session.frames:
+        out += [not_measured(why) for why in last.not_measured]
     blind = sum(state.watching == "blind" for state in session.states)
     if blind:
         out.append(Message("was-blind", f"nothing was judged at {blind} of {len(session.states)} logged instants"))
     return tuple(out)
+
+
+def not_measured(why: str) -> Message:
+    """Why the delivered activity is no measured value."""
+    text = f"what was delivered is not measured: {why}"
+    return Message("not-measured", text, "check frames, camera factor, plan and setup", severity="critical")
+
+
+def faults_of(gate: FrameGate) -> FrameFaults:
+    """What a gate has counted."""
+    return FrameFaults(gate.lost, gate.doubled, gate.late, gate.jumps, gate.standing, gate.overlapping, gate.odd)
 
 
 def _result(
@@ -318,8 +349,9 @@ def _result(
 ) -> MonitorResult:  # fmt: skip
     gate = session.gate
     last = session.states[-1] if session.states else None
-    faults = FrameFaults(0, 0, 0, 0) if gate is None else FrameFaults(gate.lost, gate.doubled, gate.late, gate.jumps)
+    faults = FrameFaults() if gate is None else faults_of(gate)
     known = prepared is not None and last is not None and session.frames > 0
+    is_measured = bool(known and last and not last.not_measured)
     notes = dict.fromkeys(
         note for state in session.states for note in state.notes if not note.startswith("no data for")
     )
@@ -327,14 +359,18 @@ def _result(
         nuclide=arrived.nuclide or (prepared.nuclide if prepared else ""),
         agent=prepared.agent if prepared else "",
         frames_used=session.frames,
-        duration_s=last.time_s if last else 0.0,
+        duration_s=last.time_s - last.silent_s if last else 0.0,
         first_cps=session.first_cps,
         largest_cps=session.largest_cps,
         frame_faults=faults,
         planned_bq=prepared.setup.planned_bq if prepared else None,
-        delivered_bq=last.delivered_bq if known and last else None,
-        delivered_bq_sd=last.delivered_sd_bq if known and last else None,
-        delivered_share=last.delivered_bq / last.planned_bq if known and last else None,
+        is_measured=is_measured,
+        not_measured=last.not_measured if known and last else (),
+        delivered_bq=last.delivered_bq if is_measured and last else None,
+        delivered_bq_sd=last.delivered_sd_bq if is_measured and last else None,
+        delivered_share=last.delivered_bq / last.planned_bq if is_measured and last else None,
+        blind_since_s=last.blind_since_s if known and last else None,
+        already_there_bq=last.already_bq if known and last else None,
         delivery=last.regions if known and last else (),
         residual_bq=last.residual.now_bq if known and last else None,
         residual_bq_sd=last.residual.now_sd_bq if known and last else None,

@@ -21,12 +21,15 @@ FOR_RESEARCH = "Alarms are for research and replay: no treatment may be stopped,
 
 @dataclass(frozen=True, slots=True)
 class FrameFaults:
-    """Frames that did not come as they should."""
+    """Frames that did not come as they should, or were not used."""
 
-    lost: int
-    doubled: int
-    late: int
-    clock_jumps: int
+    lost: int = 0
+    doubled: int = 0
+    late: int = 0
+    clock_jumps: int = 0
+    standing: int = 0
+    overlapping: int = 0
+    unusable: int = 0
 
 
 @result
@@ -35,6 +38,8 @@ class MonitorResult(Result):
 
     Attributes
     ----------
+    is_measured : bool
+        Whether what was delivered is a measured value; `not_measured` says why not, and there is then no value.
     states : tuple of State
         As they were logged, about one a second.
     pictures : ndarray, shape (pictures, rows, columns)
@@ -53,9 +58,13 @@ class MonitorResult(Result):
     largest_cps: float
     frame_faults: FrameFaults
     planned_bq: float | None
+    is_measured: bool
+    not_measured: tuple[str, ...]
     delivered_bq: float | None
     delivered_bq_sd: float | None
     delivered_share: float | None
+    blind_since_s: float | None
+    already_there_bq: float | None
     delivery: tuple[RegionState, ...]
     residual_bq: float | None
     residual_bq_sd: float | None
@@ -70,13 +79,15 @@ class MonitorResult(Result):
 
     def title(self) -> str:
         """What was delivered, as far as anything says it."""
+        alarms = f"{len(self.alarms)} alarm{'' if len(self.alarms) == 1 else 's'}"
+        if self.not_measured and self.delivery:
+            return f"{self.nuclide}: what was delivered is not measured ({'; '.join(self.not_measured)}); {alarms}"
         if self.delivered_bq is None or self.planned_bq is None:
             rates = f"{self.first_cps / 1e3:.3g} kcps at first, {self.largest_cps / 1e3:.3g} kcps at most"
             return f"{self.frames_used} frames in {self.duration_s:.4g} s: {rates}; nothing is decided without a setup"
         return (
             f"{self.nuclide}: {self.delivered_bq / 1e6:.4g} ± {(self.delivered_bq_sd or 0) / 1e6:.2g} MBq of "
-            f"{self.planned_bq / 1e6:.4g} MBq arrived in {self.duration_s:.4g} s; "
-            f"{len(self.alarms)} alarm{'' if len(self.alarms) == 1 else 's'}"
+            f"{self.planned_bq / 1e6:.4g} MBq arrived in {self.duration_s:.4g} s; {alarms}"
         )
 
     def table(self) -> Table:
@@ -90,18 +101,19 @@ class MonitorResult(Result):
             for r in self.delivery
         ]  # fmt: skip
         columns = ("region", "role", "MBq", "95 % from", "to", "share, %", "expected, MBq")
-        return Table.of(columns, rows, "Delivered, decay taken back to the start", "delivered-by-region")
+        what = "Delivered" if self.is_measured else "Last estimate, not measured"
+        return Table.of(columns, rows, f"{what}, decay taken back to the start", "delivered-by-region")
 
     def tables(self) -> tuple[Table, ...]:
         """Activities, alarms, tests."""
         if not self.delivery:
             return (self.table(),)
-        alarms = [(a.at_s, a.kind, a.region, a.why, a.chance) for a in self.alarms]
+        alarms = [(a.at_s, a.kind, a.region, a.why, a.chance, a.doubtful) for a in self.alarms]
         tests = [(t.kind, t.statistic, t.boundary, t.is_judged, t.why_not) for t in self.tests]
         return (
             self.table(),
-            Table.of(("at, s", "alarm", "region", "why", "chance when nothing happens"), alarms, "Alarms", "alarms",
-                     (".1f", "", "", "", ".2g")),
+            Table.of(("at, s", "alarm", "region", "why", "chance when nothing happens", "doubtful"), alarms, "Alarms",
+                     "alarms", (".1f", "", "", "", ".2g", "")),
             Table.of(("test", "statistic, SD", "boundary, SD", "judged at the end", "why not"), tests,
                      "Sequential tests", "tests"),
         )  # fmt: skip
@@ -122,13 +134,15 @@ class MonitorResult(Result):
 
     def measured_values(self) -> dict[str, Any]:
         """Activity in the body and its uncertainty, and what alarms there were."""
-        if self.delivered_bq is None:
+        if self.delivered_bq is None or not self.is_measured:
             return {}
         return {
             "nuclide": self.nuclide,
             "delivered_bq": self.delivered_bq,
             "delivered_bq_sd": self.delivered_bq_sd,
             "planned_bq": self.planned_bq,
+            "blind_since_s": self.blind_since_s,
+            "already_there_bq": self.already_there_bq,
             "alarms": [alarm.kind for alarm in self.alarms],
         }
 
@@ -150,7 +164,7 @@ def curves_of(found: MonitorResult) -> dict[str, Any]:
         name: np.array([[r.delivered_bq, r.low_bq, r.high_bq] for r in (s.region(name) for s in found.states)]) / 1e6
         for name in names
     }
-    marks = [(alarm.at_s, alarm.kind) for alarm in found.alarms]
+    marks = [(alarm.at_s, f"{alarm.kind} (doubtful)" if alarm.doubtful else alarm.kind) for alarm in found.alarms]
     watching = [state.watching for state in found.states]
     rate = [state.rate_cps / 1e3 for state in found.states]
     return {"time_s": times, "bands_mbq": bands, "marks": marks, "watching": watching, "rate_kcps": rate,

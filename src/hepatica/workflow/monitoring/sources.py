@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import math
 import stat
 import time
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from hepatica.core import InputFile
-from hepatica.errors import DicomError, InputError
+from hepatica.errors import HepaticaError, InputError
 from hepatica.io.dicom.images.dynamic import DynamicFile, read_dynamic
 from hepatica.io.monitoring.folder import ArrivingFiles
 from hepatica.io.monitoring.listener import listening
 from hepatica.io.monitoring.readings import GrowingReadings, MeterLine, SerialReadings, read_readings
 from hepatica.monitoring.feed import Frame, Reading
 from hepatica.monitoring.options import FrameOptions
+from hepatica.monitoring.prepared import Prepared
+from hepatica.nuclides import nuclide
 
 POLL_S = 0.1
 
@@ -53,15 +57,32 @@ class Arrived:
         Of the first file.
     pixel_mm : tuple of float
         Of the first file.
+    prepared : Prepared or None
+        What frames must fit.
+    patient_id : str or None
+        Of the first file.
     """
 
     inputs: list[InputFile] = field(default_factory=list)
     corrected: tuple[str, ...] = ()
     nuclide: str = ""
     pixel_mm: tuple[float, float] = (0.0, 0.0)
+    prepared: Prepared | None = None
+    patient_id: str | None = None
 
     def note(self, file: DynamicFile) -> None:
-        """Add a file."""
+        """Add a file.
+
+        Raises
+        ------
+        InputError
+            If its pixels, its energy windows or its patient are not those of the setup and of the files before.
+        """
+        if self.patient_id is not None and file.patient_id != self.patient_id:
+            raise InputError(f"{file.source.path}: is of another patient than the frames before; it is not used")
+        if self.prepared is not None:
+            require_fit(file, self.prepared)
+        self.patient_id = file.patient_id
         if not self.inputs:
             self.corrected, self.nuclide, self.pixel_mm = file.corrected, file.nuclide, file.pixel_mm
         if len(self.inputs) < MOST_INPUTS:
@@ -69,6 +90,38 @@ class Arrived:
 
 
 MOST_INPUTS = 100
+
+PIXEL_OFF = 0.02
+"""Relative difference of the pixels from the setup's."""
+
+STRONG, HARD_KEV = 0.01, 30.0
+"""Yield and energy of a line that a window could be set on."""
+
+
+def require_fit(file: DynamicFile, prepared: Prepared) -> None:
+    """Refuse frames that the setup's masks and response do not describe.
+
+    Raises
+    ------
+    InputError
+        If pixels have another size, or no line of the nuclide lies in an energy window.
+    """
+    if max(abs(edge / prepared.pixel_mm - 1) for edge in file.pixel_mm) > PIXEL_OFF:
+        edges = " x ".join(f"{edge:g}" for edge in file.pixel_mm)
+        raise InputError(
+            f"{file.source.path}: pixels of {edges} mm (PixelSpacing), the masks are drawn on {prepared.pixel_mm:g} mm"
+        )
+    lines = [
+        line.energy_kev for line in nuclide(prepared.nuclide).photons
+        if line.yield_per_decay > STRONG and line.energy_kev > HARD_KEV
+    ]  # fmt: skip
+    windows = file.windows_kev
+    if lines and windows and not any(low <= line <= high for low, high in windows for line in lines):
+        stated = ", ".join(f"{low:g} to {high:g}" for low, high in windows)
+        raise InputError(
+            f"{file.source.path}: the energy window ({stated} keV) holds no line of {prepared.nuclide}",
+            remedy="the response of the setup is that of another window; take its protocol",
+        )
 
 
 def replayed(path: Path, readings: Path | None, chosen: FrameOptions, arrived: Arrived) -> Iterator[Event]:
@@ -81,10 +134,14 @@ def replayed(path: Path, readings: Path | None, chosen: FrameOptions, arrived: A
     waiting.sort(key=lambda one: one.at_s)
     n = 0
     for number, (counts, start, duration) in enumerate(zip(file.counts, file.start_s, file.duration_s, strict=True)):
-        while n < len(waiting) and waiting[n].at_s <= start + duration:
+        # Before the first frame nothing is known of the clock but what was read of the full vial.
+        until = start + duration if number else 0.0
+        while n < len(waiting) and waiting[n].at_s <= until:
             yield waiting[n]
             n += 1
         yield Frame(counts, float(start), float(duration), number, file.nuclide)
+    # Readings that go on after the last frame tell that the camera stopped first.
+    yield from waiting[n:]
 
 
 def _reading(line: MeterLine) -> Reading:
@@ -98,7 +155,8 @@ def live(
 ) -> Iterator[Event]:  # fmt: skip
     """Frames as they arrive in a folder, and readings as they are written; a silence where nothing comes.
 
-    Ends after `idle_s` without a frame; else whoever reads it stops it.
+    Ends after `idle_s` without a frame; else whoever reads it stops it. A frame waits `WAIT_S` at most for the
+    reading of its end, so that it is not held against an earlier one; the watch keeps readings ahead of frames.
     """
     with ExitStack() as stack:
         if chosen.listen_port is not None:
@@ -108,25 +166,84 @@ def live(
         if isinstance(meter, SerialReadings):
             stack.callback(meter.close)
         began = last = said = clock()
-        frames = LiveFrames(chosen, arrived)
+        frames, queue = LiveFrames(chosen, arrived, files.unread), Queue(isinstance(meter, GrowingReadings))
         while True:
             now = clock()
-            for event in frames.of(files.new(), now):
-                last = said = now if isinstance(event, Frame) else last
+            # A reading without a time counts from the last frame on.
+            queue.add_lines([] if meter is None else meter.new(), frames.end_s + (now - last))
+            yield from queue.add_frames(frames.of(files.new(), now))
+            for event in queue.ready(now, frames.first_s):
+                if isinstance(event, Frame):
+                    last = said = now
                 yield event
-            if meter is not None:
-                # A reading without a time counts from the last frame on.
-                for line in meter.new():
-                    at = frames.end_s + (now - last) if line.at_s is None else frames.first_s + line.at_s
-                    yield Reading(line.kind, at, line.value)
-                while meter.faults:
-                    yield Fault(meter.faults.pop(0))
+            while meter is not None and meter.faults:
+                yield Fault(meter.faults.pop(0))
             if now - last > SILENCE_S and now - said >= SILENCE_S:
                 said = now
                 yield Silence(now - last)
-            if idle_s is not None and now - max(last, began) > idle_s:
+            if files.are_coming:
+                began = now
+            if idle_s is not None and now - max(last, began) > idle_s and not queue.frames:
                 return
             sleep(POLL_S)
+
+
+WAIT_S = 2.0
+"""For which a frame waits for the reading of its end."""
+
+
+@dataclass(slots=True)
+class Queue:
+    """Frames and readings in the order of their times, the slower source waited for.
+
+    Attributes
+    ----------
+    has_meter : bool
+        Whether readings with times are to come.
+    frames, lines, untimed : deque
+        That wait; readings without a time of their own wait for nothing.
+    """
+
+    has_meter: bool
+    frames: deque[Frame] = field(default_factory=deque)
+    lines: deque[MeterLine] = field(default_factory=deque)
+    untimed: deque[Reading] = field(default_factory=deque)
+    _read_until_s: float = -math.inf
+    _has_begun: bool = False
+
+    def add_lines(self, lines: Iterable[MeterLine], now_s: float) -> None:
+        """Readings that have come; `now_s` is the time of those that have none."""
+        for line in lines:
+            if line.at_s is None:
+                self.untimed.append(Reading(line.kind, now_s, line.value))
+            else:
+                self.lines.append(line)
+
+    def add_frames(self, events: Iterable[Event]) -> Iterator[Event]:
+        """Frames that have come; what is none is given back."""
+        for event in events:
+            if isinstance(event, Frame):
+                self.frames.append(event)
+            else:
+                yield event
+
+    def ready(self, now: float, first_s: float) -> Iterator[Frame | Reading]:
+        """What may be used now; readings count from the first frame, which goes before them."""
+        while self.untimed:
+            yield self.untimed.popleft()
+        self._read_until_s = max([self._read_until_s, *(first_s + (line.at_s or 0.0) for line in self.lines)])
+        if self.frames and not self._has_begun and (self.lines or self._is_due(self.frames[0], now)):
+            self._has_begun = True
+            yield self.frames.popleft()
+        while self._has_begun and self.lines:
+            line = self.lines.popleft()
+            yield Reading(line.kind, first_s + (line.at_s or 0.0), line.value)
+        while self._has_begun and self.frames and self._is_due(self.frames[0], now):
+            yield self.frames.popleft()
+
+    def _is_due(self, frame: Frame, now: float) -> bool:
+        has_waited = frame.received_s is None or now - frame.received_s >= WAIT_S
+        return not self.has_meter or has_waited or self._read_until_s >= frame.start_s + frame.duration_s - 1e-6
 
 
 def _meter(readings: Path | None) -> GrowingReadings | SerialReadings | None:
@@ -143,6 +260,7 @@ class LiveFrames:
 
     chosen: FrameOptions
     arrived: Arrived
+    unread: Callable[[Path], None] = lambda _: None
     first_s: float = 0.0
     end_s: float = 0.0
     _count: int = 0
@@ -152,11 +270,13 @@ class LiveFrames:
         read = []
         for path in paths:
             try:
-                read.append(read_dynamic(path, energy_window=self.chosen.energy_window, detector=self.chosen.detector))
-            except (DicomError, InputError) as error:
+                file = read_dynamic(path, energy_window=self.chosen.energy_window, detector=self.chosen.detector)
+                self.arrived.note(file)
+                read.append(file)
+            except HepaticaError as error:
+                self.unread(path)
                 yield Fault(str(error))
         for file in read:
-            self.arrived.note(file)
             alone = len(file.counts) == 1
             base = self.end_s if file.clock_s is None else file.clock_s
             if self._count == 0:

@@ -46,6 +46,8 @@ class DynamicFile:
         InstanceNumber.
     clock_s : float or None
         Start by the camera's clock: seconds since 1970 of the acquisition; None where the header has none.
+    patient_id : str
+        Empty if the header has none.
     source : InputFile
         The file with its hash.
     """
@@ -59,6 +61,7 @@ class DynamicFile:
     corrected: tuple[str, ...]
     instance: int | None
     clock_s: float | None
+    patient_id: str
     source: InputFile
 
 
@@ -93,7 +96,7 @@ def read_dynamic(path: Path | str, *, energy_window: int | None = None, detector
         geometry.pixel_size_of(header), agent.nuclide or "", energy_windows_kev(header),
         header.texts("CorrectedImage"), header.integer("InstanceNumber"),
         None if acquired is None or acquired.year < EPOCH_YEAR else acquired.timestamp() + float(start[picked][0]),
-        input_file("frames", Path(path)),
+        header.text("PatientID"), input_file("frames", Path(path)),
     )  # fmt: skip
 
 
