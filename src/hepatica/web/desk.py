@@ -103,6 +103,10 @@ class OpenCase:
             self._held.pop(name, None)
         self._recent = None
 
+    def drop_recent(self) -> None:
+        """Read how the case stands anew when it is asked next."""
+        self._recent = None
+
     def seen(self) -> None:
         """Note that somebody looks at it."""
         self._seen = time.monotonic()
