@@ -1,4 +1,4 @@
-"""Structures that somebody draws and has not saved: kept in the case after every change, until they are saved or let go.
+"""Structures that somebody draws and has not saved: kept in the case after every change, until saved or discarded.
 
 A draft is no result and no statement: the log does not name it, no step uses it, a copy without identity leaves it out.
 Erasing removes it, packing takes it along.

@@ -35,8 +35,12 @@ SINGLE = ("lung_shunt", "lung_mass", "unperfused_normal_mass")
 
 MOST_ENTRIES = 50
 
+FILES_OF_CASE = ("images", "measured", "course")
+"""Tables of a plan file that the case fills."""
+
 IN_CASE = {"plan": "", "aims": "aims.", "lungs": "lungs.", "liver": "liver.", "territory": "territory.",
-           "uncertainty": "uncertainty.", "facts": "facts.", "waived_limits": "waived_limits.", "images": "images."}  # fmt: skip
+           "uncertainty": "uncertainty.", "facts": "facts.", "waived_limits": "waived_limits.",
+           "images": "images."}  # fmt: skip
 """Table of a plan file -> where its keys stand below a treatment of a case."""
 
 
@@ -64,7 +68,14 @@ def whole_edits(
 
     Where the images of a plan hold a quantity, the step uses what they hold unless the plan says, with a reason, that
     the stated value is kept. An edit of such a quantity says so; one that takes the value away takes that away too.
+
+    Raises
+    ------
+    InputError
+        If a key names files: those come from the case.
     """
+    if wrong := next((key for key in edits if key.split(".")[0] in FILES_OF_CASE), None):
+        raise InputError(f"{wrong} cannot be edited here: it is what the case gives the plan")
     found = dict(edits)
     kept = dict(tables.get("images", {}).get("keep_stated", {}))
     for key, value in edits.items():

@@ -13,13 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepatica.anatomy.drawing import brush, shapes
+from hepatica.anatomy.structures.roles import structure_of
 from hepatica.case.drafts import Draft
 from hepatica.core.grid import Grid
 from hepatica.core.region import Region, bounding_window
 from hepatica.core.resample import values_at
 from hepatica.core.text.visible import one_line
 from hepatica.errors import InputError, OutputError, UnknownNameError
-from hepatica.report.figures.palette import Style
+from hepatica.report.figures.palette import styles_by_name
 from hepatica.web.images import Loaded
 from hepatica.web.planes import Outlined
 
@@ -32,7 +33,6 @@ MOST_RADIUS_MM = 100.0
 TAB_GONE_S = 30.0
 """A tab that draws asks every few seconds how the drawing stands; one that did not for so long is gone."""
 HALF = 0.5
-DRAWN_COLOURS = ("#00A5CF", "#8BC34A", "#B35CB0", "#E6B800", "#5B8DEF", "#2E9E4F")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,9 @@ class Sketch:
             raise InputError(f"the name {one_line(name)} holds characters that cannot be seen", remedy="type it anew")
         same = next((each for each in self.names if _alike(each) == _alike(name)), None)
         if same is not None:
-            raise InputError(f"there is a structure {same!r} already", remedy="draw on that one, or choose another name")
+            raise InputError(
+                f"there is a structure {same!r} already", remedy="draw on that one, or choose another name"
+            )
         self.masks[name] = np.zeros(self.grid.shape, dtype=bool)
         self._touch(name)
 
@@ -170,10 +172,6 @@ class Sketch:
             found.append(self._outlined[name][1])
         return tuple(found)
 
-    def style(self, number: int) -> Style:
-        """How a structure is drawn."""
-        return Style(DRAWN_COLOURS[number % len(DRAWN_COLOURS)], "solid" if number < len(DRAWN_COLOURS) else "dashed")
-
     @classmethod
     def restored_from(cls, draft: Draft, base: Loaded) -> Sketch:
         """What was drawn and not saved, as it was kept; the way back is not kept.
@@ -222,8 +220,9 @@ class Sketch:
         """For the page."""
         elsewhere = bool(tab) and self.tab not in ("", tab) and time.monotonic() - self.heard < TAB_GONE_S
         rows = []
-        for number, name in enumerate(self.names):
-            style = self.style(number)
+        styles = styles_by_name({name: structure_of(self.kept.get(name, name)).value for name in self.names})
+        for name in self.names:
+            style = styles[name]
             voxels = self.kept[name].voxels if name in self.kept else int(np.count_nonzero(self.masks[name]))
             rows.append(
                 {

@@ -26,7 +26,9 @@ AXE = "axe-core@4.14.1"
 
 def until(page: Any, holds: str) -> None:
     """Wait until an expression holds on the page (`wait_for_function` needs `eval`, which the policy forbids)."""
-    script = f"async () => {{ for (let n = 0; n < 500 && !({holds}); n++) await new Promise((go) => setTimeout(go, 20));"
+    script = (
+        f"async () => {{ for (let n = 0; n < 500 && !({holds}); n++) await new Promise((go) => setTimeout(go, 20));"
+    )
     assert page.evaluate(script + f" return Boolean({holds}) }}"), holds
 
 

@@ -93,12 +93,15 @@ def values_at_cursor(key: str, asked: Cursor, bench: Bench) -> dict[str, Any]:
         raise InputError("the position is none")
     situation, grid = one.recent(), loaded(one, asked.at).volume.grid
     values = []
+    states = {shown.key: shown.state for shown in shown_images(situation)}  # as it is now, not as it was read
     for image in asked.images:
         found = loaded(one, image)
         way = way_between(situation, grid, found.volume.grid)
         point = np.asarray(asked.point) if way is None else way.points_mm(asked.point)
         value = float(values_at(found.volume, point))
-        about = {"key": image, "title": found.shown.title, "unit": found.volume.kind.unit}
+        state = states.get(image, "")
+        title = f"{found.shown.title} ({state.upper()})" if state else found.shown.title
+        about = {"key": image, "title": title, "state": state, "unit": found.volume.kind.unit}
         values.append(about | {"value": value if np.isfinite(value) else None})
     inside: list[str] = []
     if asked.structures and asked.on:

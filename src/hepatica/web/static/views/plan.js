@@ -27,7 +27,7 @@ class PlanEditor {
     this.key = key
     this.edits = {}
     this.kept = null
-    this.said = h('div')
+    this.said = h('div', { role: 'status' })
     this.controls = h('section', { class: 'card', 'aria-label': 'Controls' })
     this.result = h('div')
     const pick = treatments > 1 ? labelled('Treatment', choice(Array.from({ length: treatments }, (_, n) => [String(n + 1), `treatment ${n + 1}`]), '1', (value) => this.open(Number(value)))) : null
