@@ -52,7 +52,7 @@ async function show() {
   const { key, view } = place()
   shown.leave?.()
   if (shown.key !== null && shown.key !== key) api.farewell(`/api/cases/${shown.key}/close`)
-  shown = { key, leave: null, mark: shown.key === key ? shown.mark : undefined }
+  shown = { key, leave: null }
   bar(key, view)
   // Each view has a place of its own: one that was left too early writes where nobody sees it
   const main = h('div', { class: 'view' }, h('p', { class: 'quiet' }, 'One moment …'))
@@ -60,6 +60,8 @@ async function show() {
   fill(document.getElementById('main'), main)
   try {
     const module = key === null ? await import('./views/cases.js') : await VIEWS[view].load()
+    // How the case stands before the view reads it: what changes from here on is noticed
+    if (key !== null) shown.mark = JSON.stringify(await api.ask(`/api/cases/${key}/here`))
     await identify(key, key === null ? '' : VIEWS[view].title)
     const leave = await module.show(main, key)
     if (!main.isConnected) return leave?.()
