@@ -36,12 +36,12 @@ SCREEN_COLOURS = ("#1F77D0", "#00906B", "#8A63E0", "#6F8A10", "#C14FA6", "#0E8AA
 """Of structures on a screen: each has a contrast of at least 3 with white and with black (WCAG 2.2, 1.4.11)."""
 
 SCREEN_PLACES = {
-    "liver": (0, 0), "normal_liver": (1, 1), "perfused": (5, 0), "perfused_normal": (5, 1), "lung": (7, 0),
-    "lung_left": (7, 1), "lung_right": (7, 2), "lung_less_dome": (7, 3), "all_tumours": (2, 3), "body": (7, 3),
+    "liver": (0, 0), "normal_liver": (1, 1), "perfused": (5, 0), "perfused_normal": (3, 0), "lung": (7, 0),
+    "lung_left": (7, 1), "lung_right": (7, 2), "lung_less_dome": (7, 3), "all_tumours": (6, 0), "body": (7, 3),
 }  # fmt: skip
 """Kind of structure -> its place among `SCREEN_COLOURS` and `DASHES`."""
 
-LESION_PLACES = (2, 4, 3, 6, 1)
+LESION_PLACES = (2, 4, 6, 3, 1)
 """Places of lesions, by the number in their name."""
 
 INK = "#1A1F26"

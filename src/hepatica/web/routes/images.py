@@ -10,7 +10,7 @@ from fastapi.responses import Response, StreamingResponse
 from pydantic import BaseModel
 
 from hepatica.core.resample import values_at
-from hepatica.errors import HepaticaError, InputError
+from hepatica.errors import GeometryError, HepaticaError, InputError
 from hepatica.web.application import Workbench, workbench_of
 from hepatica.web.images import loaded, shown_images
 from hepatica.web.links import link_between, way_between
@@ -157,6 +157,9 @@ def list_structures(key: str, name: str, on: str, bench: Bench) -> dict[str, Any
     one = bench.desk[key]
     try:
         found = read_set(one, name, on)
+    except GeometryError:
+        error = "drawn in another frame of reference than this image"
+        return {"structures": [], "messages": [], "error": error}
     except HepaticaError as error:
         return {"structures": [], "messages": [], "error": str(error)}
     return {"structures": found.as_document(), "messages": list(found.messages), "error": ""}

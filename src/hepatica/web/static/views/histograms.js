@@ -57,7 +57,10 @@ class Histograms {
     structures.sort((a, b) => rank(a) - rank(b))
     this.hidden = new Set(structures.slice(6).map((one) => one.name))
     this.draw()
+    const reading = h('p', { class: 'quiet', role: 'status' }, 'The plane is being read …')
+    this.stageElement.after(reading)
     await this.openStage().catch((error) => fill(this.said, problem(error)))
+    reading.remove()
   }
 
   async openStage() {

@@ -42,12 +42,13 @@ class PlanEditor {
     this.treatment = treatment
     this.edits = {}
     this.kept = null
-    fill(this.result)
+    fill(this.result, h('p', { class: 'quiet' }, 'The plan is being made …'))
     try {
       this.about = await api.get(this.address)
     } catch (error) {
       this.about = null
       fill(this.controls)
+      fill(this.result)
       return fill(this.said, problem(error))
     }
     this.plan = this.about.plan

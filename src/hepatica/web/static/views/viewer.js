@@ -107,6 +107,8 @@ export class Viewer {
     stage.overlay = null
     stage.doses = []
     stage.show(slice)
+    fill(this.about, h('p', { role: 'status' }, 'The other slices are being read …'))
+    this.panel.draw()
     return slice.centre
   }
 
