@@ -13,7 +13,7 @@ from hepatica.case.report.material import Person, person_of
 from hepatica.case.sorting.roles import ROLES
 from hepatica.case.verbs.shown import shown
 from hepatica.core.document import document
-from hepatica.core.text.visible import one_line
+from hepatica.core.text.visible import one_line, visible
 from hepatica.errors import HepaticaError, InputError
 from hepatica.web.application import Workbench, workbench_of
 from hepatica.web.desk import OpenCase
@@ -102,7 +102,7 @@ def _awaits_check(name: str, state: str, checked_by: str) -> bool:
 
 
 def _text(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    return str(value).lower() if isinstance(value, bool) else visible(str(value))
 
 
 class Statement(BaseModel):

@@ -169,7 +169,7 @@ export class Stage {
       const style = this.structures?.styles.get(one.name)
       const colour = style?.colour ?? '#ffffff'
       if (one.name === this.lit) stroke(one.path, '#ffffff', 5.5)
-      context.globalAlpha = isLit && one.name !== this.lit ? 0.55 : 1
+      context.globalAlpha = isLit && one.name !== this.lit ? 0.8 : 1
       stroke(one.path, colour, one.name === this.lit ? 3 : 1.8, one.name === this.lit ? [] : DASHES[style?.dashes] ?? [])
     }
     context.globalAlpha = 1
@@ -331,7 +331,7 @@ export class Stage {
     return (level) => {
       const n = LEVELS.findIndex((one) => one >= level)
       const at = n < 0 ? last : n === 0 ? level / LEVELS[0] - 1 : n - 1 + (level - LEVELS[n - 1]) / (LEVELS[n] - LEVELS[n - 1])
-      return css(map, 0.32 + (0.68 * Math.max(0, at)) / last)
+      return css(map, 0.4 + (0.6 * Math.max(0, at)) / last)
     }
   }
 
