@@ -238,7 +238,7 @@ def with_value(text: str, key: str, value: str | None, where: Path) -> str:
             raise InputError(f"{where}: has no {key}")
         del place[name]
     else:
-        place[name] = _typed(value)
+        place[name] = typed_value(value)
     return tomlkit.dumps(document)
 
 
@@ -267,7 +267,7 @@ def _inside(place: Any, part: str, so_far: str, where: Path, *, make: bool) -> A
         if not make:
             raise InputError(f"{where}: has no {so_far}")
         made: Any = tomlkit.table()
-        if part in ("treatment", "territory"):
+        if part in ("treatment", "territory", "lesion"):
             made = tomlkit.aot()
             made.append(tomlkit.table())
         place[part] = made
@@ -281,7 +281,7 @@ def _one(tables: list[Any], so_far: str, where: Path) -> Any:
     return tables[-1]
 
 
-def _typed(value: str) -> Any:
+def typed_value(value: str) -> Any:
     """A value as TOML has it, or text where it is none."""
     try:
         found = json.loads(value)

@@ -35,6 +35,9 @@ SET_ASIDE = "set-aside"
 PICTURES = "pictures"
 """Pictures that a person kept for the report."""
 
+DRAFTS = "drafts"
+"""Structures that somebody draws and has not saved yet."""
+
 LOCK = ".lock"
 """Held by the one process that changes the case."""
 

@@ -55,6 +55,7 @@ class OpenCase:
     _locks: dict[str, threading.Lock] = field(default_factory=dict, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
     _recent: tuple[tuple[int, ...], float, Situation] | None = field(default=None, repr=False)
+    _tabs: dict[str, float] = field(default_factory=dict, repr=False)
     _seen: float = field(default_factory=time.monotonic, repr=False)
 
     @property
@@ -77,11 +78,18 @@ class OpenCase:
 
         It is read anew when facts, catalogue, log or the folder of results change, and every few seconds.
         """
-        stamps = tuple(_changed(self.folder / name) for name in (FACTS, CATALOGUE, LOG, STEPS))
+        stamps = self._stamps()
         now = time.monotonic()
         if self._recent is None or self._recent[0] != stamps or now - self._recent[1] > RECENT_S:
             self._recent = (stamps, now, self.situation())
         return self._recent[2]
+
+    def _stamps(self) -> tuple[int, ...]:
+        return tuple(_changed(self.folder / name) for name in (FACTS, CATALOGUE, LOG, STEPS))
+
+    def mark(self) -> str:
+        """Changes whenever the case does, by whomever; cheap enough to be asked every second."""
+        return "-".join(f"{stamp:x}" for stamp in self._stamps())
 
     def held(self, name: str, make: Callable[[], T]) -> T:
         """What was read under a name, read now if it was not; two who ask at once read it once."""
@@ -103,9 +111,21 @@ class OpenCase:
             self._held.pop(name, None)
         self._recent = None
 
-    def seen(self) -> None:
-        """Note that somebody looks at it."""
+    def drop_recent(self) -> None:
+        """Read how the case stands anew when it is asked next."""
+        self._recent = None
+
+    def seen(self, tab: str = "") -> None:
+        """Note that somebody looks at it, and in which tab of a browser."""
         self._seen = time.monotonic()
+        if tab:
+            self._tabs[tab] = self._seen
+
+    def left_by(self, tab: str) -> bool:
+        """Note that a tab was closed; whether no other one looks at it."""
+        self._tabs.pop(tab, None)
+        now = time.monotonic()
+        return all(now - at > RELEASED_AFTER_S for at in self._tabs.values())
 
     def is_left(self, now: float) -> bool:
         """Whether nobody looks at it any more."""
@@ -159,6 +179,10 @@ class Desk:
             found = self._open[key]
         found.seen()
         return found
+
+    def is_open(self, key: str) -> bool:
+        """Whether anything is held of a case."""
+        return key in self._open
 
     def touch(self) -> None:
         """Note that somebody asked something."""

@@ -19,6 +19,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
+MOST_BODY = 64 << 20
+"""Bytes of a request: a picture of the viewer in base 64 is the largest that the page sends."""
+
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -143,6 +146,9 @@ class Gate:
             return None
         if not hmac.compare_digest(self._shown(headers.get("cookie", "")), self._keys.session):
             return 401, "open the workbench by the address that it printed when it started"
+        size = headers.get("content-length", "0")
+        if not size.isdecimal() or int(size) > MOST_BODY or "transfer-encoding" in headers:
+            return 413, f"more than {MOST_BODY >> 20} MB at once, or of unknown size"
         return None
 
     def _shown(self, header: str) -> str:

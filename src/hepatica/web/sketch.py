@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+import time
+import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,11 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepatica.anatomy.drawing import brush, shapes
+from hepatica.anatomy.structures.roles import structure_of
+from hepatica.case.drafts import Draft
 from hepatica.core.grid import Grid
 from hepatica.core.region import Region, bounding_window
 from hepatica.core.resample import values_at
-from hepatica.errors import InputError, UnknownNameError
-from hepatica.report.figures.palette import Style
+from hepatica.core.text.visible import one_line
+from hepatica.errors import InputError, OutputError, UnknownNameError
+from hepatica.report.figures.palette import styles_by_name
 from hepatica.web.images import Loaded
 from hepatica.web.planes import Outlined
 
@@ -23,8 +28,11 @@ Mask = NDArray[np.bool_]
 Window = tuple[slice, slice, slice]
 
 STEPS_BACK = 50
+MOST_RADIUS_MM = 100.0
+
+TAB_GONE_S = 30.0
+"""A tab that draws asks every few seconds how the drawing stands; one that did not for so long is gone."""
 HALF = 0.5
-DRAWN_COLOURS = ("#00A5CF", "#8BC34A", "#B35CB0", "#E6B800", "#5B8DEF", "#2E9E4F")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +70,11 @@ class Sketch:
     done: list[Change] = field(default_factory=list)
     undone: list[Change] = field(default_factory=list)
     counted: int = 0
+    draft: Draft | None = None
+    not_kept: str = ""
+    restored: str = ""
+    tab: str = ""
+    heard: float = field(default_factory=time.monotonic)
     lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
     _outlined: dict[str, tuple[int, Outlined]] = field(default_factory=dict, repr=False)
     _stamps: dict[str, int] = field(default_factory=dict, repr=False)
@@ -86,8 +99,13 @@ class Sketch:
         """
         if not name.strip() or len(name) > 64:
             raise InputError("a structure needs a name of 1 to 64 letters")
-        if name in self.names:
-            raise InputError(f"there is a structure {name!r} already")
+        if one_line(name) != name:
+            raise InputError(f"the name {one_line(name)} holds characters that cannot be seen", remedy="type it anew")
+        same = next((each for each in self.names if _alike(each) == _alike(name)), None)
+        if same is not None:
+            raise InputError(
+                f"there is a structure {same!r} already", remedy="draw on that one, or choose another name"
+            )
         self.masks[name] = np.zeros(self.grid.shape, dtype=bool)
         self._touch(name)
 
@@ -154,15 +172,57 @@ class Sketch:
             found.append(self._outlined[name][1])
         return tuple(found)
 
-    def style(self, number: int) -> Style:
-        """How a structure is drawn."""
-        return Style(DRAWN_COLOURS[number % len(DRAWN_COLOURS)], "solid" if number < len(DRAWN_COLOURS) else "dashed")
+    @classmethod
+    def restored_from(cls, draft: Draft, base: Loaded) -> Sketch:
+        """What was drawn and not saved, as it was kept; the way back is not kept.
 
-    def as_document(self) -> dict[str, Any]:
+        Raises
+        ------
+        InputError
+            If it cannot be read.
+        """
+        regions, about = draft.read(base.volume.grid)
+        found = cls(base, draft.start, draft=draft)
+        drawn = set(about.get("drawn", ()))
+        found.kept = {region.name: region for region in regions if region.name not in drawn}
+        found.masks = {region.name: region.mask() for region in regions if region.name in drawn}
+        found.counted = int(about.get("changes", 0))
+        found.restored = str(about.get("at", "")) if drawn else ""
+        return found
+
+    def keep(self) -> None:
+        """Write it into the case; where that cannot be done the page says so, and drawing goes on."""
+        if self.draft is None:
+            return
+        regions = {name: (self._stamps.get(name, 0), self.region(name)) for name in self.names}
+        try:
+            self.draft.keep(regions, {"drawn": list(self.masks), "changes": self.counted})
+            self.not_kept = ""
+        except OutputError as error:
+            self.not_kept = str(error)
+
+    def hold(self, tab: str, *, take: bool = False) -> None:
+        """Let a tab of a browser draw; another one is refused as long as the first gives a sign.
+
+        Raises
+        ------
+        OutputError
+            If another tab draws.
+        """
+        now = time.monotonic()
+        if not tab:
+            return
+        if not take and self.tab not in ("", tab) and now - self.heard < TAB_GONE_S:
+            raise OutputError("it is drawn in another tab", remedy='go on there, or take it over here: "Draw here"')
+        self.tab, self.heard = tab, now
+
+    def as_document(self, tab: str = "") -> dict[str, Any]:
         """For the page."""
+        elsewhere = bool(tab) and self.tab not in ("", tab) and time.monotonic() - self.heard < TAB_GONE_S
         rows = []
-        for number, name in enumerate(self.names):
-            style = self.style(number)
+        styles = styles_by_name({name: structure_of(self.kept.get(name, name)).value for name in self.names})
+        for name in self.names:
+            style = styles[name]
             voxels = self.kept[name].voxels if name in self.kept else int(np.count_nonzero(self.masks[name]))
             rows.append(
                 {
@@ -174,6 +234,10 @@ class Sketch:
                 }
             )
         return {
+            "elsewhere": elsewhere,
+            "not_kept": self.not_kept,
+            "restored": self.restored,
+            "changes": self.counted,
             "on": self.base.shown.key,
             "from": self.begun_from,
             "structures": rows,
@@ -181,6 +245,11 @@ class Sketch:
             "redo": self.undone[-1].what if self.undone else "",
             "version": sum(self._stamps.values()),
         }
+
+
+def _alike(name: str) -> str:
+    """What names have in common that a reader takes for one: letters whatever their case, spaces or none."""
+    return "".join(unicodedata.normalize("NFKC", name).casefold().split())
 
 
 def whole(grid: Grid) -> Window:

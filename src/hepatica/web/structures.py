@@ -14,7 +14,7 @@ from hepatica.case.state import Situation
 from hepatica.core.region import Region
 from hepatica.errors import GeometryError, UnknownNameError
 from hepatica.io.structures.regions import read_structures
-from hepatica.report.figures.palette import Style, structure_styles
+from hepatica.report.figures.palette import Style, styles_by_name
 from hepatica.web.desk import OpenCase
 from hepatica.web.images import Loaded, Shown, loaded, shown_images
 from hepatica.web.planes import Outlined
@@ -125,7 +125,9 @@ def _read(found: StructureSet, base: Loaded) -> ReadSet:
     read = read_structures(found.path, base.volume.grid)
     kinds = [structure_of(region).value for region in read.regions]
     outlined = tuple(Outlined.of(region) for region in read.regions)
-    return ReadSet(read.regions, outlined, structure_styles(kinds), tuple(str(message) for message in read.messages))
+    styles = styles_by_name(dict(zip((region.name for region in read.regions), kinds, strict=True)))
+    by_name = tuple(styles[region.name] for region in read.regions)
+    return ReadSet(read.regions, outlined, by_name, tuple(str(message) for message in read.messages))
 
 
 def anatomy_for(one: OpenCase, frame: str | None) -> Shown | None:

@@ -24,6 +24,14 @@ VIEWS = ("case", "viewer", "histograms", "plan", "structures", "registration", "
 AXE = "axe-core@4.14.1"
 
 
+def until(page: Any, holds: str) -> None:
+    """Wait until an expression holds on the page (`wait_for_function` needs `eval`, which the policy forbids)."""
+    script = (
+        f"async () => {{ for (let n = 0; n < 500 && !({holds}); n++) await new Promise((go) => setTimeout(go, 20));"
+    )
+    assert page.evaluate(script + f" return Boolean({holds}) }}"), holds
+
+
 @pytest.fixture(scope="session")
 def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The checker of accessibility (MPL-2.0), which is not shipped: fetched where there is npm."""
@@ -98,27 +106,48 @@ def test_a_run_says_where_it_stands_and_can_be_stopped(bench: Any) -> None:
 
 
 def test_an_edited_plan_has_the_numbers_of_the_plan_itself(seen: Any, cases: Path, tmp_path: Path) -> None:
+    """Aim, shunt (which the images hold too), residual and activity are edited, written, and run by the step."""
+    before = Case.open(cases / "course").situation().facts.flat()
     page = seen.open("course", "plan")
     page.locator('[data-name="aims.perfused"]').fill("125 Gy")
+    page.locator('[data-name="lungs.lung_shunt"]').fill("8 %")
+    page.locator('[data-name="plan.residual"]').fill("3 %")
     page.get_by_role("columnheader", name="edited").wait_for()
+    until(page, "!workbench.isOpen && workbench.plan.residual_fraction !== 0")
+    page.locator('[data-name="activity"]').fill("1.5")
+    page.locator('[data-name="activity"]').press("Tab")
+    until(page, "!workbench.isOpen && Math.abs(workbench.plan.administered_gbq - 1.5) < 1e-4")
     edited = page.evaluate("workbench.plan")
-    copy = tmp_path / "copy"
-    shutil.copytree(cases / "course", copy)
-    case = Case.open(copy)
-    case.set(**{"treatment.1.aims.perfused": "125 Gy"})
-    case.run("plan")
-    stored = json.loads((copy / "steps" / "plan" / "result.json").read_text())
-    assert edited["administered_gbq"] == stored["administered_gbq"]
-    assert edited["doses"] == stored["doses"]
-    assert [one["status"] for one in edited["limits"]] == [one["status"] for one in stored["limits"]]
+    aim = page.locator('[data-name="aims.perfused"]').input_value()
+    page.locator('[data-name="aims.perfused"]').fill("nonsense")
+    page.get_by_role("alert").wait_for()
+    assert page.get_by_role("columnheader", name="edited").count() == 0  # numbers of another input are not shown
+    assert page.get_by_role("button", name="Write into the case").is_disabled()
+    page.locator('[data-name="activity"]').evaluate("(one) => one.blur()")
+    page.locator('[data-name="aims.perfused"]').fill(aim)
+    page.get_by_role("columnheader", name="edited").wait_for()
+    until(page, "!workbench.isOpen")
     page.get_by_role("button", name="Write into the case").click()
     page.get_by_label("Why").fill("tumour board")
     page.get_by_role("button", name="Write it", exact=True).click()
     page.get_by_text("It is in the case").wait_for()
+    assert "overrules" not in page.inner_text("main")
     situation = Case.open(cases / "course").situation()
-    assert situation.facts.flat()["treatment.1.aims.perfused"] == "125 Gy"
+    facts = situation.facts.flat()
+    assert facts["treatment.1.lungs.lung_shunt"] == "8 %"
+    assert facts["treatment.1.images.keep_stated.lung_shunt"] == "edited in the workbench: tumour board"
     (entry,) = situation.history.entries[-1:]
     assert situation.personal[entry.personal]["reason"] == "tumour board"
+    copy = tmp_path / "copy"
+    shutil.copytree(cases / "course", copy)
+    Case.open(copy).run("plan")
+    stored = json.loads((copy / "steps" / "plan" / "result.json").read_text())
+    for part in ("administered_gbq", "planned_gbq", "doses"):
+        assert edited[part] == stored[part]
+    assert [one["status"] for one in edited["limits"]] == [one["status"] for one in stored["limits"]]
+    assert stored["administered_gbq"] == pytest.approx(1.5, rel=1e-4)
+    added = {key: before.get(key) for key in facts if facts[key] != before.get(key)}
+    Case.open(cases / "course").state(added)
 
 
 def test_edits_are_kept_while_the_connection_is_lost(seen: Any, bench: Any) -> None:

@@ -185,6 +185,11 @@ def _text(situation: Situation, table: str, key: str) -> str:
     return "" if value is None else str(value)
 
 
+def person_of(situation: Situation) -> Person:
+    """Whose case it is, as stated, else as the images have it; it reads one header and no result."""
+    return _person(situation, _context(situation))
+
+
 def _person(situation: Situation, context: DicomContext | None) -> Person:
     """Stated facts first, then those of the images."""
     name, number = _text(situation, "patient", "name"), _text(situation, "patient", "id")

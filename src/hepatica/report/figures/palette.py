@@ -8,8 +8,10 @@ never share a line style.
 from __future__ import annotations
 
 import functools
+import hashlib
 import math
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from hepatica.core.text.visible import one_line
@@ -29,6 +31,18 @@ ORGAN_COLOURS = {
 }
 OTHER_COLOURS = ("#4F9D8F", "#5C6BC0", "#6D8B3C", "#9575CD", "#3E7C59", "#A1887F")
 DASHES = ("solid", "dashed", "dotted", "dashdot")
+
+SCREEN_COLOURS = ("#1F77D0", "#00906B", "#8A63E0", "#6F8A10", "#C14FA6", "#0E8AA6", "#A0692E", "#6B7C8F")
+"""Of structures on a screen: each has a contrast of at least 3 with white and with black (WCAG 2.2, 1.4.11)."""
+
+SCREEN_PLACES = {
+    "liver": (0, 0), "normal_liver": (1, 1), "perfused": (5, 0), "perfused_normal": (3, 0), "lung": (7, 0),
+    "lung_left": (7, 1), "lung_right": (7, 2), "lung_less_dome": (7, 3), "all_tumours": (6, 0), "body": (7, 3),
+}  # fmt: skip
+"""Kind of structure -> its place among `SCREEN_COLOURS` and `DASHES`."""
+
+LESION_PLACES = (2, 4, 6, 3, 1)
+"""Places of lesions, by the number in their name."""
 
 INK = "#1A1F26"
 MUTED = "#5B6673"
@@ -70,6 +84,39 @@ def structure_styles(structures: Sequence[str]) -> tuple[Style, ...]:
             choices = [*colours[start:], *colours[:start]]
         found[n] = _free_style(choices, list(found.values()))
     return tuple(found[n] for n in range(len(structures)))
+
+
+def styles_by_name(kinds: Mapping[str, str]) -> dict[str, Style]:
+    """Style on a screen of each structure by its name -> kind: the same wherever the name stands, whatever the order.
+
+    Only where two of them would look the same does the one whose name comes later take the next free style.
+    """
+    found: dict[str, Style] = {}
+    for name in sorted(kinds, key=lambda each: (_place(each, kinds[each])[2], each.casefold(), each)):
+        colour, dashes, _ = _place(name, kinds[name])
+        for step in range(len(SCREEN_COLOURS) * len(DASHES)):
+            style = Style(
+                SCREEN_COLOURS[(colour + step // len(DASHES)) % len(SCREEN_COLOURS)],
+                DASHES[(dashes + step) % len(DASHES)],
+            )
+            if style not in found.values():
+                break
+        found[name] = style
+    return {name: found[name] for name in kinds}
+
+
+def _place(name: str, kind: str) -> tuple[int, int, int]:
+    """Colour and dashes that a name comes to, and how early it chooses."""
+    if kind in SCREEN_PLACES:
+        return (*SCREEN_PLACES[kind], 0)
+    number = re.search(r"[0-9]+", name)
+    if number is not None:
+        place = int(number[0]) - 1
+    else:
+        place = hashlib.sha256(name.casefold().encode("utf-8", "surrogatepass")).digest()[0]
+    if kind in ("tumour", "necrosis"):
+        return LESION_PLACES[place % len(LESION_PLACES)], place // len(LESION_PLACES) % len(DASHES), 1
+    return place % len(SCREEN_COLOURS), 2 + place % 2, 2
 
 
 def _free_style(choices: Sequence[str], used: Sequence[Style]) -> Style:

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Header
 from pydantic import BaseModel
 
 from hepatica.case.case import Case
 from hepatica.case.facts import DISEASE, PATIENT, TREATMENT
+from hepatica.case.report.material import Person, person_of
 from hepatica.case.sorting.roles import ROLES
 from hepatica.case.verbs.shown import shown
 from hepatica.core.document import document
+from hepatica.core.text.visible import one_line, visible
 from hepatica.errors import HepaticaError, InputError
 from hepatica.web.application import Workbench, workbench_of
+from hepatica.web.desk import OpenCase
+from hepatica.web.routes.inside import require_inside
 
 router = APIRouter()
 Bench = Annotated[Workbench, Depends(workbench_of)]
+Tab = Annotated[str, Header(alias="x-hepatica-tab", max_length=64)]
 
 
 @router.get("/cases")
@@ -31,8 +36,7 @@ def list_cases(bench: Bench) -> dict[str, Any]:
             steps = list(situation.steps.values())
             disease = situation.facts.table("disease")
             row |= {
-                "patient": str(situation.facts.table("patient").get("name", "")),
-                "number": str(situation.facts.table("patient").get("id", "")),
+                **_whose(person_of(situation)),
                 "disease": " ".join(str(disease.get(part, "")) for part in ("indication", "description")).strip(),
                 "treatments": [
                     {"agent": str(one.get("agent", "")), "at": str(one.get("at", ""))}
@@ -48,6 +52,23 @@ def list_cases(bench: Bench) -> dict[str, Any]:
             row |= {"error": error.args[0], "remedy": error.remedy}
         rows.append(row)
     return {"single": bench.desk.is_single, "cases": rows}
+
+
+def _whose(person: Person) -> dict[str, str]:
+    return {
+        "patient": one_line(person.shown_name),
+        "number": one_line(person.patient_id),
+        "born": one_line(person.birth_date),
+        "name_of_images": one_line(person.name_of_images),
+    }
+
+
+@router.get("/cases/{key}/who")
+def whose_case(key: str, bench: Bench) -> dict[str, str]:
+    """Whose case it is: as stated, else as the images have it, as in the report."""
+    one: OpenCase = bench.desk[key]
+    found = one.held(f"who {one.mark()}", lambda: _whose(person_of(one.recent())))
+    return found | {"folder": one.folder.name}
 
 
 @router.get("/cases/{key}")
@@ -81,7 +102,7 @@ def _awaits_check(name: str, state: str, checked_by: str) -> bool:
 
 
 def _text(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    return str(value).lower() if isinstance(value, bool) else visible(str(value))
 
 
 class Statement(BaseModel):
@@ -93,7 +114,9 @@ class Statement(BaseModel):
 @router.post("/cases/{key}/facts")
 def state_facts(key: str, said: Statement, bench: Bench) -> dict[str, Any]:
     """State or correct values, and the case after it."""
-    bench.desk[key].case.set(**said.values)
+    one = bench.desk[key]
+    require_inside(one.folder, said.values)
+    one.case.set(**said.values)
     return one_case(key, bench)
 
 
@@ -170,16 +193,19 @@ def stop_run(key: str, bench: Bench) -> dict[str, Any] | None:
 
 
 @router.post("/cases/{key}/here")
-def still_here(key: str, bench: Bench) -> dict[str, bool]:
-    """An open page says that it is there."""
-    bench.desk[key].seen()
-    return {"ok": True}
+def still_here(key: str, bench: Bench, tab: Tab = "") -> dict[str, Any]:
+    """An open page says that it is there, and learns whether the case or its run changed since."""
+    one = bench.desk[key]
+    one.seen(tab)
+    run = bench.runs.of(key)
+    return {"mark": one.mark(), "run": None if run is None else [run.state, round(run.started, 3)]}
 
 
 @router.post("/cases/{key}/close")
-def close_case(key: str, bench: Bench) -> dict[str, bool]:
-    """Let go of what was read of a case."""
-    bench.desk.release(key)
+def close_case(key: str, bench: Bench, tab: Tab = "") -> dict[str, bool]:
+    """A page was closed: let go of what was read of the case, unless another one shows it."""
+    if bench.desk.is_open(key) and bench.desk[key].left_by(tab):
+        bench.desk.release(key)
     return {"ok": True}
 
 

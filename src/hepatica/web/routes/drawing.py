@@ -6,10 +6,11 @@ import tempfile
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Header
 from pydantic import BaseModel, Field
 
 from hepatica.case.changing import changing
+from hepatica.case.drafts import Draft, drafts_of
 from hepatica.core.provenance import Provenance
 from hepatica.core.region import Region
 from hepatica.errors import InputError
@@ -19,12 +20,13 @@ from hepatica.web.application import Workbench, workbench_of
 from hepatica.web.desk import OpenCase
 from hepatica.web.images import image_of, loaded
 from hepatica.web.planes import Plane
-from hepatica.web.sketch import Sketch, painted, shaped, values_on
+from hepatica.web.sketch import MOST_RADIUS_MM, Sketch, painted, shaped, values_on
 from hepatica.web.structures import read_set
 from hepatica.workflow.sources import dicom_context
 
 router = APIRouter()
 Bench = Annotated[Workbench, Depends(workbench_of)]
+Tab = Annotated[str, Header(alias="x-hepatica-tab", max_length=64)]
 Point = tuple[float, float, float]
 HELD = "sketch"
 
@@ -42,32 +44,82 @@ class Begun(BaseModel):
 
 
 @router.post("/cases/{key}/drawing")
-def begin_drawing(key: str, said: Begun, bench: Bench) -> dict[str, Any]:
-    """Begin to draw; what was drawn before and not saved is let go."""
+def begin_drawing(key: str, said: Begun, bench: Bench, tab: Tab = "") -> dict[str, Any]:
+    """Begin to draw, or go on with what was drawn on this image from this set and not saved.
+
+    Another drawing that is not saved stays in the case.
+    """
     one = bench.desk[key]
+    if one.kept(HELD):
+        _sketch(one, tab)  # not while another tab draws
     base = loaded(one, said.on)
-    kept: dict[str, Region] = {}
-    if said.start:
-        kept = {region.name: region for region in read_set(one, said.start, said.on).regions}
+    draft = Draft(one.folder, said.on, said.start)
+    if draft.is_there:
+        sketch = Sketch.restored_from(draft, base)
+    else:
+        kept: dict[str, Region] = {}
+        if said.start:
+            kept = {region.name: region for region in read_set(one, said.start, said.on).regions}
+        sketch = Sketch(base, said.start, kept=kept, draft=draft)
+    sketch.hold(tab)
+    sketch.keep()
     one.drop(HELD)
-    return one.held(HELD, lambda: Sketch(base, said.start, kept=kept)).as_document()
+    return one.held(HELD, lambda: sketch).as_document(tab)
 
 
-def _sketch(one: OpenCase) -> Sketch:
-    if not one.kept(HELD):
+def _restored(one: OpenCase) -> Sketch:
+    """The drawing that was kept last, where none is held: the server was started anew, or the case was let go."""
+    found = next(iter(drafts_of(one.folder)), None)
+    if found is None:
         raise InputError("nothing is drawn on", remedy="choose the image that is drawn on")
+    return Sketch.restored_from(found[0], loaded(one, found[0].on))
 
-    def missing() -> Sketch:
-        raise InputError("nothing is drawn on")
 
-    return one.held(HELD, missing)
+def _sketch(one: OpenCase, tab: str = "", *, take: bool = False) -> Sketch:
+    """What is drawn, for a tab that may draw."""
+    sketch = one.held(HELD, lambda: _restored(one))
+    sketch.hold(tab, take=take)
+    return sketch
 
 
 @router.get("/cases/{key}/drawing")
-def see_drawing(key: str, bench: Bench) -> dict[str, Any] | None:
+def see_drawing(key: str, bench: Bench, tab: Tab = "") -> dict[str, Any] | None:
     """What is drawn; null where nothing is."""
     one = bench.desk[key]
-    return _sketch(one).as_document() if one.kept(HELD) else None
+    if not one.kept(HELD) and not drafts_of(one.folder):
+        return None
+    sketch = one.held(HELD, lambda: _restored(one))
+    if sketch.tab in ("", tab):
+        sketch.hold(tab)
+    return sketch.as_document(tab)
+
+
+@router.get("/cases/{key}/drawing/drafts")
+def list_drafts(key: str, bench: Bench) -> list[dict[str, Any]]:
+    """Drawings that are not saved."""
+    found = drafts_of(bench.desk[key].folder)
+    return [
+        {"on": draft.on, "start": draft.start, "at": about.get("at", ""), "drawn": about.get("drawn", [])}
+        for draft, about in found
+    ]
+
+
+@router.post("/cases/{key}/drawing/hold")
+def take_drawing(key: str, bench: Bench, tab: Tab = "") -> dict[str, Any]:
+    """Draw in this tab; the one that drew until now can only look."""
+    return _sketch(bench.desk[key], tab, take=True).as_document(tab)
+
+
+@router.post("/cases/{key}/drawing/discard")
+def discard_drawing(key: str, said: Begun, bench: Bench, tab: Tab = "") -> dict[str, bool]:
+    """Let go of a drawing that is not saved."""
+    one = bench.desk[key]
+    if one.kept(HELD):
+        sketch = _sketch(one, tab)
+        if sketch.draft is None or (sketch.draft.on, sketch.draft.start) == (said.on, said.start):
+            one.drop(HELD)
+    Draft(one.folder, said.on, said.start).discard()
+    return {"ok": True}
 
 
 class Named(BaseModel):
@@ -77,12 +129,13 @@ class Named(BaseModel):
 
 
 @router.post("/cases/{key}/drawing/new")
-def new_structure(key: str, said: Named, bench: Bench) -> dict[str, Any]:
+def new_structure(key: str, said: Named, bench: Bench, tab: Tab = "") -> dict[str, Any]:
     """Begin a structure."""
-    sketch = _sketch(bench.desk[key])
+    sketch = _sketch(bench.desk[key], tab)
     with sketch.lock:
         sketch.new(said.name.strip())
-    return sketch.as_document()
+        sketch.keep()
+    return sketch.as_document(tab)
 
 
 class Stroke(Named):
@@ -90,18 +143,19 @@ class Stroke(Named):
 
     kind: Literal["brush", "contour"]
     points: Annotated[list[Point], Field(max_length=5000)]
-    radius_mm: float = 5.0
+    radius_mm: Annotated[float, Field(gt=0, le=MOST_RADIUS_MM)] = 5.0
     normal: Point | None = None
     erase: bool = False
 
 
 @router.post("/cases/{key}/drawing/stroke")
-def draw_stroke(key: str, said: Stroke, bench: Bench) -> dict[str, Any]:
+def draw_stroke(key: str, said: Stroke, bench: Bench, tab: Tab = "") -> dict[str, Any]:
     """Draw or erase."""
-    sketch = _sketch(bench.desk[key])
+    sketch = _sketch(bench.desk[key], tab)
     with sketch.lock:
         changed = painted(sketch, said.name, said.model_dump())
-    return sketch.as_document() | {"changed": changed}
+        sketch.keep()
+    return sketch.as_document(tab) | {"changed": changed}
 
 
 class Shape(Named):
@@ -112,17 +166,17 @@ class Shape(Named):
     low: float = 0.0
     high: float = 0.0
     seed: Point | None = None
-    reach_mm: float = 40.0
-    margin_mm: float = 0.0
+    reach_mm: Annotated[float, Field(gt=0, le=1000)] = 40.0
+    margin_mm: Annotated[float, Field(ge=-MOST_RADIUS_MM, le=MOST_RADIUS_MM)] = 0.0
     within: str | None = None
     normal: Point | None = None
 
 
 @router.post("/cases/{key}/drawing/shape")
-def change_shape(key: str, said: Shape, bench: Bench) -> dict[str, Any]:
+def change_shape(key: str, said: Shape, bench: Bench, tab: Tab = "") -> dict[str, Any]:
     """Threshold, grow, margin, fill, or slices between drawn ones."""
     one = bench.desk[key]
-    sketch = _sketch(one)
+    sketch = _sketch(one, tab)
     values = None
     if said.how in ("threshold", "grow"):
         if said.image is None or (said.how == "grow" and said.seed is None):
@@ -130,25 +184,28 @@ def change_shape(key: str, said: Shape, bench: Bench) -> dict[str, Any]:
         values = values_on(sketch, loaded(one, said.image))
     with sketch.lock:
         changed = shaped(sketch, said.name, said.how, said.model_dump(), values)
-    return sketch.as_document() | {"changed": changed}
+        sketch.keep()
+    return sketch.as_document(tab) | {"changed": changed}
 
 
 @router.post("/cases/{key}/drawing/undo")
-def undo(key: str, bench: Bench) -> dict[str, Any]:
+def undo(key: str, bench: Bench, tab: Tab = "") -> dict[str, Any]:
     """Take the last change back."""
-    sketch = _sketch(bench.desk[key])
+    sketch = _sketch(bench.desk[key], tab)
     with sketch.lock:
         sketch.undo()
-    return sketch.as_document()
+        sketch.keep()
+    return sketch.as_document(tab)
 
 
 @router.post("/cases/{key}/drawing/redo")
-def redo(key: str, bench: Bench) -> dict[str, Any]:
+def redo(key: str, bench: Bench, tab: Tab = "") -> dict[str, Any]:
     """Do it once more."""
-    sketch = _sketch(bench.desk[key])
+    sketch = _sketch(bench.desk[key], tab)
     with sketch.lock:
         sketch.redo()
-    return sketch.as_document()
+        sketch.keep()
+    return sketch.as_document(tab)
 
 
 class OnPlane(BaseModel):
@@ -164,7 +221,7 @@ class OnPlane(BaseModel):
 @router.post("/cases/{key}/drawing/lines")
 def drawn_lines(key: str, asked: OnPlane, bench: Bench) -> dict[str, Any]:
     """Outlines of what is drawn, on a plane."""
-    sketch = _sketch(bench.desk[key])
+    sketch = _sketch(bench.desk[key])  # a tab that only looks sees the strokes too
     plane = Plane(asked.origin, asked.across, asked.down, asked.width_mm, asked.height_mm)
     with sketch.lock:
         found = [{"name": one.name, "lines": lines} for one in sketch.outlined() if (lines := one.outlines(plane))]
@@ -179,12 +236,12 @@ class Saved(BaseModel):
 
 
 @router.post("/cases/{key}/drawing/save")
-def save_drawing(key: str, said: Saved, bench: Bench) -> dict[str, Any]:
+def save_drawing(key: str, said: Saved, bench: Bench, tab: Tab = "") -> dict[str, Any]:
     """Write all structures into the case, in place of the set that they began from."""
     if not said.by.strip():
         raise InputError("a drawing needs the name of who drew it")
     one = bench.desk[key]
-    sketch = _sketch(one)
+    sketch = _sketch(one, tab)
     situation = one.situation()
     image = next((item for item in situation.catalogue if item.name == sketch.base.shown.key), None)
     if image is None or image.role not in SAVED_AS:
@@ -202,6 +259,8 @@ def save_drawing(key: str, said: Saved, bench: Bench) -> dict[str, Any]:
         log.append("drawn", about, {"by": said.by.strip(), "reason": said.reason.strip(), "drawn": touched,
                                     "volumes_ml": volumes})  # fmt: skip
     one.drop(HELD)
+    if sketch.draft is not None:
+        sketch.draft.discard()
     return {"items": names, "role": role}
 
 

@@ -9,9 +9,11 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
 
+from hepatica.anatomy.structures.roles import structure_of
 from hepatica.case.layout import STEPS, folder_name
 from hepatica.case.state import Situation
 from hepatica.core.text.files import json_file
+from hepatica.report.figures.palette import styles_by_name
 from hepatica.web.application import Workbench, workbench_of
 
 router = APIRouter()
@@ -45,6 +47,9 @@ def histograms(key: str, treatment: int, bench: Bench) -> dict[str, Any]:
             entry[said] = curve | numbers.get(structure, {})
             if said == "delivered":
                 entry["drawn"] = structure
+    styles = styles_by_name({one["drawn"]: structure_of(one["drawn"]).value for one in found.values()})
+    for one in found.values():
+        one["colour"] = styles[one["drawn"]].colour
     return {"sources": sources, "structures": list(found.values())}
 
 

@@ -10,7 +10,7 @@ from fastapi.responses import Response, StreamingResponse
 from pydantic import BaseModel
 
 from hepatica.core.resample import values_at
-from hepatica.errors import HepaticaError, InputError
+from hepatica.errors import GeometryError, HepaticaError, InputError
 from hepatica.web.application import Workbench, workbench_of
 from hepatica.web.images import loaded, shown_images
 from hepatica.web.links import link_between, way_between
@@ -93,12 +93,15 @@ def values_at_cursor(key: str, asked: Cursor, bench: Bench) -> dict[str, Any]:
         raise InputError("the position is none")
     situation, grid = one.recent(), loaded(one, asked.at).volume.grid
     values = []
+    states = {shown.key: shown.state for shown in shown_images(situation)}  # as it is now, not as it was read
     for image in asked.images:
         found = loaded(one, image)
         way = way_between(situation, grid, found.volume.grid)
         point = np.asarray(asked.point) if way is None else way.points_mm(asked.point)
         value = float(values_at(found.volume, point))
-        about = {"key": image, "title": found.shown.title, "unit": found.volume.kind.unit}
+        state = states.get(image, "")
+        title = f"{found.shown.title} ({state.upper()})" if state else found.shown.title
+        about = {"key": image, "title": title, "state": state, "unit": found.volume.kind.unit}
         values.append(about | {"value": value if np.isfinite(value) else None})
     inside: list[str] = []
     if asked.structures and asked.on:
@@ -154,6 +157,9 @@ def list_structures(key: str, name: str, on: str, bench: Bench) -> dict[str, Any
     one = bench.desk[key]
     try:
         found = read_set(one, name, on)
+    except GeometryError:
+        error = "drawn in another frame of reference than this image"
+        return {"structures": [], "messages": [], "error": error}
     except HepaticaError as error:
         return {"structures": [], "messages": [], "error": str(error)}
     return {"structures": found.as_document(), "messages": list(found.messages), "error": ""}

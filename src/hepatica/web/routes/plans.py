@@ -9,11 +9,15 @@ from pydantic import BaseModel
 
 from hepatica.case.layout import STEPS, folder_name
 from hepatica.core.text.files import json_file
+from hepatica.core.text.visible import one_line
 from hepatica.errors import InputError
 from hepatica.nuclides import AGENT_NAMES
 from hepatica.planning.limits.dose_limits import INTENTS
 from hepatica.web.application import Workbench, workbench_of
-from hepatica.web.plans import course_document, keys_in_case, plan_document, planned
+from hepatica.web.plans import EDITED, course_document, keys_in_case, plan_document, planned, whole_edits
+
+NUMBERS = ("planned_gbq", "administered_gbq", "doses", "limits")
+"""Of a plan, which the case must give again once the edits are in it."""
 
 router = APIRouter()
 Bench = Annotated[Workbench, Depends(workbench_of)]
@@ -66,6 +70,15 @@ def choose_plan(key: str, treatment: int, said: Choice, bench: Bench) -> dict[st
     if not said.reason.strip():
         raise InputError("a choice needs a reason")
     one = bench.desk[key]
-    planned(one, treatment, said.edits)  # what cannot be planned is not written
-    one.case.state(keys_in_case(said.edits, treatment), reason=said.reason.strip())
-    return {"state": one.situation().steps[folder_name("plan", treatment)].state}
+    reason = said.reason.strip()
+    tables = plan_document(one, treatment)
+    edited = course_document(planned(one, treatment, said.edits)[0])  # what cannot be planned is not written
+    whole = whole_edits(tables, said.edits, f"{EDITED}: {one_line(reason)}")
+    stated = one.situation().facts.flat()
+    one.case.state(keys_in_case(tables, whole, treatment, stated), reason=reason)
+    one.drop_recent()
+    written = course_document(planned(one, treatment, {})[0])
+    return {
+        "state": one.situation().steps[folder_name("plan", treatment)].state,
+        "holds": all(written[part] == edited[part] for part in NUMBERS),
+    }

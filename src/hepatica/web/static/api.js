@@ -5,6 +5,21 @@ import { announce, connection } from './dom.js'
 const RETRY_MS = 2000
 const waiting = [] // changes that could not be sent: {address, body, resolve, reject}
 let retrying = false
+let lastNeededLogin = false
+let sending = 0 // changes on their way
+let held = 0 // changes of a row that waited and were refused
+
+// This tab, so that two tabs of one browser do not undo each other's work
+const tab = (() => {
+  const known = performance.getEntriesByType('navigation')[0]?.type !== 'navigate' && sessionStorage.getItem('hepatica-tab')
+  const found = known || crypto.getRandomValues(new Uint32Array(2)).join('-')
+  sessionStorage.setItem('hepatica-tab', found)
+  return found
+})()
+const TAB = { 'x-hepatica-tab': tab }
+
+// The server was started anew, or another browser's cookie is sent: nothing that was edited is given up
+const needsLogin = (error) => error instanceof Refused && error.status === 401
 
 export class Refused extends Error {
   constructor(answer, status) {
@@ -24,13 +39,14 @@ export class Lost extends Error {
 async function fetched(address, options) {
   let response
   try {
-    response = await fetch(address, { credentials: 'same-origin', ...options })
+    response = await fetch(address, { credentials: 'same-origin', ...options, headers: { ...TAB, ...options?.headers } })
   } catch (error) {
     if (error.name === 'AbortError') throw error
     connection(false, waiting.length)
     throw new Lost()
   }
-  if (waiting.length === 0) connection(true, 0)
+  if (response.status === 401) connection(false, waiting.length, true)
+  else if (waiting.length === 0) connection(true, 0)
   if (response.ok) return response
   let answer = {}
   try {
@@ -53,18 +69,22 @@ function posted(address, body, signal) {
 // Ask something that needs a body and changes nothing: fails at once where the connection is lost
 export const ask = async (address, body, signal) => (await posted(address, body, signal)).json()
 
-// Change something: kept and sent again where the connection is lost
+// Change something: kept and sent again where the connection is lost, or a new login is needed
 export async function change(address, body) {
   if (waiting.length === 0) {
+    sending++
     try {
       return await (await posted(address, body)).json()
     } catch (error) {
-      if (!(error instanceof Lost)) throw error
+      if (!(error instanceof Lost) && !needsLogin(error)) throw error
+      lastNeededLogin = needsLogin(error)
+    } finally {
+      sending--
     }
   }
   return new Promise((resolve, reject) => {
     waiting.push({ address, body, resolve, reject })
-    connection(false, waiting.length)
+    connection(false, waiting.length, lastNeededLogin)
     if (!retrying) setTimeout(sendAgain, RETRY_MS)
     retrying = true
   })
@@ -78,21 +98,26 @@ async function sendAgain() {
       waiting.shift()
       resolve(answer)
     } catch (error) {
-      if (error instanceof Lost) {
+      lastNeededLogin = needsLogin(error)
+      if (error instanceof Lost || lastNeededLogin) {
+        connection(false, waiting.length, lastNeededLogin)
         setTimeout(sendAgain, RETRY_MS)
         return
       }
       waiting.shift()
+      held++
       reject(error)
     }
   }
   retrying = false
+  lastNeededLogin = false
   connection(true, 0)
-  announce('The connection is back; all edits were sent.')
+  announce(held ? `The connection is back; ${held} of the edits that waited ${held === 1 ? 'was' : 'were'} refused, see what is said on the page.` : 'The connection is back; all edits were sent.')
+  held = 0
 }
 
-export const unsent = () => waiting.length
+export const unsent = () => waiting.length + sending
 
 // A last word when the page goes: needs no answer
 export const farewell = (address) =>
-  fetch(address, { method: 'POST', keepalive: true, headers: { 'content-type': 'application/json' }, body: '{}' }).catch(() => {})
+  fetch(address, { method: 'POST', keepalive: true, headers: { 'content-type': 'application/json', ...TAB }, body: '{}' }).catch(() => {})

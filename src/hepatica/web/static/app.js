@@ -3,7 +3,7 @@
 import * as api from './api.js'
 import { fill, h, problem } from './dom.js'
 
-const HERE_MS = 20000
+const HERE_MS = 2500 // a cheap question: whether the case changed, by whomever
 
 const VIEWS = {
   case: { title: 'Course', load: () => import('./views/case.js') },
@@ -31,6 +31,23 @@ function bar(key, view) {
   fill(document.getElementById('views'), links)
 }
 
+// Whose case it is, in the head of every view and in the title
+async function identify(key, title) {
+  const place = document.getElementById('who')
+  if (key === null) {
+    place.hidden = true
+    document.title = 'hepatica workbench'
+    return
+  }
+  const found = await api.get(`/api/cases/${key}/who`)
+  if (shown.key !== key) return
+  const parts = [found.patient || 'no name stated', found.number || 'no number', found.born && `born ${found.born}`].filter(Boolean)
+  place.hidden = false
+  fill(place, h('strong', {}, parts[0]), `, ${parts.slice(1).join(', ')} `, h('span', { class: 'quiet' }, `case ${found.folder}`),
+    found.name_of_images ? h('strong', { class: 'overruled' }, ` the images say ${found.name_of_images}`) : null)
+  document.title = `${title} · ${[found.patient, found.number].filter(Boolean).join(', ') || found.folder} · hepatica`
+}
+
 async function show() {
   const { key, view } = place()
   shown.leave?.()
@@ -43,7 +60,9 @@ async function show() {
   fill(document.getElementById('main'), main)
   try {
     const module = key === null ? await import('./views/cases.js') : await VIEWS[view].load()
-    document.title = key === null ? 'hepatica workbench' : `${VIEWS[view].title} · hepatica workbench`
+    // How the case stands before the view reads it: what changes from here on is noticed
+    if (key !== null) shown.mark = JSON.stringify(await api.ask(`/api/cases/${key}/here`))
+    await identify(key, key === null ? '' : VIEWS[view].title)
     const leave = await module.show(main, key)
     if (!main.isConnected) return leave?.()
     shown.leave = leave ?? null
@@ -70,8 +89,17 @@ function theme() {
   set(preferred.matches)
 }
 
-setInterval(() => {
-  if (shown.key !== null && !document.hidden) api.ask(`/api/cases/${shown.key}/here`).catch(() => {})
+setInterval(async () => {
+  const { key } = shown
+  if (key === null || document.hidden) return
+  const answer = await api.ask(`/api/cases/${key}/here`).catch(() => null)
+  if (answer === null || shown.key !== key) return
+  const now = JSON.stringify(answer)
+  if (shown.mark !== undefined && shown.mark !== now) {
+    identify(key, VIEWS[place().view].title).catch(() => {})
+    window.dispatchEvent(new Event('casechanged'))
+  }
+  shown.mark = now
 }, HERE_MS)
 addEventListener('hashchange', show)
 addEventListener('pageshow', (event) => {

@@ -52,11 +52,14 @@ export function announce(text) {
   setTimeout(() => (place.textContent = text), 30)
 }
 
-export function connection(isThere, count) {
+export function connection(isThere, count, needsLogin = false) {
   const place = document.getElementById('connection')
   place.hidden = isThere
   const edits = count === 1 ? '1 edit is kept and will be sent' : `${count} edits are kept and will be sent`
-  place.textContent = isThere ? '' : `The connection to hepatica is lost${count ? `; ${edits}` : ''}. It is tried again by itself.`
+  const lost = needsLogin
+    ? `hepatica was started anew or asks for its address: open the address that it printed in another tab of this browser${count ? `; ${edits} after that` : ''}. It is tried again by itself.`
+    : `The connection to hepatica is lost${count ? `; ${edits}` : ''}. It is tried again by itself.`
+  if (place.textContent !== (isThere ? '' : lost)) place.textContent = isThere ? '' : lost
 }
 
 // What went wrong, with what to do about it
@@ -108,6 +111,11 @@ export function table(caption, heads, rows, properties = {}) {
       h('thead', {}, h('tr', {}, heads.map((head, n) => h('th', { scope: 'col', class: n > 0 && rows.some((row) => typeof row[n] === 'number') ? 'number' : null }, head)))),
       h('tbody', {}, rows.map((row) => h('tr', {}, row.map((cell, n) =>
         n === 0 ? h('th', { scope: 'row' }, cell) : h('td', { class: typeof cell === 'number' ? 'number' : null }, typeof cell === 'number' ? number(cell) : cell)))))))
+}
+
+// A line as it is drawn, with its dashes
+export function swatch(colour, dashes = 'solid') {
+  return h('span', { class: `swatch ${dashes}`, style: { color: colour } })
 }
 
 export const instant = (text) => (text ? text.replace('T', ' ').slice(0, 16) : '')

@@ -7,6 +7,7 @@ import { css } from './colours.js'
 import { Tile } from './tile.js'
 
 const STILL_MS = 160
+const LEVELS = [10, 20, 50, 100, 150, 205, 300, 400, 600, 1000] // Gy, evenly spread over the colours of isodose lines
 const DASHES = { solid: [], dashed: [7, 4], dotted: [2, 3], dashdot: [8, 3, 2, 3] }
 
 export class Stage {
@@ -140,6 +141,7 @@ export class Stage {
     context.stroke()
     this.drawMeasures(tile, context, frame)
     this.drawMore?.(tile, context, frame)
+    this.drawWarnings(tile, context)
     const position = this.position[tile.plane.axis]
     tile.corner.textContent = `${tile.plane.name}  ${'xyz'[tile.plane.axis]} ${position.toFixed(1)} mm`
     tile.low.textContent = tile === this.tiles[0] ? this.caption ?? '' : ''
@@ -162,15 +164,35 @@ export class Stage {
       context.strokeStyle = colour
       context.stroke(path)
     }
-    for (const one of found.structures) {
+    const isLit = this.lit && found.structures.some((one) => one.name === this.lit)
+    for (const one of [...found.structures].sort((a, b) => (a.name === this.lit) - (b.name === this.lit))) {
       const style = this.structures?.styles.get(one.name)
-      stroke(one.path, style?.colour ?? '#ffffff', one.name === this.lit ? 3.4 : 1.6, DASHES[style?.dashes] ?? [])
+      const colour = style?.colour ?? '#ffffff'
+      if (one.name === this.lit) stroke(one.path, '#ffffff', 5.5)
+      context.globalAlpha = isLit && one.name !== this.lit ? 0.8 : 1
+      stroke(one.path, colour, one.name === this.lit ? 3 : 1.8, one.name === this.lit ? [] : DASHES[style?.dashes] ?? [])
     }
+    context.globalAlpha = 1
     for (const dose of found.doses) {
       const own = this.doses.find((each) => each.image === dose.image)
       for (const level of dose.lines) stroke(level.path, own?.colourOf(level.level) ?? '#ffd166', 1.5, own?.dashed ? [5, 4] : [])
     }
     context.restore()
+  }
+
+  // Burned into the picture: what is shown of a result that must not be used any more
+  drawWarnings(tile, context) {
+    const said = this.warnings?.() ?? []
+    const size = 15 * tile.scale
+    context.font = `bold ${size}px system-ui, sans-serif`
+    said.forEach((text, n) => {
+      const y = tile.height - (said.length - n) * 1.6 * size - 1.6 * size
+      const width = Math.min(tile.width, context.measureText(text).width + 1.2 * size)
+      context.fillStyle = '#8f1020'
+      context.fillRect(0, y, width, 1.5 * size)
+      context.fillStyle = '#ffffff'
+      context.fillText(text, 0.6 * size, y + 1.1 * size, tile.width - size)
+    })
   }
 
   drawMeasures(tile, context, frame) {
@@ -303,10 +325,14 @@ export class Stage {
     this.redraw()
   }
 
-  // Colour of an isodose level: its place among the levels in a map that stays light
-  static levelColours(map, levels) {
-    const sorted = [...levels].sort((a, b) => a - b)
-    return (level) => css(map, 0.35 + (0.65 * (sorted.indexOf(level) + 1)) / sorted.length)
+  // Colour of an isodose level: by its dose, the same in every picture, in a map that stays light
+  static levelColours(map) {
+    const last = LEVELS.length - 1
+    return (level) => {
+      const n = LEVELS.findIndex((one) => one >= level)
+      const at = n < 0 ? last : n === 0 ? level / LEVELS[0] - 1 : n - 1 + (level - LEVELS[n - 1]) / (LEVELS[n] - LEVELS[n - 1])
+      return css(map, 0.4 + (0.6 * Math.max(0, at)) / last)
+    }
   }
 
   // All planes as one picture, at a multiple of the screen's pixels

@@ -12,7 +12,7 @@ export async function show(main, key) {
   const steps = h('section', { class: 'card' })
   const run = h('section', { class: 'card', 'aria-label': 'Run' })
   const side = h('div')
-  const said = h('div')
+  const said = h('div', { role: 'status' })
   fill(main, head, said, h('div', { class: 'columns course' }, h('div', {}, run, steps), side))
 
   const act = async (what, words) => {
@@ -27,10 +27,9 @@ export async function show(main, key) {
   }
 
   function draw() {
-    const name = [about.patient.name, about.patient.id].filter(Boolean).join(', ')
     const disease = [about.disease.indication, about.disease.stage, about.disease.description].filter(Boolean).join(', ')
     const open = about.steps.filter((step) => ['out of date', 'failed', 'ready'].includes(step.state))
-    fill(head, h('h1', {}, name || about.folder), h('p', {}, disease || 'the disease is not stated'),
+    fill(head, h('h1', {}, 'Course'), h('p', {}, disease || 'the disease is not stated'),
       about.messages.map((one) => notice(one.severity, one.text, one.remedy)),
       about.proposals.map((step) => notice('warning', `${step}: a proposal that waits until somebody has looked at it`, `look at it under ${step.startsWith('reg') ? 'Registration' : 'Structures'}, then check it`)),
       open.length ? h('p', {}, h('strong', {}, 'Open: '), open.map((step) => step.title).join(', ')) : h('p', {}, 'Nothing is open that could be run.'))
@@ -136,6 +135,20 @@ export async function show(main, key) {
     return h('section', { class: 'card' }, h('h2', {}, 'Images and tables'), table('Images', ['name', 'taken for', 'it says', 'in doubt'], rows))
   }
 
+  // Changes made elsewhere: another tab, the command line
+  const follow = async () => {
+    if (document.querySelector('dialog[open]')) return
+    const now = await api.get(`/api/cases/${key}`).catch(() => null)
+    if (now === null || document.querySelector('dialog[open]')) return
+    about = now
+    const name = document.activeElement?.getAttribute('aria-label')
+    draw()
+    if (name) main.querySelector(`[aria-label="${CSS.escape(name)}"]`)?.focus()
+  }
+  window.addEventListener('casechanged', follow)
   draw()
-  return () => clearTimeout(timer)
+  return () => {
+    clearTimeout(timer)
+    window.removeEventListener('casechanged', follow)
+  }
 }

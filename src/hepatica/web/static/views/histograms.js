@@ -2,14 +2,10 @@
 
 import * as api from '../api.js'
 import uPlot from '../vendor/uplot.js'
-import { choice, fill, h, labelled, notice, number, problem, table } from '../dom.js'
+import { choice, fill, h, labelled, notice, number, problem, swatch, table } from '../dom.js'
 import { Stage } from '../slicer/stage.js'
 import { Images } from './images.js'
 import { usualLevels } from './viewer.js'
-
-const COLOURS = ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#8a6d00', '#56b4e9', '#7a3db8', '#5c6670']
-const ON_DARK = ['#4aa8e0', '#f08c3a', '#2fc095', '#e39ac2', '#d0ad2a', '#a8dcf8', '#b78be6', '#a3adb8']
-// After Okabe and Ito, darkened or lightened for contrast with the ground; planned and delivered differ by dashes.
 
 export async function show(main, key) {
   const about = await api.get(`/api/cases/${key}`)
@@ -26,7 +22,7 @@ class Histograms {
     this.read = h('p', { role: 'status', class: 'big' }, ' ')
     this.list = h('div', { class: 'card' })
     this.numbers = h('div', { class: 'card' })
-    this.said = h('div')
+    this.said = h('div', { role: 'status' })
     this.stage = new Stage(this.images.address, 'Where the structure is')
     this.stage.choose(this.stage.tiles[0])
     this.stage.lines.failed = (error) => fill(this.said, problem(error))
@@ -61,7 +57,10 @@ class Histograms {
     structures.sort((a, b) => rank(a) - rank(b))
     this.hidden = new Set(structures.slice(6).map((one) => one.name))
     this.draw()
+    const reading = h('p', { class: 'quiet', role: 'status' }, 'The plane is being read …')
+    this.stageElement.after(reading)
     await this.openStage().catch((error) => fill(this.said, problem(error)))
+    reading.remove()
   }
 
   async openStage() {
@@ -81,7 +80,7 @@ class Histograms {
     stage.overlay = volume
     stage.range = [0.05 * volume.high, 0.9 * volume.high]
     const levels = usualLevels(volume.high)
-    stage.doses = [{ image: dose.key, levels, colourOf: Stage.levelColours('inferno', levels) }]
+    stage.doses = [{ image: dose.key, levels, colourOf: Stage.levelColours('inferno') }]
     stage.show(image)
     for (const set of this.images.sets) {
       const found = await this.images.structures(set.key, base?.key ?? dose.key)
@@ -106,8 +105,7 @@ class Histograms {
   draw() {
     if (!this.found) return
     this.plot?.destroy()
-    const colours = document.documentElement.dataset.theme === 'dark' ? ON_DARK : COLOURS
-    this.colourOf = new Map(this.found.structures.map((one, n) => [one.name, colours[n % colours.length]]))
+    this.colourOf = new Map(this.found.structures.map((one) => [one.name, one.colour])) // as in every view, whatever the ground
     const curves = this.curves()
     const dark = getComputedStyle(document.documentElement).getPropertyValue('--ink')
     const rule = getComputedStyle(document.documentElement).getPropertyValue('--rule')
@@ -184,7 +182,7 @@ class Histograms {
           else this.hidden.add(one.name)
           this.draw()
           document.getElementById(id).focus()
-        } }), ' ', h('span', { class: 'swatch', style: { background: this.colourOf.get(one.name) } }), h('label', { for: id }, one.name))
+        } }), ' ', swatch(this.colourOf.get(one.name)), h('label', { for: id }, one.name))
     })), h('p', { class: 'quiet' }, 'Solid: delivered; dashed: planned. The band is the known part of the uncertainty of the mean (k = 1) laid on the dose axis; what is not known stands in the table.'))
   }
 

@@ -25,6 +25,12 @@ export class Images {
     return this.images.find((one) => one.key === key)
   }
 
+  // With what is wrong with it: it stands wherever the image is named
+  titleOf(key) {
+    const one = this.about(key)
+    return one.title + (one.state ? ` (${one.state.toUpperCase()})` : '')
+  }
+
   // An image with the slices around a position; the rest comes by itself
   open(key, position = null) {
     if (!this.opened.has(key)) this.opened.set(key, this.begin(key, position).catch((error) => {

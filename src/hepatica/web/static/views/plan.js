@@ -27,7 +27,7 @@ class PlanEditor {
     this.key = key
     this.edits = {}
     this.kept = null
-    this.said = h('div')
+    this.said = h('div', { role: 'status' })
     this.controls = h('section', { class: 'card', 'aria-label': 'Controls' })
     this.result = h('div')
     const pick = treatments > 1 ? labelled('Treatment', choice(Array.from({ length: treatments }, (_, n) => [String(n + 1), `treatment ${n + 1}`]), '1', (value) => this.open(Number(value)))) : null
@@ -42,12 +42,13 @@ class PlanEditor {
     this.treatment = treatment
     this.edits = {}
     this.kept = null
-    fill(this.result)
+    fill(this.result, h('p', { class: 'quiet' }, 'The plan is being made …'))
     try {
       this.about = await api.get(this.address)
     } catch (error) {
       this.about = null
       fill(this.controls)
+      fill(this.result)
       return fill(this.said, problem(error))
     }
     this.plan = this.about.plan
@@ -67,6 +68,7 @@ class PlanEditor {
     const original = name.split('.').reduce((place, part) => (Array.isArray(place) ? place[Number(part) - 1] : place?.[part]), this.about.tables) ?? null
     if (String(before) === String(original)) delete this.edits[name]
     else this.edits[name] = before
+    this.asked(true)
     clearTimeout(this.soon)
     this.soon = setTimeout(() => this.ask(), SOON_MS)
   }
@@ -80,10 +82,23 @@ class PlanEditor {
       this.plan = answer.plan
       fill(this.said)
       this.draw()
+      this.asked(false)
       this.took = performance.now() - begun
     } catch (error) {
-      if (turn === this.turn) fill(this.said, problem(error))
+      if (turn !== this.turn) return
+      // The numbers of the input before are not those of what stands in the controls: they are not shown
+      this.plan = null
+      fill(this.said, problem(error))
+      this.draw()
+      this.asked(true)
     }
+  }
+
+  // Until what stands in the controls was planned nothing of it can be written or kept beside
+  asked(isOpen) {
+    this.isOpen = isOpen
+    for (const button of this.controls.querySelectorAll('[data-needs-plan]')) button.disabled = isOpen
+    this.result.classList.toggle('dimmed', isOpen)
   }
 
   drawControls() {
@@ -101,15 +116,23 @@ class PlanEditor {
       return h('div', {}, labelled(label, typed), slider)
     }
     const territories = this.about.tables.territory ?? []
+    const overruled = (this.about.plan.compared ?? []).filter((one) => one.used === 'measured')
+    const measured = (quantity) => {
+      const one = overruled.find((each) => each.quantity === quantity)
+      if (!one) return null
+      const size = (value) => (quantity === 'lung_shunt' ? `${number(100 * value)} %` : number(value))
+      return h('small', { class: 'overruled' }, `${size(one.measured)} from the ${one.source === 'images' ? 'images' : 'earlier result'} is used, not the stated ${size(one.stated)}; a value that is typed here is kept as stated, with the reason`)
+    }
     fill(this.controls, h('h2', {}, 'What is asked'),
       labelled('Agent', choice(['', ...this.about.agents], this.value('plan.agent'), (name) => this.set('plan.agent', name), { 'data-name': 'plan.agent' }), 'its nuclide goes with it'),
       labelled('Intent', choice(['', ...this.about.intents], this.value('plan.intent'), (name) => this.set('plan.intent', name), { 'data-name': 'plan.intent' })),
-      CONTROLS.map(slide),
+      CONTROLS.map((one) => [slide(one), one[0] === 'lungs.lung_shunt' ? measured('lung_shunt') : null]),
       this.plan.territories.map((plan, n) => h('fieldset', {}, h('legend', {}, territories[n]?.name ?? plan.name),
         labelled('Method whose activity is given', choice(['', ...Object.keys(plan.methods)], this.value(`territory.${n + 1}.method`), (name) => this.set(`territory.${n + 1}.method`, name), { 'data-name': `territory.${n + 1}.method` })),
-        this.plan.territories.length === 1 ? this.activity(plan) : null)),
+        this.plan.territories.length === 1 ? this.activity(plan) : null,
+        this.ratios(plan, n))),
       h('details', {}, h('summary', {}, 'Uncertainties, for the chances'), ['lung_shunt', 'tumour_to_normal', 'discordance', 'mass', 'lung_mass', 'calibration'].map((name) => text(`uncertainty.${name}`, name.replaceAll('_', ' '), 'per cent'))),
-      h('div', { class: 'row' }, h('button', { onclick: () => this.keep() }, 'Keep beside'), h('button', { onclick: () => this.reset() }, 'Back to the case'), h('button', { class: 'main', onclick: () => this.choose() }, 'Write into the case')))
+      h('div', { class: 'row' }, h('button', { 'data-needs-plan': true, onclick: () => this.keep() }, 'Keep beside'), h('button', { onclick: () => this.reset() }, 'Back to the case'), h('button', { class: 'main', 'data-needs-plan': true, onclick: () => this.choose() }, 'Write into the case')))
   }
 
   // The activity itself: doses rise with it, so the aim that it follows from is set in proportion
@@ -127,6 +150,25 @@ class PlanEditor {
     return labelled('Activity that reaches the patient, GBq', control, 'sets the aim that it follows from')
   }
 
+  // T/N of every tumour of a territory; one that is measured only gets an entry of its own when it is typed
+  ratios(plan, n) {
+    const names = Object.keys(given(plan)?.doses?.lesions_gy ?? {})
+    const stated = this.about.tables.territory?.[n]?.lesion ?? []
+    const places = new Map(stated.map((one, m) => [String(one.name), m + 1]))
+    for (const name of names) if (!places.has(name)) places.set(name, places.size + 1)
+    return [...places].map(([name, m]) => {
+      const place = `territory.${n + 1}.lesion.${m}`
+      return labelled(`T/N of ${name}`, h('input', { type: 'text', inputmode: 'decimal', 'data-name': `${place}.tumour_to_normal`, value: this.value(`${place}.tumour_to_normal`), placeholder: 'as the images hold it', oninput: (event) => {
+        const typed = event.target.value.trim()
+        if (m > stated.length) {
+          if (typed) this.edits[`${place}.name`] = name
+          else delete this.edits[`${place}.name`]
+        }
+        this.set(`${place}.tumour_to_normal`, typed)
+      } }))
+    })
+  }
+
   aimOf(plan) {
     const method = this.value('territory.1.method') || plan.chosen || Object.keys(plan.methods)[0]
     return method.startsWith('partition-normal') ? 'aims.normal_limit' : method.startsWith('partition-tumour') ? 'aims.tumour' : 'aims.perfused'
@@ -139,21 +181,26 @@ class PlanEditor {
   }
 
   reset() {
+    clearTimeout(this.soon)
+    this.turn = (this.turn ?? 0) + 1
     this.edits = {}
     this.plan = this.about.plan
     fill(this.said)
     this.drawControls()
     this.draw()
+    this.asked(false)
   }
 
   async choose() {
     if (!Object.keys(this.edits).length) return announce('Nothing was changed')
+    if (this.isOpen) return announce('What stands in the controls was not planned')
     const given = await askFor('Write into the case', [{ name: 'reason', label: 'Why', needed: true, long: true, hint: Object.entries(this.edits).map(([name, value]) => `${name} = ${value ?? 'taken away'}`).join('; ') }], 'Write it')
     if (!given) return null
     try {
       const answer = await api.change(`${this.address}/choose`, { edits: this.edits, reason: given.reason })
       await this.open(this.treatment)
-      fill(this.said, notice('note', `It is in the case; the plan is ${answer.state}.`, answer.state === 'done' ? '' : 'run the plan on the page of the course'))
+      fill(this.said, notice('note', `It is in the case; the plan is ${answer.state}.`, answer.state === 'done' ? '' : 'run the plan on the page of the course'),
+        answer.holds ? null : notice('critical', 'The case does not give the numbers that were edited: something else that it holds overrules them.', 'compare the plan of the case with what was asked before anybody uses it'))
       return answer
     } catch (error) {
       return fill(this.said, problem(error))
@@ -163,12 +210,12 @@ class PlanEditor {
   columns() {
     const shown = [['the case', this.about.plan]]
     if (this.kept) shown.push(['kept', this.kept.plan])
-    if (Object.keys(this.edits).length) shown.push(['edited', this.plan])
+    if (Object.keys(this.edits).length && this.plan) shown.push(['edited', this.plan])
     return shown
   }
 
   draw() {
-    const { plan } = this
+    const plan = this.plan ?? this.about.plan
     const shown = this.columns()
     const rows = summaryRows(shown.map(([, one]) => one))
     fill(this.result,
@@ -178,7 +225,7 @@ class PlanEditor {
       plan.planner ? h('section', { class: 'card' }, h('h2', {}, 'Chances'), chances(plan.planner)) : h('p', { class: 'quiet' }, 'Chances of the goals need aims for tumour and normal liver, and uncertainties.'),
       h('section', { class: 'card' }, h('h2', {}, 'Guardrails and messages'), plan.verdict ? h('p', {}, `Verdict: ${plan.verdict}`) : null, guardrails(plan)))
     const activity = this.controls.querySelector('[data-name="activity"]')
-    if (activity && document.activeElement !== activity) activity.value = Number(plan.administered_gbq.toPrecision(4))
+    if (this.plan && activity && document.activeElement !== activity) activity.value = Number(plan.administered_gbq.toPrecision(4))
     document.documentElement.dataset.planned = String(plan.administered_gbq)
   }
 

@@ -1,7 +1,7 @@
 // Registration: one image laid over another, nudged by six numbers or by landmarks, kept or refused.
 
 import * as api from '../api.js'
-import { askFor, choice, fill, h, labelled, notice, number, problem, table } from '../dom.js'
+import { announce, askFor, choice, fill, h, labelled, notice, number, problem, table } from '../dom.js'
 import { apply, inverse } from '../slicer/geometry.js'
 import { Stage } from '../slicer/stage.js'
 import { Images, SAME, WINDOWS } from './images.js'
@@ -27,7 +27,7 @@ class Registration {
     this.nudge = { x: 0, y: 0, z: 0, rx: 0, ry: 0, rz: 0 }
     this.base = SAME
     this.landmarks = [] // {name, fixed, moving}
-    this.said = h('div')
+    this.said = h('div', { role: 'status' })
     this.panel = h('aside', { class: 'card panel', 'aria-label': 'Registration' })
     this.images.came = () => [this.first, this.second].forEach((stage) => stage.changedLook())
     this.images.failed = (error) => fill(this.said, problem(error))
@@ -195,7 +195,8 @@ class Registration {
     try {
       await what()
       this.about = await api.get(this.address)
-      this.draw()
+      await this.open() // from what is in the case now
+      announce(words)
       fill(this.said, notice('note', words))
     } catch (error) {
       fill(this.said, problem(error))

@@ -1,13 +1,14 @@
 // Structures: drawn and changed in three planes, taken back, saved; proposals accepted or refused.
 
 import * as api from '../api.js'
-import { announce, askFor, choice, fill, h, labelled, notice, number, problem } from '../dom.js'
+import { announce, askFor, choice, fill, h, instant, labelled, notice, number, problem, swatch } from '../dom.js'
 import { plus } from '../slicer/geometry.js'
 import { Lines } from '../slicer/lines.js'
 import { Stage } from '../slicer/stage.js'
 import { Images, WINDOWS } from './images.js'
 
 const NORMALS = { axial: [0, 0, 1], coronal: [0, 1, 0], sagittal: [1, 0, 0] }
+const LOOK_MS = 3000 // another tab's strokes appear, and this one says that it still draws
 const CLOSE_MM = 0.5 // points of a stroke that lie closer are one
 
 export async function show(main, key) {
@@ -31,7 +32,7 @@ class Drawing {
     this.active = null
     this.stroke = null
     this.queue = Promise.resolve()
-    this.said = h('div')
+    this.said = h('div', { role: 'status' })
     this.panel = h('aside', { class: 'card panel', 'aria-label': 'Drawing' })
     this.images.came = () => this.stage.changedLook()
     this.images.failed = (error) => fill(this.said, problem(error))
@@ -49,11 +50,32 @@ class Drawing {
     this.bases = images.filter((one) => ['ct', 'mr'].includes(one.role))
     fill(this.main, h('h1', { class: 'unseen' }, 'Structures'), h('div', { class: 'viewer' }, h('div', { class: 'stages' }, this.stage.element), this.panel))
     if (!this.bases.length) return fill(this.main, h('h1', {}, 'Structures'), h('p', {}, 'The case has no CT or MR to draw on.'))
-    const sketch = await api.get(this.address)
+    const sketch = await api.get(this.address).catch((error) => {
+      fill(this.said, problem(error)) // one that cannot be read: it is listed, and can be discarded
+      return null
+    })
     const base = this.bases.find((one) => one.key === sketch?.on) ?? this.bases.findLast((one) => one.title.startsWith('Therapy')) ?? this.bases[0]
     await this.setImage(base.key)
+    this.active = sessionStorage.getItem(`hepatica-active-${this.key}`)
     if (sketch) this.take(sketch)
+    if (sketch?.restored) fill(this.said, notice('note', `What was drawn and not saved is here again, as it was at ${instant(sketch.restored)} UTC; what was done before can not be taken back.`))
+    await this.listDrafts()
     this.draw()
+    this.looking = setInterval(() => this.look(), LOOK_MS)
+  }
+
+  async listDrafts() {
+    this.drafts = await api.get(`${this.address}/drafts`)
+  }
+
+  // What another tab drew; and a sign that this one is there
+  async look() {
+    if (!this.sketch || this.stroke || document.hidden) return
+    const sketch = await api.get(this.address).catch(() => null)
+    if (sketch && !this.stroke && (sketch.version !== this.sketch.version || sketch.elsewhere !== this.sketch.elsewhere || sketch.on !== this.sketch.on)) {
+      if (sketch.on !== this.imageKey) await this.setImage(sketch.on)
+      this.take(sketch)
+    }
   }
 
   async setImage(key) {
@@ -65,6 +87,13 @@ class Drawing {
     this.low ??= 0
     this.high ??= 200
     this.draw()
+    this.whyNot = new Map()
+    for (const set of this.sets) {
+      const found = await this.images.structures(set.key, key).catch((error) => ({ error: error.message }))
+      if (this.imageKey !== key) return
+      this.whyNot.set(set.key, found.error || '')
+      this.draw()
+    }
   }
 
   take(sketch) {
@@ -92,11 +121,36 @@ class Drawing {
     return this.queue
   }
 
-  async start(from) {
-    await this.send('', { on: this.imageKey, start: from })
+  async start(from, on = this.imageKey) {
+    if (on !== this.imageKey) await this.setImage(on)
+    await this.send('', { on, start: from })
+    await this.listDrafts()
+    if (this.sketch?.restored) fill(this.said, notice('note', `This drawing was begun before and not saved: it goes on as it was at ${instant(this.sketch.restored)} UTC. To begin anew, discard it first.`))
+    this.draw()
+  }
+
+  async discard(one, words) {
+    const sure = await askFor(`Discard ${words}?`, [], 'Discard it for good')
+    if (!sure) return
+    await this.queue
+    try {
+      await api.change(`${this.address}/discard`, { on: one.on, start: one.start })
+      if (this.sketch?.on === one.on && this.sketch.from === one.start) this.sketch = null
+      await this.listDrafts()
+      this.stage.redraw()
+      fill(this.said)
+      announce('It is discarded')
+    } catch (error) {
+      fill(this.said, problem(error))
+    }
+    this.draw()
   }
 
   paint(tile, point) {
+    if (this.sketch?.elsewhere) {
+      fill(this.said, problem({ message: 'it is drawn in another tab', remedy: 'go on there, or take it over here' }))
+      return null
+    }
     if (!this.active || !this.sketch) {
       fill(this.said, problem({ message: 'no structure is chosen', remedy: 'begin a drawing and make or choose a structure' }))
       return null
@@ -150,27 +204,49 @@ class Drawing {
     fill(this.panel, this.said, this.proposals(),
       labelled('Image that is drawn on', choice(this.bases.map((one) => [one.key, one.title]), this.imageKey, (key) => this.setImage(key))),
       h('div', { class: 'row' }, h('button', { onclick: () => this.start('') }, 'Begin with nothing'),
-        this.sets.map((set) => h('button', { onclick: () => this.start(set.key) }, `Begin with ${set.title}`))),
+        this.sets.map((set) => {
+          const why = this.whyNot?.get(set.key)
+          return h('span', {}, h('button', { disabled: Boolean(why), title: why || null, onclick: () => this.start(set.key) }, `Begin with ${set.title}`), why ? h('small', { class: 'block' }, why) : null)
+        })),
+      this.unsaved(),
+      sketch?.elsewhere ? h('div', { class: 'notice warning', role: 'status' }, h('strong', {}, 'It is drawn in another tab: here it can only be looked at.'),
+        h('p', {}, h('button', { onclick: () => this.send('/hold', {}, 'It is drawn here now') }, 'Draw here'))) : null,
+      sketch?.not_kept ? notice('critical', `What is drawn is in the memory of hepatica alone: ${sketch.not_kept}`, 'save it, or make the folder of the case writable') : null,
       sketch ? [
         h('h2', {}, 'Structures'),
         h('ul', { class: 'plain', role: 'radiogroup', 'aria-label': 'Structure that is drawn' }, sketch.structures.map((one) => {
           const id = `drawn-${one.name.replaceAll(/[^a-zA-Z0-9]/g, '-')}`
           return h('li', {}, h('input', { type: 'radio', name: 'drawn', id, checked: one.name === this.active, onchange: () => {
-            this.active = one.name
+            this.choose(one.name)
             this.stage.redraw()
-          } }), ' ', h('span', { class: 'swatch', style: { background: one.colour } }), h('label', { for: id }, `${one.name}, ${number(one.volume_ml)} mL${one.touched ? ', changed' : ''}`))
+          } }), ' ', swatch(one.colour, one.dashes), h('label', { for: id }, `${one.name}, ${number(one.volume_ml)} mL${one.touched ? ', changed' : ''}`))
         })),
         h('div', { class: 'row' }, h('button', { onclick: () => this.make() }, 'New structure')),
         h('div', { class: 'row', role: 'toolbar', 'aria-label': 'Drawing tools' }, tool('cursor', 'Cursor', 'c'), tool('brush', 'Brush', 'b'), tool('erase', 'Erase', 'e'), tool('contour', 'Contour', 'o'),
           h('button', { disabled: !sketch.undo, onclick: () => this.send('/undo', {}, 'Taken back') }, `Undo ${sketch.undo}`), h('button', { disabled: !sketch.redo, onclick: () => this.send('/redo', {}, 'Done again') }, `Redo ${sketch.redo}`)),
-        labelled(`Brush, radius ${this.radius} mm`, h('input', { type: 'range', min: 1, max: 40, step: 0.5, value: this.radius, onchange: (event) => {
+        labelled(`Brush, radius ${this.radius} mm`, h('input', { type: 'range', min: 1, max: 40, step: 0.5, 'aria-valuetext': `${this.radius} mm`, value: this.radius, onchange: (event) => {
           this.radius = Number(event.target.value)
           this.draw()
         } })),
         h('label', {}, h('input', { type: 'checkbox', checked: this.isBall, onchange: (event) => (this.isBall = event.target.checked) }), ' as a ball, in all slices'),
         this.ways(),
-        h('div', { class: 'row end' }, h('button', { class: 'main', onclick: () => this.save() }, 'Save into the case')),
+        h('div', { class: 'row end' }, h('button', { onclick: () => this.discard({ on: sketch.on, start: sketch.from }, 'this drawing') }, 'Discard'), h('button', { class: 'main', disabled: sketch.elsewhere, onclick: () => this.save() }, 'Save into the case')),
       ] : h('p', { class: 'quiet' }, 'Begin with nothing, or with structures that are there.'))
+  }
+
+  choose(name) {
+    this.active = name
+    sessionStorage.setItem(`hepatica-active-${this.key}`, name ?? '')
+  }
+
+  // Drawings that were begun and not saved, beside the one that is open
+  unsaved() {
+    const others = (this.drafts ?? []).filter((one) => one.drawn.length && !(one.on === this.sketch?.on && one.start === this.sketch?.from))
+    if (!others.length) return null
+    return h('div', {}, h('h3', {}, 'Not saved yet'), h('ul', { class: 'plain' }, others.map((one) => {
+      const words = `${one.drawn.join(', ')} (${instant(one.at)} UTC)`
+      return h('li', {}, words, ' ', h('button', { 'aria-label': `Go on with ${words}`, onclick: () => this.start(one.start, one.on) }, 'Go on'), ' ', h('button', { 'aria-label': `Discard ${words}`, onclick: () => this.discard(one, words) }, 'Discard'))
+    })))
   }
 
   ways() {
@@ -221,9 +297,11 @@ class Drawing {
   async make() {
     const given = await askFor('New structure', [{ name: 'name', label: 'Name', needed: true, hint: 'such as tumour 3, liver, perfused right' }], 'Make it')
     if (!given) return
-    this.active = given.name
     await this.send('/new', given)
-    this.setTool('brush')
+    if (this.sketch.structures.some((one) => one.name === given.name)) {
+      this.choose(given.name)
+      this.setTool('brush')
+    }
   }
 
   async save() {
@@ -233,10 +311,12 @@ class Drawing {
     try {
       const saved = await api.change(`${this.address}/save`, given)
       this.sketch = null
+      await this.listDrafts()
       this.lines.clear()
       const { structures } = await this.images.list()
       this.sets = structures
       this.draw()
+      announce('The structures are saved into the case')
       fill(this.said, notice('note', `Saved as ${saved.role} (${saved.items.join(', ')}); what was made from the old ones is out of date.`))
     } catch (error) {
       fill(this.said, problem(error))
@@ -260,6 +340,7 @@ class Drawing {
 
   close() {
     document.removeEventListener('keydown', this.keys)
+    clearInterval(this.looking)
     this.lines.clear()
     this.stage.close()
     this.images.close()

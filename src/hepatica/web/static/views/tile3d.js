@@ -11,7 +11,8 @@ export class Tile3d {
 
   async open(overlay, image) {
     this.viewer.tileContent = this.element
-    fill(this.viewer.about, this.element)
+    const warnings = this.viewer.stages[0].warnings()
+    fill(this.viewer.about, warnings.length ? h('p', { class: 'notice critical' }, h('strong', {}, `${warnings.join(', ')}: not to be used`)) : null, this.element)
     try {
       if (!document.createElement('canvas').getContext('webgl2')) throw new Error('WebGL 2 is not there')
       const { Niivue } = await import('../vendor/niivue.js')

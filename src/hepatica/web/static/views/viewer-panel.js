@@ -1,9 +1,15 @@
 // Controls of the viewer.
 
-import { choice, fill, h, labelled, number } from '../dom.js'
+import { choice, fill, h, labelled, number, swatch } from '../dom.js'
 import { NAMES, css } from '../slicer/colours.js'
-import { Stage, length } from '../slicer/stage.js'
+import { length } from '../slicer/stage.js'
 import { WINDOWS } from './images.js'
+
+// Said beside whatever is shown of a result that is out of date
+function stale(viewer, key) {
+  const { state } = viewer.images.about(key)
+  return state ? h('p', { class: 'notice critical' }, h('strong', {}, `${viewer.images.titleOf(key)}: not to be used`)) : null
+}
 
 export class Panel {
   constructor(viewer) {
@@ -42,7 +48,7 @@ export class Panel {
     return h('div', { class: 'row', role: 'toolbar', 'aria-label': 'Tools' },
       tool('cursor', 'Cursor', 'left button: move the cursor'), tool('measure', 'Measure', 'draw a line'), tool('window', 'Window', 'drag across for width, down for level'), tool('pan', 'Move', 'drag the picture'),
       h('button', { type: 'button', 'data-name': 'compare', 'aria-pressed': String(viewer.stages.length === 2), onclick: () => viewer.compare(viewer.stages.length === 1) }, 'Side by side'),
-      h('button', { type: 'button', 'data-name': 'three', onclick: () => viewer.open3d() }, '3-D'),
+      h('button', { type: 'button', 'data-name': 'three', disabled: viewer.stages.length === 2, title: viewer.stages.length === 2 ? 'with one image alone' : null, onclick: () => viewer.open3d() }, '3-D'),
       h('button', { type: 'button', 'data-name': 'picture', onclick: () => viewer.keepScreenshot() }, 'Picture'),
       h('button', { type: 'button', 'data-name': 'download', onclick: () => viewer.download() }, 'Download'))
   }
@@ -98,6 +104,7 @@ export class Panel {
     const { viewer } = this
     const out = [labelled('Image', choice([['', 'nothing'], ...images.filter(([key]) => key !== stage.imageKey)], stage.overlayKey ?? '', (key) => this.tried(() => viewer.setOverlay(stage, key)), { 'data-name': `over-${n}` }))]
     if (!stage.overlay) return out
+    out.push(stale(viewer, stage.overlayKey))
     if (stage.overlaySaid) out.push(h('p', { class: 'quiet' }, `laid over ${stage.overlaySaid}`))
     const changed = () => stage.changedLook()
     const edge = (at, text) => labelled(text, h('input', { type: 'number', step: 'any', 'data-name': `range-${n}-${at}`, value: Number(stage.range[at].toPrecision(4)), onchange: (event) => {
@@ -122,20 +129,26 @@ export class Panel {
 
   doses(stage, n) {
     const { viewer } = this
-    const doses = viewer.images.images.filter((one) => one.role === 'dose').map((one) => [one.key, one.title])
+    const doses = viewer.images.images.filter((one) => one.role === 'dose').map((one) => [one.key, viewer.images.titleOf(one.key)])
     if (!doses.length) return h('p', { class: 'quiet' }, 'The case has no dose map yet.')
     return [0, 1].map((slot) => {
       const dose = stage.doses.find((one) => one.slot === slot)
       const out = [labelled(slot === 0 ? 'First dose, solid lines' : 'Second dose, dashed lines', choice([['', 'none'], ...doses], dose?.image ?? '', (key) => this.tried(() => viewer.setDose(stage, slot, key)), { 'data-name': `dose-${n}-${slot}` }))]
       if (dose) {
         out.push(labelled('Levels, Gy', h('input', { type: 'text', inputmode: 'decimal', 'data-name': `levels-${n}-${slot}`, value: dose.levels.join(', '), onchange: (event) => {
-          const levels = [...new Set(event.target.value.split(/[^0-9.]+/).map(Number).filter((level) => level > 0))].slice(0, 12)
+          const typed = event.target.value.split(/[,;\s]+/).filter(Boolean)
+          const levels = [...new Set(typed.map(Number))].sort((a, b) => a - b)
+          if (!levels.length || levels.length > 12 || levels.some((level) => !(level > 0 && level < 1e5))) {
+            viewer.images.failed({ message: `isodose levels are 1 to 12 numbers above 0 in Gy, such as 20, 50, 100; not ${event.target.value}`, remedy: 'the levels are as they were' })
+            event.target.value = dose.levels.join(', ')
+            return
+          }
+          fill(viewer.said)
           dose.levels = levels
-          dose.colourOf = Stage.levelColours(dose.map, levels)
           stage.redraw()
           this.draw()
         } })),
-        h('p', {}, dose.levels.map((level) => h('span', { class: 'nowrap' }, h('span', { class: 'swatch', style: { background: dose.colourOf(level) } }), `${level} `))))
+        stale(viewer, dose.image), h('p', {}, dose.levels.map((level) => h('span', { class: 'nowrap' }, swatch(dose.colourOf(level), dose.dashed ? 'dashed' : 'solid'), `${level} `))))
       }
       return out
     })
@@ -152,7 +165,7 @@ export class Panel {
         h('input', { type: 'checkbox', id, 'data-name': id, checked: set.names.includes(one.name), onchange: (event) => {
           set.names = event.target.checked ? [...set.names, one.name] : set.names.filter((name) => name !== one.name)
           stage.redraw()
-        } }), ' ', h('span', { class: 'swatch', style: { background: one.colour } }), h('label', { for: id }, `${one.name}, ${number(one.volume_ml)} mL`))
+        } }), ' ', swatch(one.colour, one.dashes), h('label', { for: id }, `${one.name}, ${number(one.volume_ml)} mL`))
     })
     return [labelled('Drawn as', choice(sets.map((one) => [one.key, one.title + (one.proposal ? ' (not accepted)' : '')]), set?.key ?? '', (key) => this.tried(() => viewer.chooseSet(stage, key)), { 'data-name': `set-${n}` })), h('ul', { class: 'plain' }, rows)]
   }

@@ -23,7 +23,7 @@ export class Viewer {
     this.stages = [new Stage(this.images.address, 'First image')]
     this.links = new Map()
     this.values = h('div', { role: 'status', 'aria-label': 'Values at the cursor' })
-    this.said = h('div')
+    this.said = h('div', { role: 'status' })
     this.bar = h('div', { class: 'bar', role: 'progressbar', 'aria-label': 'Voxels that have come', 'aria-valuemin': 0, 'aria-valuemax': 100 }, h('div'))
     this.about = h('div', { class: 'tile about' })
     this.stages[0].element.append(this.about)
@@ -44,6 +44,8 @@ export class Viewer {
     }
     fill(this.main, h('h1', { class: 'unseen' }, 'Viewer'), this.element)
     this.panel = new Panel(this)
+    this.follow_ = () => this.listAgain().catch((error) => fill(this.said, problem(error)))
+    window.addEventListener('casechanged', this.follow_)
     this.wire(this.stages[0])
     const anatomy = images.findLast((one) => one.role === 'ct' && one.title.startsWith('Therapy')) ?? images.find((one) => one.role === 'ct') ?? images[0]
     await this.setImage(this.stages[0], anatomy.key)
@@ -52,7 +54,22 @@ export class Viewer {
     this.chooseSet(this.stages[0]).catch((error) => fill(this.said, problem(error)))
   }
 
+  // The case changed: what is shown may be out of date by it
+  async listAgain() {
+    await this.images.list()
+    for (const stage of this.stages) {
+      if (stage.imageKey && this.images.about(stage.imageKey)) stage.caption = this.images.titleOf(stage.imageKey)
+      stage.redraw()
+    }
+    this.panel.draw()
+    this.ask()
+  }
+
   wire(stage) {
+    stage.warnings = () => {
+      const keys = [stage.imageKey, stage.overlayKey, ...stage.doses.map((dose) => dose.image)].filter(Boolean)
+      return [...new Set(keys)].filter((key) => this.images.about(key)?.state).map((key) => this.images.titleOf(key))
+    }
     stage.moved = (point, from) => this.follow(point, from)
     stage.changed = () => this.panel.draw()
     stage.lines.failed = (error) => fill(this.said, problem(error))
@@ -67,7 +84,7 @@ export class Viewer {
     const begun = await this.first(stage, about)
     const image = await this.images.open(key, begun)
     if (stage.imageKey !== key) return
-    stage.caption = about.title + (about.state ? ` (${about.state})` : '')
+    stage.caption = this.images.titleOf(key)
     stage.window = about.role === 'ct' ? [-160, 240] : [0, 0.7 * image.high || 1]
     stage.lines.clear()
     const keeps = before && before.frame === image.frame
@@ -90,6 +107,8 @@ export class Viewer {
     stage.overlay = null
     stage.doses = []
     stage.show(slice)
+    fill(this.about, h('p', { role: 'status' }, 'The other slices are being read …'))
+    this.panel.draw()
     return slice.centre
   }
 
@@ -123,7 +142,7 @@ export class Viewer {
         const volume = await this.images.open(key)
         const given = levels ?? usualLevels(volume.high)
         const map = slot === 0 ? 'inferno' : 'viridis'
-        stage.doses.push({ slot, image: key, levels: given, dashed: slot === 1, at: isSame(link.matrix) ? null : stage.imageKey, map, colourOf: Stage.levelColours(map, given) })
+        stage.doses.push({ slot, image: key, levels: given, dashed: slot === 1, at: isSame(link.matrix) ? null : stage.imageKey, map, colourOf: Stage.levelColours(map) })
         stage.doses.sort((a, b) => a.slot - b.slot)
       } else fill(this.said, problem({ message: `no isodose lines: ${link.said}`, remedy: 'run and check the registration' }))
     }
@@ -153,6 +172,7 @@ export class Viewer {
 
   async compare(on) {
     if (on && this.stages.length === 1) {
+      this.tile3d?.close()
       const stage = new Stage(this.images.address, 'Second image')
       this.stages.push(stage)
       this.wire(stage)
@@ -233,8 +253,9 @@ export class Viewer {
     const width = pictures.reduce((sum, one) => sum + one.width, 0)
     const canvas = h('canvas')
     const line = 60
+    const legends = this.stages.flatMap((stage) => stage.doses.map((dose) => [stage, dose]))
     canvas.width = width
-    canvas.height = Math.max(...pictures.map((one) => one.height)) + line
+    canvas.height = Math.max(...pictures.map((one) => one.height)) + line * (1 + legends.length)
     const context = canvas.getContext('2d', { alpha: false })
     let x = 0
     for (const one of pictures) {
@@ -244,15 +265,36 @@ export class Viewer {
     context.fillStyle = '#f2f5f8'
     context.font = '30px system-ui, sans-serif'
     context.fillText(`${this.description()}  ·  research software, not a medical device`, 12, canvas.height - 20)
+    legends.forEach(([stage, dose], n) => this.legend(context, stage, dose, canvas.height - line * (n + 1) - 20))
     return new Promise((resolve) => canvas.toBlob(resolve, 'image/png'))
+  }
+
+  // Colour and dashes of each isodose level, in words
+  legend(context, stage, dose, y) {
+    const side = this.stages.length === 1 ? '' : stage === this.stages[0] ? 'left: ' : 'right: '
+    const title = `${side}${this.images.titleOf(dose.image)}, Gy:`
+    context.fillText(title, 12, y)
+    let x = 30 + context.measureText(title).width
+    context.lineWidth = 6
+    for (const level of dose.levels) {
+      context.strokeStyle = dose.colourOf(level)
+      context.setLineDash(dose.dashed ? [14, 8] : [])
+      context.beginPath()
+      context.moveTo(x, y - 10)
+      context.lineTo(x + 60, y - 10)
+      context.stroke()
+      context.fillText(String(level), x + 70, y)
+      x += 90 + context.measureText(String(level)).width
+    }
+    context.setLineDash([])
   }
 
   description() {
     return this.stages.map((stage) => {
       const [low, high] = stage.window
       const parts = [stage.caption, `window ${number(low)} to ${number(high)} ${stage.image.unit}`]
-      if (stage.overlay) parts.push(`over it ${this.images.about(stage.overlayKey).title}, ${number(stage.range[0])} to ${number(stage.range[1])} ${stage.overlay.unit}`)
-      for (const dose of stage.doses) parts.push(`lines of ${this.images.about(dose.image).title} at ${dose.levels.join(', ')} Gy`)
+      if (stage.overlay) parts.push(`over it ${this.images.titleOf(stage.overlayKey)}, ${number(stage.range[0])} to ${number(stage.range[1])} ${stage.overlay.unit}`)
+      for (const dose of stage.doses) parts.push(`lines of ${this.images.titleOf(dose.image)} at ${dose.levels.join(', ')} Gy`)
       parts.push(`at ${stage.position.map((part) => part.toFixed(1)).join(', ')} mm LPS`)
       return parts.join('; ')
     }).join('  |  ')
@@ -282,6 +324,7 @@ export class Viewer {
 
   close() {
     clearTimeout(this.asking)
+    window.removeEventListener('casechanged', this.follow_)
     this.tile3d?.close()
     this.stages.forEach((stage) => stage.close())
     this.images.close()

@@ -1,0 +1,155 @@
+"""Structures that somebody draws and has not saved: kept in the case after every change, until saved or discarded.
+
+A draft is no result and no statement: the log does not name it, no step uses it, a copy without identity leaves it out.
+Erasing removes it, packing takes it along.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hepatica.case.layout import DRAFTS, KEY
+from hepatica.core.grid import Grid
+from hepatica.core.region import Region
+from hepatica.errors import GeometryError, InputError, OutputError
+from hepatica.io.files import atomic_output
+
+ABOUT = "draft.json"
+BROKEN = (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile, GeometryError)
+
+
+@dataclass(eq=False)
+class Draft:
+    """One drawing: on one image, begun from one set of structures or from nothing.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the case.
+    on, start : str
+        Image that is drawn on; set that it began from, empty for none.
+    """
+
+    folder: Path
+    on: str
+    start: str
+    _written: dict[str, tuple[int, str]] = field(default_factory=dict, repr=False)
+
+    @property
+    def place(self) -> Path:
+        """Its folder, whose name says nothing of the patient."""
+        return self.folder / DRAFTS / hashlib.sha256(f"{self.on}\n{self.start}".encode()).hexdigest()[:16]
+
+    @property
+    def is_there(self) -> bool:
+        """Whether it was kept."""
+        return (self.place / ABOUT).is_file()
+
+    def keep(self, regions: Mapping[str, tuple[int, Region]], about: Mapping[str, Any]) -> None:
+        """Write what changed: each structure with a number that grows when it changes; others stay as they are.
+
+        Raises
+        ------
+        OutputError
+            If nothing can be written there, or the patient was erased.
+        """
+        if not (self.folder / KEY).is_file():
+            raise OutputError(f"{self.folder}: its patient was erased; no drawing is kept")
+        try:
+            self.place.mkdir(parents=True, exist_ok=True)
+            for number, (name, (stamp, region)) in enumerate(regions.items()):
+                if self._written.get(name, (-1, ""))[0] != stamp:
+                    file = f"{number}-{hashlib.sha256(name.encode()).hexdigest()[:12]}-{stamp}.npz"
+                    _write(self.place / file, region)
+                    self._written[name] = stamp, file
+            files = {name: self._written[name][1] for name in regions}
+            content = {**about, "on": self.on, "start": self.start, "structures": files,
+                       "at": datetime.now(UTC).isoformat(timespec="seconds")}  # fmt: skip
+            with atomic_output(self.place / ABOUT) as new:
+                new.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
+            for path in self.place.glob("*.npz"):
+                if path.name not in files.values():
+                    path.unlink()
+        except OSError as error:
+            raise OutputError(f"the drawing cannot be kept in the case ({error.strerror})") from error
+
+    def read(self, grid: Grid) -> tuple[tuple[Region, ...], dict[str, Any]]:
+        """Its structures on the voxels of its image, and what was said of it.
+
+        Raises
+        ------
+        InputError
+            If it cannot be read, or the image has other voxels now.
+        """
+        try:
+            about = json.loads((self.place / ABOUT).read_text(encoding="utf-8"))
+            regions = tuple(_read(self.place / file, name, grid) for name, file in about["structures"].items())
+        except BROKEN as error:
+            raise InputError(
+                f"the unsaved drawing on {self.on} cannot be read ({type(error).__name__})",
+                remedy="discard it, or bring back the image and the files of the drawing",
+            ) from error
+        return regions, about
+
+    def discard(self) -> None:
+        """Take it away.
+
+        Raises
+        ------
+        OutputError
+            If it cannot be removed.
+        """
+        self._written.clear()
+        try:
+            if self.place.exists():
+                shutil.rmtree(self.place)
+        except OSError as error:
+            raise OutputError(f"the drawing cannot be removed ({error.strerror})") from error
+
+
+def drafts_of(folder: Path) -> tuple[tuple[Draft, dict[str, Any]], ...]:
+    """Drafts of a case with what was said of each, the latest first; one that cannot be read is told by nothing."""
+    found = []
+    for path in sorted((folder / DRAFTS).glob(f"*/{ABOUT}")):
+        try:
+            about = json.loads(path.read_text(encoding="utf-8"))
+            found.append((Draft(folder, str(about["on"]), str(about["start"])), dict(about)))
+        except BROKEN:
+            continue
+    return tuple(sorted(found, key=lambda one: str(one[1].get("at", "")), reverse=True))
+
+
+def _write(path: Path, region: Region) -> None:
+    coverage = region.coverage
+    is_mask = bool(np.isin(coverage, (0, 1)).all())
+    stored = np.packbits(coverage > 0) if is_mask else coverage
+    window = np.array([(each.start, each.stop) for each in region.window])
+    with atomic_output(path) as new, new.open("wb") as stream:
+        np.savez_compressed(
+            stream, window=window, coverage=stored, is_mask=is_mask, shape=np.array(region.grid.shape),
+            affine=region.grid.affine,
+        )  # fmt: skip
+
+
+def _read(path: Path, name: str, grid: Grid) -> Region:
+    with np.load(path, allow_pickle=False) as found:
+        if tuple(found["shape"]) != grid.shape or not np.allclose(found["affine"], grid.affine, rtol=0, atol=1e-6):
+            raise GeometryError("the image has other voxels now")
+        i, j, k = (slice(int(first), int(last)) for first, last in found["window"])
+        shape = (i.stop - i.start, j.stop - j.start, k.stop - k.start)
+        if bool(found["is_mask"]):
+            bits = np.unpackbits(found["coverage"], count=int(np.prod(shape)))
+            coverage = bits.reshape(shape).astype(np.float32)
+        else:
+            coverage = found["coverage"]
+    return Region(name, grid, (i, j, k), coverage, origin="drawn in the workbench")

@@ -1,0 +1,181 @@
+"""Nothing that a person drew or typed is lost, nothing old is taken for new, and every view says whose case it is."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hepatica import Case
+from hepatica.case.drafts import Draft, drafts_of
+from hepatica.case.protect.erase import erase
+from hepatica.errors import OutputError
+
+
+@pytest.fixture
+def fresh(bench: Any) -> Iterator[str]:
+    """The oblique case with no drawing, before and after."""
+
+    def clear() -> str:
+        key = str(bench.key("oblique"))
+        bench.server.desk.release(key)
+        for one in bench.json("GET", f"/api/cases/{key}/drawing/drafts"):
+            bench.json("POST", f"/api/cases/{key}/drawing/discard", {"on": one["on"], "start": one["start"]})
+        return key
+
+    yield clear()
+    clear()
+
+
+def ct_of(bench: Any, key: str) -> str:
+    images = bench.json("GET", f"/api/cases/{key}/images")["images"]
+    return next(str(one["key"]) for one in images if one["role"] == "ct")
+
+
+def draw(page: Any, name: str) -> None:
+    page.get_by_role("button", name="New structure").click()
+    page.get_by_label("Name").fill(name)
+    page.get_by_role("button", name="Make it").click()
+    page.get_by_role("radio", name=name).wait_for()
+    box = page.get_by_role("img", name="axial plane").bounding_box()
+    page.mouse.move(box["x"] + 0.5 * box["width"], box["y"] + 0.5 * box["height"])
+    page.mouse.down()
+    page.mouse.move(box["x"] + 0.5 * box["width"] + 30, box["y"] + 0.5 * box["height"], steps=3)
+    page.mouse.up()
+    page.get_by_text(f"{name}, 0 mL").wait_for(state="detached")
+
+
+def test_a_drawing_outlives_tabs_reload_and_server(new_seen: Any, bench: Any, fresh: str) -> None:
+    page = new_seen().open("oblique", "structures")
+    page.get_by_role("button", name="Begin with nothing").click()
+    draw(page, "Tumour 3")
+    draw(page, "Tumour 4")
+    page.get_by_role("radio", name="Tumour 3").click()
+    volumes = [one["volume_ml"] for one in bench.json("GET", f"/api/cases/{fresh}/drawing")["structures"]]
+    assert all(volume > 0 for volume in volumes)
+
+    other = new_seen().open("oblique", "structures")
+    other.get_by_text("It is drawn in another tab").first.wait_for()
+    assert other.get_by_role("button", name="Save into the case").is_disabled()
+    tab = {"x-hepatica-tab": "another"}
+    status, content, _ = bench.answer("POST", f"/api/cases/{fresh}/drawing/undo", {}, **tab)
+    assert (status, "another tab" in json.loads(content)["error"]) == (409, True)
+    bench.answer("POST", f"/api/cases/{fresh}/close", {}, **tab)  # the last word of a tab that is closed
+    assert bench.server.desk[fresh].kept("sketch")
+
+    bench.server.desk.release(fresh)  # as after 90 s without a sign, or where the server was killed
+    page.reload()
+    page.get_by_text("What was drawn and not saved is here again").wait_for()
+    assert page.get_by_role("radio", name="Tumour 3").is_checked()  # the one that was chosen
+    page.get_by_role("button", name="Begin with nothing").click()
+    page.get_by_text("To begin anew, discard it first").wait_for()
+    found = bench.json("GET", f"/api/cases/{fresh}/drawing")["structures"]
+    assert [one["volume_ml"] for one in found] == volumes
+    page.get_by_role("button", name="Discard", exact=True).click()
+    page.get_by_role("button", name="Discard it for good").click()
+    page.get_by_role("radio", name="Tumour 3").wait_for(state="detached")
+    assert bench.json("GET", f"/api/cases/{fresh}/drawing/drafts") == []
+
+
+def test_erasing_a_patient_takes_unsaved_drawings_away(bench: Any, fresh: str, tmp_path: Path) -> None:
+    ct = ct_of(bench, fresh)
+    bench.json("POST", f"/api/cases/{fresh}/drawing", {"on": ct})
+    copy = tmp_path / "copy"
+    shutil.copytree(bench.folder / "oblique", copy)
+    assert len(drafts_of(copy)) == 1
+    erase(copy, "asked for")
+    assert not (copy / "drafts").exists()
+    with pytest.raises(OutputError, match="erased"):
+        Draft(copy, ct, "").keep({}, {})
+
+
+def test_edits_wait_for_a_new_login(seen: Any, bench: Any) -> None:
+    page = seen.open("oblique", "forms")
+    page.route("**/api/**", lambda route: route.fulfill(status=401, json={"error": "open it anew", "remedy": ""}))
+    page.locator('[name="patient.height"]').fill("171 cm")
+    page.get_by_role("form", name="Patient, disease, treatments").get_by_role("button", name="Keep").click()
+    page.get_by_text("1 edit is kept and will be sent after that").wait_for()
+    page.unroute("**/api/**")
+    page.get_by_text("Stated: patient.height").first.wait_for()
+    assert Case.open(bench.folder / "oblique").situation().facts.flat()["patient.height"] == "171 cm"
+
+
+def test_every_view_says_whose_case_it_is(seen: Any, bench: Any) -> None:
+    for view in ("viewer", "log"):
+        page = seen.open("oblique", view)
+        page.locator("#who:not([hidden])").wait_for()
+        assert "Secret Name" in page.title()
+        assert "Secret Name, OBLIQUE" in page.inner_text("#who")
+    page.goto(f"{bench.base}/#/")
+    page.get_by_role("heading", name="Secret Name, OBLIQUE").wait_for()
+
+
+def test_a_dose_that_is_out_of_date_says_so_everywhere(seen: Any, bench: Any) -> None:
+    page = seen.open("course", "viewer")
+    page.get_by_role("table", name="At the cursor").first.wait_for()
+    key = bench.key("course")
+    bench.json("POST", f"/api/cases/{key}/facts", {"values": {"treatment.1.dose.administered": "1.9 GBq"}})
+    try:
+        page.get_by_text("Delivered dose (OUT OF DATE): not to be used").first.wait_for()
+        page.get_by_role("rowheader", name="Delivered dose (OUT OF DATE)").first.wait_for()
+        assert "OUT OF DATE" in page.evaluate("workbench.description()")
+        red = """() => { workbench.stages[0].drawNow(); const { canvas, context } = workbench.stages[0].tiles[0]
+          const { data } = context.getImageData(0, 0, canvas.width, canvas.height)
+          let count = 0
+          for (let n = 0; n < data.length; n += 4) {
+            if (data[n] === 0x8f && data[n + 1] === 0x10 && data[n + 2] === 0x20) count++
+          }
+          return count }"""
+        assert page.evaluate(red) > 500  # the band is in the pixels, so it is in every picture
+    finally:
+        bench.json("POST", f"/api/cases/{key}/facts", {"values": {"treatment.1.dose.administered": "2 GBq"}})
+
+
+def test_the_course_follows_what_is_done_elsewhere(seen: Any, bench: Any) -> None:
+    page = seen.open("oblique", "case")
+    Case.open(bench.folder / "oblique").set(**{"disease.stage": "told by the command line"})
+    page.get_by_role("cell", name="told by the command line").wait_for(timeout=10000)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("treatment.1.dose.ct", "/etc/passwd"),
+        ("treatment.1.lung-shunt.structures", "../elsewhere"),
+        ("treatment.1.images.transform", '["/etc/hosts"]'),
+        ("treatment.1.dose.calibration", "/etc/passwd"),
+        ("treatment.1.images", "/etc/passwd"),
+    ],
+)
+def test_a_page_states_no_file_outside_the_case(bench: Any, key: str, value: str) -> None:
+    case = bench.key("course")
+    status, content, _ = bench.answer("POST", f"/api/cases/{case}/facts", {"values": {key: value}})
+    assert (status, key in json.loads(content)["error"]) == (422, True)
+    assert key not in Case.open(bench.folder / "course").situation().facts.flat()
+
+
+def test_a_request_that_is_too_large_is_refused(bench: Any) -> None:
+    keys = bench.server.keys
+    connection = HTTPConnection("127.0.0.1", keys.port, timeout=20)
+    connection.putrequest("POST", f"/api/cases/{bench.key('course')}/facts", skip_host=True)
+    sent = {"Host": f"127.0.0.1:{keys.port}", "Cookie": f"{keys.cookie}={keys.session}", "Origin": bench.base}
+    for name, value in (sent | {"Content-Length": str(10**10)}).items():
+        connection.putheader(name, value)
+    connection.endheaders()
+    assert connection.getresponse().status == 413
+    connection.close()
+
+
+def test_names_that_a_reader_takes_for_one_are_refused(bench: Any, fresh: str) -> None:
+    bench.json("POST", f"/api/cases/{fresh}/drawing", {"on": ct_of(bench, fresh)})
+    bench.json("POST", f"/api/cases/{fresh}/drawing/new", {"name": "Tumour 1"})
+    for name in ("tumour 1", "Tumour  1", "Tumour1", "tumour \u202e2", "tumour\n2"):
+        status, _, _ = bench.answer("POST", f"/api/cases/{fresh}/drawing/new", {"name": name})
+        assert status == 422, name
+    stroke = {"name": "Tumour 1", "kind": "brush", "points": [[0, 0, 0]], "radius_mm": 1e6}
+    assert bench.answer("POST", f"/api/cases/{fresh}/drawing/stroke", stroke)[0] == 400
