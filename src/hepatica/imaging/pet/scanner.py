@@ -181,10 +181,9 @@ class Scanner:
             raise InputError(f"scanner {self.name}: a dead time of {self.dead_time_ns:g} ns is none")
 
     def _require_built(self) -> None:
-        """InputError where crystals overlap, modules do not fit into the ring, or rings coincide that are not there."""
-        for size, pitch, where in zip(
-            self.crystal_mm, self.pitch_mm, ("around the ring", "along the axis"), strict=False
-        ):
+        """InputError where crystals overlap, modules do not fit into the ring, or the ring difference is too large."""
+        places = zip(self.crystal_mm, self.pitch_mm, ("around the ring", "along the axis"), strict=False)
+        for size, pitch, where in places:
             if size > pitch * (1 + ROUNDED):
                 raise InputError(
                     f"scanner {self.name}: crystals of {size:g} mm overlap at a pitch of {pitch:g} mm {where}",
@@ -194,8 +193,8 @@ class Scanner:
         side = 2 * self.radius_mm * math.tan(math.pi / self.modules_around) if self.modules_around > 2 else math.inf
         if width > side * (1 + FITS):
             raise InputError(
-                f"scanner {self.name}: {self.modules_around} modules of {width:.1f} mm do not fit into a ring of radius "
-                f"{self.radius_mm:g} mm, where each has {side:.1f} mm",
+                f"scanner {self.name}: {self.modules_around} modules of {width:.1f} mm do not fit into a ring of a "
+                f"radius of {self.radius_mm:g} mm, where each has {side:.1f} mm",
                 remedy="correct `radius`, `blocks`, `crystals` or `pitch`",
             )
         if not 0 <= self.ring_difference < self.rings:

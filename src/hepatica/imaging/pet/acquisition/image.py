@@ -184,7 +184,8 @@ def reconstruct_beds(
     whole_s = sum(bed.duration_s for bed in raw.beds)
     sure = how_sure(whole, activity, here_regions, scale, options, progress)
     prompts, randoms, scatter = (sum(getattr(f, name) for f in facts) for name in ("prompts", "randoms", "scatter"))
-    counted = net_counts(prompts, randoms, scatter, values * placed.voxel_volume_ml, whole.counts_per_bq())
+    held = values * placed.voxel_volume_ml
+    counted = net_counts(prompts, randoms, scatter, held, whole.counts_per_bq(), whole.first_look())
     return WholePet(
         activity, (whole.weight / whole_s).astype(np.float32), tuple(facts), scale, sure.total_bq, sure.counting_sd_bq,
         counted, sure.contents, sure.voxel_sd,

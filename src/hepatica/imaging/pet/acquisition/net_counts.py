@@ -28,22 +28,25 @@ SPHERE_SHARE = 0.02
 
 @dataclass(frozen=True, slots=True)
 class NetCounts:
-    """What a list counted beside randoms and scatter, and the activity that this and the image stand for.
+    """What a list counted beside randoms and scatter, and what the image stands for.
 
     Attributes
     ----------
     net, net_sd : float
         Prompts less expected randoms and expected scatter; standard deviation of the prompts (Poisson).
+    of_image : float
+        Counts that the activity in the image makes.
     not_random : float
         Prompts less expected randoms.
     predicted_mbq, predicted_sd_mbq : float
-        Activity at the start of the scan that makes so many counts, where the image has its activity.
+        Activity at the start of the scan that makes the net counts.
     image_mbq : float
         What the image holds.
     """
 
     net: float
     net_sd: float
+    of_image: float
     not_random: float
     predicted_mbq: float
     predicted_sd_mbq: float
@@ -51,22 +54,25 @@ class NetCounts:
 
     @property
     def difference(self) -> float:
-        """Image over prediction, less one; infinite where the prediction is not above zero."""
-        if self.predicted_mbq <= 0:
-            return math.inf
-        return self.image_mbq / self.predicted_mbq - 1
+        """Image over prediction, less one; infinite where the list has no net counts."""
+        return self.image_mbq / self.predicted_mbq - 1 if self.predicted_mbq > 0 else math.inf
 
     @property
     def differs(self) -> bool:
-        """Whether the image holds something else than the list, beyond noise."""
+        """Whether the image holds another activity than its list predicts, beyond noise."""
         off = abs(self.image_mbq - self.predicted_mbq)
         return off > BEYOND_SD * self.predicted_sd_mbq and off > BEYOND_SHARE * abs(self.predicted_mbq)
 
 
 def net_counts(
-    prompts: int, randoms: float, scatter: float, activity_bq: NDArray[np.floating], counts_per_bq: NDArray[np.floating]
+    prompts: int,
+    randoms: float,
+    scatter: float,
+    activity_bq: NDArray[np.floating],
+    counts_per_bq: NDArray[np.floating],
+    first_look: NDArray[np.floating],
 ) -> NetCounts:
-    """The net counts of a list, and what they make of an image.
+    """The net counts of a list, and those of an image.
 
     Parameters
     ----------
@@ -78,21 +84,16 @@ def net_counts(
         Of each voxel of the image at the start of the scan.
     counts_per_bq : ndarray of the same shape
         True coincidences of all beds per becquerel of each voxel.
+    first_look : ndarray of the same shape
+        An image that is never below zero, in any unit: where the activity is. Counts per becquerel are their mean over
+        it, as they differ with depth by some times.
     """
-    held = np.asarray(activity_bq, np.float64)
-    net = prompts - randoms - scatter
-    above = np.maximum(held, 0)
-    seen = counts_per_bq > 0
-    # mean over the activity; of an image without any, over what the scanner sees
-    if above.any():
-        each = float((counts_per_bq * above).sum() / above.sum())
-    else:
-        each = float(counts_per_bq[seen].mean()) if seen.any() else 0.0
-    stood_for = float((counts_per_bq * held).sum())
-    total, sd = float(held.sum()), math.sqrt(prompts)
-    predicted = total + (net - stood_for) / each if each else 0.0
-    spread = sd / each if each else 0.0
-    return NetCounts(net, sd, prompts - randoms, predicted / 1e6, spread / 1e6, total / 1e6)
+    net, total = prompts - randoms - scatter, float(activity_bq.sum(dtype=np.float64))
+    of_image = float((counts_per_bq * activity_bq).sum())
+    each = float((counts_per_bq * first_look).sum() / first_look.sum())
+    predicted = net / each
+    sd = math.sqrt(prompts)
+    return NetCounts(net, sd, of_image, prompts - randoms, predicted / 1e6, sd / each / 1e6, total / 1e6)
 
 
 def about_counts(counts: NetCounts, beds: Sequence[float]) -> tuple[Message, ...]:
@@ -106,14 +107,14 @@ def about_counts(counts: NetCounts, beds: Sequence[float]) -> tuple[Message, ...
     """
     found = []
     if counts.differs:
-        by = "" if math.isinf(counts.difference) else f", {100 * counts.difference:+.0f} %"
+        by = "" if math.isinf(counts.difference) else f" ({100 * counts.difference:+.0f} %)"
         text = (
             f"the list's net counts predict {counts.predicted_mbq:.4g} +- {counts.predicted_sd_mbq:.2g} MBq, the image "
-            f"holds {counts.image_mbq:.4g} MBq{by}: the reconstruction did not find what was counted"
+            f"holds {counts.image_mbq:.4g} MBq{by}: it is not what was counted"
         )
         remedy = (
             "state more `iterations` where the image is too high and few were done; with few counts take larger "
-            "voxels, the method osem, or a longer scan; where activity may lie outside the body, state "
+            "voxels or a longer scan; where activity may lie outside the body, state "
             "`activity_anywhere`"
         )
         severe = abs(counts.difference) > CRITICAL_SHARE
@@ -131,5 +132,11 @@ def about_counts(counts: NetCounts, beds: Sequence[float]) -> tuple[Message, ...
             f"a sphere of 37 mm with {100 * SPHERE_SHARE:g} % of the activity has {SPHERE_SHARE * few:.0f} of them; "
             "voxels and small structures mean nothing"
         )
-        found.append(Message("few-counts", text, "take a longer scan or larger voxels, and believe the total alone"))
+        found.append(
+            Message(
+                "few-counts",
+                text,
+                "take a longer scan; of this one nothing but the activity that its counts predict is to be believed",
+            )
+        )
     return tuple(found)
