@@ -246,12 +246,13 @@ class Imager:
 def measured(image: Float32, scene: Scene, positrons: float, seen: Float32) -> dict[str, float]:
     """Ratios to the truth of the NEMA phantom on the same voxels, from annihilations per mm^3 of so many positrons.
 
-    The total is that of the voxels that the scanner sees at least a tenth as well as the best one.
+    The total is that of the voxels that the scanner sees at least a tenth as well as the best one of
+    their column along the axis.
     """
     truth = resample(scene.activity, scene.grid, "total").values.astype(np.float64)
     shown = image.astype(np.float64) * float(np.prod(scene.grid.spacing_mm)) / positrons * truth.sum()
     core = scene.regions["core"]
-    within = seen > 0.1 * seen.max()
+    within = seen > 0.1 * seen.max(axis=2, keepdims=True)
     inside = shown[core.window][core.coverage > 0.99]
     found = {
         "total": float(shown[within].sum() / truth[within].sum()),

@@ -112,8 +112,9 @@ def week(results: Mapping[str, Any]) -> str:
             counts = f"{found['trues'] / 1000:.0f} / {found['randoms'] / 1000:.0f} k"
             few = (f"{mean[f'sphere {d}']:.2f}" for d in (37, 22, 10))
             whole = over(mean["total"]), over(mean["background"]), f"{100 * mean['insert']:.0f}"
-            rows.append([scanner, timed, gbq, counts, method, *whole, *few])
-    head = ("scanner", "times", "GBq", "trues / randoms", "method", "total", "background", "cold insert, %")
+            lists = str(found[method]["realisations"])
+            rows.append([scanner, timed, gbq, counts, method, lists, *whole, *few])
+    head = ("scanner", "times", "GBq", "trues / randoms", "method", "lists", "total", "background", "cold insert, %")
     return "### As the activity falls\n\n" + table((*head, "37 mm", "22 mm", "10 mm"), rows)
 
 

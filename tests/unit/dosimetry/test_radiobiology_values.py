@@ -206,3 +206,12 @@ def test_a_model_of_large_lesions_names_the_small_one_and_tests_no_sum() -> None
     one = hepatica.radiobiology(300.0, exposure=ExposureOptions(agent="glass"), tissue=TissueOptions(tissue="tumour"))
     (alone,) = (p.messages for p in one.effect.models if p.model.name == "garin-205")
     assert "at least 180 mL and holds for no others" in next(m.text for m in alone if "lesion" in m.code)
+
+
+def test_a_dose_below_zero_is_noise_and_its_square_no_effect() -> None:
+    doses = np.array([-200.0, -1.0, 0.0, 50.0])
+    found = bed_gy(doses, Y90, LIVER)
+    np.testing.assert_allclose(found[:3], doses[:3])
+    assert found[3] == pytest.approx(bed_gy(50.0, Y90, LIVER))
+    assert bed_gy(-200.0, Y90, LIVER) == -200.0
+    assert found[3] > 50

@@ -83,3 +83,20 @@ def test_quantify_tells_that_18f_was_left_in(tmp_path: Path) -> None:
         if code:
             assert "F-18" in found[code].text
             assert "activity-disagrees" in found
+
+
+@pytest.mark.parametrize(
+    ("method", "below"),
+    [
+        ("list-mode NEGML TOF, PSF 4.5 mm, 5i12s", True),
+        ("AML", True),
+        ("ABML+PSF", True),
+        ("OSEM 3i21s", False),
+        ("BLOB-OS-TF", False),
+        ("AMLODIPINE", False),
+        ("", False),
+    ],
+)
+def test_a_method_without_a_bound_at_zero_is_seen_in_the_file(tmp_path: Path, method: str, below: bool) -> None:
+    image = read(tmp_path, changed(pet_series(GRID, STORED), ReconstructionMethod=method))
+    assert image.acquisition.below_zero is below

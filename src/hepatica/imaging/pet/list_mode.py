@@ -50,10 +50,11 @@ SCALE_FWHM_MM = 12.0
 """The image that scales the steps of negml is smoothed so much: it shall know the lesions, not the noise."""
 LEAST_EXPECTED = 1e-3
 """Of the mean background: where a line has none, the parabola begins there."""
-FREE_SEEN, FREE_CURVATURE = 0.1, 0.25
-"""Voxels that negml leaves free are seen at least so well as the best one, and crossed by enough events for a curvature
-of so much of the median one over the sensitivity (which itself falls as the randoms rise: a fixed number would leave
-none free where 95 % are random). Nothing in a list holds others back: lines without an event only pull them down."""
+FREE_SEEN, FREE_CURVATURE = 0.1, 0.5
+"""Voxels that negml leaves free are seen at least so well as the best one of their column along the axis (the middle of
+a body is seen little for its attenuation, and yet by many lines), and crossed by enough events for a curvature of so
+much of the mean one over the sensitivity. That falls as the randoms rise: a fixed number would leave none free where
+95 % are random. Nothing in a list holds others back: lines without an event only pull them down."""
 DEEPEST = 10.0
 """No free voxel goes farther below zero than so many times the smooth image: far below noise, but no runaway."""
 
@@ -289,8 +290,8 @@ class Prepared:
             shown = self.projector.forward(about, part.events)
             steepest = np.maximum(self.psi(part), (shown + part.background) / 2)
             bent += self.projector.back(shown / np.square(steepest), part.events)
-        well = self.support & (self.seen > FREE_SEEN * float(self.seen.max()))
-        usual = float(np.median(bent[well] / self.seen[well])) if well.any() else 1.0
+        well = self.support & (self.seen > FREE_SEEN * self.seen.max(axis=2, keepdims=True))
+        usual = float(bent[well].sum(dtype=np.float64) / max(self.seen[well].sum(dtype=np.float64), 1e-30))
         free = well & (bent > FREE_CURVATURE * usual * self.seen) & (bent > 0)
         scale = np.where(free, about / np.where(free, bent, 1), 0).astype(np.float32)
         return replace(self, scale=scale, deepest=np.float32(DEEPEST) * about)

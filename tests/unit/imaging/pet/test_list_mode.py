@@ -10,7 +10,7 @@ import pytest
 from hepatica.core import Grid
 from hepatica.errors import InputError
 from hepatica.imaging.pet.lines import LineProjector
-from hepatica.imaging.pet.list_mode import ListData, ListIterations, reconstruct_list, subsets_allowed
+from hepatica.imaging.pet.list_mode import ListData, ListIterations, Prepared, reconstruct_list, subsets_allowed
 from hepatica.imaging.pet.reconstruct.bound import lower_bound
 from hepatica.imaging.pet.reconstruct.stopping import iterations_for_noise, stopped
 from hepatica.imaging.pet.reconstruct.uncertainty import bootstrapped, influence, region_estimates
@@ -47,6 +47,17 @@ def test_a_cold_rod_stays_cold_below_zero_and_not_above() -> None:
     assert found["osem"] > 0.22
     assert abs(found["negml"]) < 0.16
     assert found["negml"] < found["aml"] < found["osem"]
+
+
+@pytest.mark.parametrize("randoms", [4500, 36_000])
+def test_voxels_are_free_however_many_are_random(randoms: int) -> None:
+    # the curvature of the likelihood falls as the background rises; a fixed least one left every voxel above zero
+    few = coarse_model(trues=1500, randoms=randoms)
+    ready = Prepared.of(few.drawn(np.random.default_rng(4)), few.projector, ListIterations(2, 1, "negml"), few.body)
+    scaled = ready.with_scale(ready.update(ready.first(None), 0, 0))
+    assert scaled.scale is not None
+    well = ready.support & (ready.seen > 0.1 * float(ready.seen.max()))
+    assert float((scaled.scale > 0)[well].mean()) > 0.8
 
 
 def test_where_nothing_is_random_below_zero_is_expectation_maximisation(model: Model, data: ListData) -> None:

@@ -63,6 +63,8 @@ class BedFacts:
         Relative standard deviation of a voxel's sensitivity, which is sampled.
     iterations, subsets : int
         Of its reconstruction.
+    prompts_per_voxel : float
+        Coincidences for each voxel that is looked for.
     voxel_noise : tuple of float
         Standard deviation of a voxel over the mean after each iteration, where a target was stated.
     """
@@ -77,6 +79,7 @@ class BedFacts:
     sensitivity_sd: float
     iterations: int
     subsets: int
+    prompts_per_voxel: float
     voxel_noise: tuple[float, ...] = ()
 
 
@@ -193,11 +196,12 @@ def reconstruct_beds(
 
 
 def _facts(bed: Bed, found: PetImage) -> BedFacts:
-    settings, stopping = found.solved.settings, found.stopping
+    settings, stopping, within = found.solved.settings, found.stopping, found.solved.within
+    voxels = found.activity.grid.size if within is None else int(within.sum())
     return BedFacts(
         bed.bed_mm, bed.start_s, bed.duration_s, found.prompts, found.randoms, found.scatter, bed.live_fraction,
         found.sensitivity.relative_sd, settings.iterations, settings.subsets,
-        () if stopping is None else stopping.noise,
+        found.prompts / max(voxels, 1), () if stopping is None else stopping.noise,
     )  # fmt: skip
 
 
