@@ -54,5 +54,5 @@ def test_randoms_above_the_prompts_are_refused() -> None:
     mct, one = scanner("biograph_mct"), np.zeros(1, np.int32)
     events = Coincidences(mct, one, one + 300, one.astype(np.int16), 20.0)
     require_randoms_fit(10_000, 10_400.0, events)
-    with pytest.raises(InputError, match="but all of the prompts are 10000.*4.06 ns.*20 s"):
+    with pytest.raises(InputError, match=r"but all of the prompts are 10000.*4\.06 ns.*20 s"):
         require_randoms_fit(10_000, 10_600.0, events)
