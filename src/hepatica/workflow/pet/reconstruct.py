@@ -376,6 +376,12 @@ def _messages(options: PetOptions, data: PetRawData) -> tuple[Message, ...]:
     if left:
         text = f"not corrected for {', '.join(left)}: the becquerels are wrong on purpose"
         found.append(Message("not-corrected", text, severity="critical"))
+    if said.activity_anywhere:
+        text = (
+            "activity was sought outside the body too, in the box around the CT's body that the image shows, not in all "
+            f"of the field of {data.scanner.field_mm:g} mm"
+        )
+        found.append(Message("activity-sought-in-box", text, severity="note"))
     if not data.simulated and options.uncertainty.calibration_factor == 1:
         found.append(
             Message(
