@@ -378,7 +378,7 @@ def _messages(options: PetOptions, data: PetRawData) -> tuple[Message, ...]:
         found.append(Message("not-corrected", text, severity="critical"))
     if said.activity_anywhere:
         text = (
-            "activity was sought outside the body too, in the box around the CT's body that the image shows, not in all "
+            "activity was sought outside the body too, in the box around the body that the image shows, not in all "
             f"of the field of {data.scanner.field_mm:g} mm"
         )
         found.append(Message("activity-sought-in-box", text, severity="note"))
