@@ -55,6 +55,14 @@ def test_randoms_that_were_not_taken_off(tmp_path: Path) -> None:
     )
 
 
+def test_randoms_of_which_nothing_is_stated(tmp_path: Path) -> None:
+    corrected = ["DECY", "ATTN", "SCAT"]
+    silent = read(tmp_path, changed(pet_series(GRID, STORED, CorrectedImage=corrected), RandomsCorrectionMethod=None))
+    assert "randoms-correction-not-stated" in codes(silent)
+    stated = read(tmp_path / "b", pet_series(GRID, STORED, CorrectedImage=[*corrected, "RAN"]))
+    assert "randoms-correction-not-stated" not in codes(stated)
+
+
 def test_slices_without_prompts(tmp_path: Path) -> None:
     datasets = pet_series(GRID, STORED, PrimaryPromptsCountsAccumulated=120000)
     assert "prompts-missing" not in codes(read(tmp_path, datasets))

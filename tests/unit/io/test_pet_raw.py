@@ -8,6 +8,7 @@ import zipfile
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -106,7 +107,7 @@ def another_first(values: np.ndarray) -> np.ndarray:
         (lambda h: h.update(version=2), "version 2 of the format; this hepatica reads up to 1"),
         (lambda h: h.update(version="1"), "version '1' is none"),
         (lambda h: h.update(format="other"), "is no hepatica PET list mode"),
-        (lambda h: h.pop("beds"), "header: KeyError"),
+        (lambda h: h.pop("beds"), r"header: beds \(missing\)"),
         (lambda h: h["beds"][1].update(prompts=3), "bed 2: .* coincidences, not 3"),
         (lambda h: h["beds"][0].update(duration_s=-1.0), "frame of -1 s"),
         (lambda h: h["beds"][0]["sha256"].pop("gate"), "bed 1: holds"),
@@ -262,6 +263,36 @@ def test_an_own_scanner_keeps_its_keys(tmp_path: Path) -> None:
     assert own.blocks == 18 * 4 * 5
     with pytest.raises(InputError, match="does not consist of blocks"):
         scanner_from_table({"like": "vereos", "block": [7, 8]}, "own.toml")
+
+
+@pytest.mark.parametrize(
+    ("keys", "says"),
+    [
+        ({"window": 1.0}, "cover 4.06 ns, the coincidence window is 1 ns"),
+        ({"tof_bin_ps": 31.2}, "cover 0.406 ns"),
+        ({"window": 4100.0}, "a coincidence window of 4100 ns is none"),
+        ({"size": [4.5, 4.0, 20.0]}, "overlap at a pitch of 4 mm around the ring"),
+        ({"pitch": [40.0, 4.054]}, "do not fit into a ring"),
+        ({"ring_difference": 52}, "is not one of 52 rings"),
+    ],
+)
+def test_a_scanner_that_cannot_be_built_is_refused(keys: dict[str, object], says: str) -> None:
+    with pytest.raises(InputError, match=says):
+        scanner_from_table({"like": "biograph_mct", **keys}, "own.toml")
+
+
+def test_a_scanner_stated_beside_a_file_that_holds_another_is_refused(file: Path, raw: PetRawData) -> None:
+    assert read_pet_raw(file, scanner=raw.scanner)[0].scanner == raw.scanner
+    with pytest.raises(InputError, match="holds its own scanner"):
+        read_pet_raw(file, scanner=scanner("vereos"))
+
+
+def test_keys_that_are_missing_are_named(file: Path) -> None:
+    def drop(header: dict[str, Any]) -> None:
+        del header["start"], header["beds"][1]["sha256"]
+
+    with pytest.raises(InputError, match=r"start \(missing\), beds\[1\].sha256 \(missing\)"):
+        read_raw(changed(file, drop))
 
 
 def test_coincidences_know_their_ranges() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pydicom
 import pytest
 
 import hepatica
@@ -204,3 +205,23 @@ def test_the_dose_of_voxels_below_zero_is_that_of_their_mean(
     assert kernel["core"].dose_mean_gy == pytest.approx(local["core"].dose_mean_gy, rel=0.05)
     with pytest.raises(hepatica.InputError, match="kernel or local"):
         hepatica.absorbed_dose(image, ct=ct, nuclide="Y-90", structures=(core,), engine="montecarlo")
+
+
+@pytest.mark.parametrize("slices", [slice(0, None), slice(2, -3)])
+def test_contours_beside_a_ct_that_is_no_dicom_refer_to_no_slice_of_the_pet(
+    plain: PetResult, scan: hepatica.PetSimulationResult, core: Region, tmp_path: Path, slices: slice
+) -> None:
+    """The PET has other slices than the CT, more or fewer: a contour's number in the CT is none of the PET's."""
+    window = (slice(None), slice(None), slices)
+    window = tuple(slice(*s.indices(n)[:2]) for s, n in zip(window, scan.ct.grid.shape, strict=True))
+    ct = replace(scan.ct, grid=scan.ct.grid.crop(window), values=scan.ct.values[window])
+    write_itk(ct, tmp_path / "ct.nii.gz")
+    dose = hepatica.absorbed_dose(
+        plain.save(tmp_path / "pet") / "pet", ct=tmp_path / "ct.nii.gz", nuclide="Y-90", engine="local",
+        options=hepatica.DoseOptions(scanner=hepatica.CtOptions(registered=True)),
+    )  # fmt: skip
+    written = pydicom.dcmread(dose.save(tmp_path / "dose") / "structures.dcm")
+    contours = [contour for roi in written.ROIContourSequence for contour in roi.ContourSequence]
+    assert contours
+    assert not any("ContourImageSequence" in contour for contour in contours)
+    assert "RTReferencedStudySequence" not in written.ReferencedFrameOfReferenceSequence[0]

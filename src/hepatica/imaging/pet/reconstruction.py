@@ -19,7 +19,7 @@ from hepatica.imaging.pet.followed import CoincidenceSimulator, positrons_per_de
 from hepatica.imaging.pet.frame import Frame
 from hepatica.imaging.pet.lines import LineProjector
 from hepatica.imaging.pet.list_mode import ListData, ListIterations, reconstruct_list, subsets_allowed
-from hepatica.imaging.pet.randoms import expected_randoms, number_of_randoms
+from hepatica.imaging.pet.randoms import expected_randoms, number_of_randoms, window_s
 from hepatica.imaging.pet.reconstruct.stopping import Stopping, iterations_for_noise, stopped
 from hepatica.imaging.pet.run import PLAIN, Run
 from hepatica.imaging.pet.scanner import ANNIHILATION_KEV
@@ -35,6 +35,8 @@ SCATTER_POSITRONS = 4_000_000
 FIRST_UPDATES = 8
 """Of the image that is believed for the scatter; scatter is a few per cent of what is counted, and smooth."""
 SCATTER_ROUNDS = 2
+BEYOND_NOISE = 5.0
+"""Standard deviations by which fewer prompts than expected randoms are no noise: once in 3 million lists."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -116,6 +118,8 @@ class PetImage:
         Coincidences of the frame: counted, and expected of both kinds.
     solved : Solved
         What it was found from.
+    look : ndarray of float32
+        A first look in annihilations per mm^3, never below zero: smooth, and robust where counts are few.
     stopping : Stopping or None
         Noise after each iteration, where a target was given.
     """
@@ -126,6 +130,7 @@ class PetImage:
     randoms: float
     scatter: float
     solved: Solved
+    look: Float32
     stopping: Stopping | None = None
 
 
@@ -211,10 +216,12 @@ class _Job:
         if self.model.randoms:
             randoms = expected_randoms(self.events, self.frame.singles_cps)
             number = number_of_randoms(self.events.scanner, self.frame.singles_cps, self.events.duration_s)
+            require_randoms_fit(len(self.events), number, self.events)
         scatter = np.zeros_like(randoms)
         for _ in range(SCATTER_ROUNDS if self.model.scatter else 0):
             self.run.progress("pet: a first look for the scatter")
             scatter = self._scatter(self._first_look(seen, randoms + scatter, number), len(self.events) - number)
+        look = self._first_look(seen, randoms + scatter, number)
         data = ListData(self.events, (randoms + scatter) / self.able, seen.image)
         stopping, noise = None, self.model.noise
         if noise is not None:
@@ -234,7 +241,7 @@ class _Job:
         solved = Solved(data, self.projector, settings, asked, 1000 / (self.positrons * seconds))
         values = found * np.float32(solved.bq_ml)
         activity = Volume(self.grid, values, Kind.ACTIVITY_CONCENTRATION, name=f"{self.nuclide.name} PET")
-        return PetImage(activity, seen, len(self.events), number, self.scattered, solved, stopping)
+        return PetImage(activity, seen, len(self.events), number, self.scattered, solved, look, stopping)
 
     def _first_look(self, seen: Sensitivity, background: Float32, randoms: float) -> Float32:
         """What the scatter is estimated from: it always lies in the patient, and above zero."""
@@ -258,6 +265,29 @@ class _Job:
         weight = max(not_random, 0.0) / max(len(seen.events), 1)
         self.scattered = float(seen.scattered.sum()) * weight
         return expected_scatter(self.events, seen, self.efficiency, weight)
+
+
+def require_randoms_fit(prompts: int, randoms: float, events: Coincidences) -> None:
+    """InputError where more randoms are expected than prompts were counted, beyond noise: the singles are not of them.
+
+    Parameters
+    ----------
+    prompts : int
+        Counted, randoms among them.
+    randoms : float
+        Expected from the singles.
+    events : Coincidences
+        Whose window and duration the randoms rest on, for the message.
+    """
+    if randoms - prompts <= BEYOND_NOISE * math.sqrt(randoms):
+        return
+    window_ns = window_s(events.scanner) * events.bins * 1e9
+    raise InputError(
+        f"{randoms:.4g} random coincidences are expected of the singles, but all of the prompts are {prompts}",
+        remedy="check that the singles are per second (not counts of the bed), in the energy window and of each "
+        f"crystal (not of blocks), and that the coincidence window ({window_ns:.3g} ns), the duration "
+        f"({events.duration_s:g} s) and the share that dead time left are those of the scan",
+    )
 
 
 def annihilation_attenuation(patient: Patient) -> Float32:

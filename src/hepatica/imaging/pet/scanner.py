@@ -25,6 +25,15 @@ ANNIHILATION_KEV = 510.99895
 
 CRYSTALS = ("lso", "lyso", "bgo")
 
+ROUNDED = 0.01
+"""Crystals and rings are published to a tenth of a millimetre: so much may they overlap."""
+FITS = 0.05
+"""Modules of the shipped scanners are up to 2 % wider than their flat places in the ring, as published."""
+PLAUSIBLE_WINDOW_NS = (1.0, 30.0)
+"""Whole coincidence windows: 4 ns (time of flight) to 12 ns (BGO), block detectors before them up to 24 ns."""
+SAME_WINDOW = 0.02
+"""Bins of time of flight cover the window of every shipped scanner within 1.1 %."""
+
 
 @dataclass(frozen=True, slots=True)
 class TimeOfFlight:
@@ -164,10 +173,56 @@ class Scanner:
                 f"scanner {self.name}: a module of {whole[0]} x {whole[1]} crystals does not consist of blocks of "
                 f"{self.block[0]} x {self.block[1]}"
             )
+        self._require_built()
+        self._require_times()
         if not 0 < self.counted_share <= 1:
             raise InputError(f"scanner {self.name}: {self.counted_share:g} of the photons counted is no share")
         if not (np.isfinite(self.dead_time_ns) and self.dead_time_ns >= 0):
             raise InputError(f"scanner {self.name}: a dead time of {self.dead_time_ns:g} ns is none")
+
+    def _require_built(self) -> None:
+        """InputError where crystals overlap, modules do not fit into the ring, or the ring difference is too large."""
+        places = zip(self.crystal_mm, self.pitch_mm, ("around the ring", "along the axis"), strict=False)
+        for size, pitch, where in places:
+            if size > pitch * (1 + ROUNDED):
+                raise InputError(
+                    f"scanner {self.name}: crystals of {size:g} mm overlap at a pitch of {pitch:g} mm {where}",
+                    remedy="correct `size` or `pitch`: both in mm, around the ring first",
+                )
+        width = (self.module_crystals - 1) * self.pitch_mm[0] + self.crystal_mm[0]
+        side = 2 * self.radius_mm * math.tan(math.pi / self.modules_around) if self.modules_around > 2 else math.inf
+        if width > side * (1 + FITS):
+            raise InputError(
+                f"scanner {self.name}: {self.modules_around} modules of {width:.1f} mm do not fit into a ring of a "
+                f"radius of {self.radius_mm:g} mm, where each has {side:.1f} mm",
+                remedy="correct `radius`, `blocks`, `crystals` or `pitch`",
+            )
+        if not 0 <= self.ring_difference < self.rings:
+            raise InputError(
+                f"scanner {self.name}: a ring difference of {self.ring_difference} is not one of {self.rings} rings; 0 "
+                f"to {self.rings - 1}",
+                remedy="correct `ring_difference`",
+            )
+
+    def _require_times(self) -> None:
+        """InputError where the window is none, or is not what the bins of time of flight cover."""
+        low, high = PLAUSIBLE_WINDOW_NS
+        window, tof = self.coincidence_window_ns, self.time_of_flight
+        if not low <= window <= high:
+            raise InputError(
+                f"scanner {self.name}: a coincidence window of {window:g} ns is none; {low:g} to {high:g} ns",
+                remedy="state `window` in ns, its whole width (2 tau)",
+            )
+        if tof is None:
+            return
+        covered = tof.bins * tof.bin_ps / 1000
+        if abs(covered / window - 1) > SAME_WINDOW:
+            raise InputError(
+                f"scanner {self.name}: {tof.bins} bins of time of flight of {tof.bin_ps:g} ps cover {covered:.3g} ns, "
+                f"the coincidence window is {window:g} ns: what coincides outside of the bins would be lost, or bins "
+                "would stay empty",
+                remedy="correct `tof_bins`, `tof_bin_ps` or `window`, so that the bins cover the window",
+            )
 
     @property
     def block_crystals(self) -> tuple[int, int]:
@@ -380,7 +435,7 @@ def _from_row(row: dict[str, Any]) -> Scanner:
         energy_resolution=float(row["resolution"]),
         coincidence_window_ns=float(row["window"]),
         time_of_flight=tof,
-        ring_difference=min(int(row["ring_difference"]), int(row["modules"]) * int(row["module_rings"]) - 1),
+        ring_difference=int(row["ring_difference"]),
         field_mm=float(row["field"]),
         sensitivity_cps_per_kbq=row.get("sensitivity"),
         sources=tuple(str(row[of]) for of in SOURCES if of in row),

@@ -39,6 +39,10 @@ MOST_BYTES = 40_000_000_000
 MOST_HEADER_BYTES = 1_000_000
 
 LISTS = {"first": "<i4", "second": "<i4", "tof_bin": "<i2", "singles_cps": "<f8"}
+HEADER_KEYS = (
+    "scanner", "nuclide", "start", "axis_mm", "frame_of_reference", "patient_id", "simulated", "beds"
+)  # fmt: skip
+BED_KEYS = ("bed_mm", "start_s", "duration_s", "live_fraction", "prompts", "sha256")
 OPTIONAL_LISTS = {"kind": "|u1", "gate": "|u1"}
 
 
@@ -76,6 +80,7 @@ def read_raw(path: Path | str) -> PetRawData:
     """
     path = Path(path)
     header = _read_header(path)
+    _require_keys(path, header)
     try:
         count = len(header["beds"])
         wanted = {
@@ -105,6 +110,20 @@ def read_raw(path: Path | str) -> PetRawData:
         raise error if str(path) in str(error) else InputError(f"{path}: {error}") from error
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path}: header: {type(error).__name__} {error}: it was not written by hepatica") from error
+
+
+def _require_keys(path: Path, header: Mapping[str, Any]) -> None:
+    """InputError that names every key of header and beds that is missing or of another kind."""
+    wrong = [f"{key} (missing)" for key in HEADER_KEYS if key not in header]
+    if "start" in header and not isinstance(header["start"], str):
+        wrong.append("start (an instant as text is needed, such as 2026-03-02T10:00:00)")
+    beds = header.get("beds")
+    if isinstance(beds, list) and beds and all(isinstance(bed, dict) for bed in beds):
+        wrong += [f"beds[{n}].{key} (missing)" for n, bed in enumerate(beds) for key in BED_KEYS if key not in bed]
+    elif beds is not None:
+        wrong.append("beds (a list with an object for each bed is needed)")
+    if wrong:
+        raise InputError(f"{path}: header: {', '.join(wrong)}", remedy="write the keys that docs/pet.md lists")
 
 
 def is_own(path: Path) -> bool:

@@ -70,7 +70,13 @@ def read_pet_raw(path: Path | str, *, scanner: Scanner | None = None) -> tuple[P
     if not path.is_file():
         raise InputError(f"{path}: no such file of PET raw data")
     if path.suffix.lower() == SUFFIX:
-        return read_raw(path), ()
+        found = read_raw(path)
+        if scanner is not None and scanner != found.scanner:
+            raise InputError(
+                f"{path}: holds its own scanner, {found.scanner.name}, which is not the one stated, {scanner.name}",
+                remedy="leave `scanner` out: it is for PETSIRD files",
+            )
+        return found, ()
     if is_petsird(path):
         return read_petsird(path, scanner)
     raise InputError(f"{path}: is no PET raw data that hepatica reads: {FILE_NAME} of hepatica, or PETSIRD")

@@ -21,6 +21,7 @@ from hepatica.dosimetry.engines.montecarlo import MonteCarloEngine
 from hepatica.dosimetry.engines.registry import EngineName, dose_engine
 from hepatica.dosimetry.metrics.region_dose import region_dose
 from hepatica.errors import InputError
+from hepatica.imaging.pet.becquerels.plausible import settled
 from hepatica.imaging.quantify.recovery import RecoveryCurve
 from hepatica.imaging.quantify.structure_activity import (
     CorrectedImage,
@@ -181,14 +182,14 @@ def absorbed_dose(
         structures=found,
         lung_doses=lungs,
         elsewhere=deposits,
-        messages=unique(
+        messages=settled(unique(
             (message for image in (*scans, ct_image) for message in image.messages),
             about_given, unchecked, brought.messages, count.messages, corrected.messages, curve_messages,
             chain.messages, outside,
             metal, drawn.messages, patient.messages,
             () if lungs is None else lungs.messages(),
-             about_deposits, dose_map.messages, below_zero_messages(dose_map.dose),
-        ),
+            about_deposits, dose_map.messages, below_zero_messages(dose_map.dose),
+        )),
         provenance=start.adding(conventions=patient.tissue.conventions).merged(count.provenance).merged(dose_map.provenance).merged(corrected.provenance)
         .merged(chain.provenance)
         .adding(*brought.steps, inputs=(*given_files, *_curve_files(given), *brought.inputs)),

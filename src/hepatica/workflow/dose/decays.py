@@ -16,7 +16,7 @@ from hepatica.dosimetry.time.one_image import integrate_image
 from hepatica.dosimetry.time.options import TimeOptions
 from hepatica.dosimetry.time.trapezoid import PointCurve
 from hepatica.errors import InputError, TimeError, UnitError
-from hepatica.imaging.pet.becquerels.plausible import total_explained
+from hepatica.imaging.pet.becquerels.plausible import total_explained, total_implausible
 from hepatica.imaging.quantify.activity import (
     Administration,
     NegativeOption,
@@ -240,7 +240,8 @@ def _checked(
     """The count with the activity in the image compared with what was administered."""
     if administration is None:
         text = "the activity administered is not known: the activity in the image could not be checked against it"
-        return _saying(count, Message("activity-not-checked", text, "state `administered_bq`"))
+        odd = total_implausible(shown.total, image.acquisition, nuclide) if shown.kind is Kind.ACTIVITY else ()
+        return _saying(count, Message("activity-not-checked", text, "state `administered_bq`"), *odd)
     count = replace(count, provenance=count.provenance.adding(parameters=administration.parameters()))
     if shown.kind is Kind.ACTIVITY and (shown.time is None or administration.time is None):
         if shown.time is not None:

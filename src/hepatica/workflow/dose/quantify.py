@@ -15,7 +15,7 @@ from hepatica.core.message import Message, unique
 from hepatica.core.options import parameters, verb
 from hepatica.core.progress import Progress, silent
 from hepatica.core.tables.table import Table
-from hepatica.imaging.pet.becquerels.plausible import total_explained
+from hepatica.imaging.pet.becquerels.plausible import settled, total_explained, total_implausible
 from hepatica.imaging.quantify.activity import NegativeOption, Quantified, compare_with_administered
 from hepatica.imaging.quantify.lungs_in_view import shunt_messages
 from hepatica.imaging.quantify.options import QuantificationOptions, administration_of, overruled
@@ -195,6 +195,8 @@ def quantify(
             compared = compare_with_administered(found.activity, administration, half_life_s=chosen.half_life_s)
             why = total_explained(compared.in_image_bq, compared.expected_bq, scan.acquisition, chosen)
             checks, held = (*compared.messages, *why), compared.in_image_bq / 1e6
+    else:
+        checks = total_implausible(found.activity.total, scan.acquisition, chosen)
     calibration = quantification.calibration_file
     inputs = (
         scan.source,
@@ -210,14 +212,18 @@ def quantify(
         activity_expected_mbq=expected,
         activity_at_administration_mbq=held,
         structures=() if drawn is None else tuple(_content(found.activity, item.region) for item in drawn.clinical),
-        messages=unique(
-            scan.messages,
-            about_given,
-            overruled(scan, quantification),
-            found.messages,
-            checks,
-            () if drawn is None else shunt_messages(lungs, quantification.lung_shunt, quantification.lungs_in_image),
-            () if drawn is None else drawn.messages,
+        messages=settled(
+            unique(
+                scan.messages,
+                about_given,
+                overruled(scan, quantification),
+                found.messages,
+                checks,
+                ()
+                if drawn is None
+                else shunt_messages(lungs, quantification.lung_shunt, quantification.lungs_in_image),
+                () if drawn is None else drawn.messages,
+            )
         ),
         provenance=start.merged(found.provenance),
     )

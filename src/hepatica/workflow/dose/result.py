@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -51,14 +52,20 @@ def _write_images(found: DoseNumbers, folder: Path) -> None:
     drawn = _solid([with_codes(item.region, item.structure, derived=item.derived) for item in clinical])
     names = dicom_names([region.name for region in drawn])
     drawn = [region.renamed(name) for region, name in zip(drawn, names, strict=True)]
+    # beside a CT that is no DICOM the context is the activity's: its slices are those of the CT on one grid alone
+    own = found.patient.ct.context is not None or ct_grid.matches(found.activity[0].grid)
     structure_set = None
     if drawn:
         structure_set = write_rtstruct(
-            folder / "structures.dcm", drawn, context, image_grid=ct_grid, provenance=provenance
-        )
+            folder / "structures.dcm", drawn, context if own else replace(context, instances=()),
+            image_grid=ct_grid, provenance=provenance,
+        )  # fmt: skip
         # A SEG refers to images frame by frame; an NM volume, the only DICOM beside a NIfTI CT, is not on these voxels.
         if context.instances and not context.is_multiframe:
-            write_seg(folder / "structures-seg.dcm", drawn, context, image_grid=ct_grid, provenance=provenance)
+            write_seg(
+                folder / "structures-seg.dcm", drawn, context, image_grid=ct_grid if own else None,
+                provenance=provenance,
+            )  # fmt: skip
     in_water = found.engine == "kernel" and found.dose_map.settings.density == "none"
     text = DoseText(
         label=f"{found.nuclide} {found.engine}"[:16],

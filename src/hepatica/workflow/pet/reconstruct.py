@@ -20,6 +20,7 @@ from hepatica.core.tables.table import Cell, Table
 from hepatica.errors import InputError
 from hepatica.imaging.pet.acquisition.certainty import RegionActivity
 from hepatica.imaging.pet.acquisition.image import BedFacts, WholePet, reconstruct_beds
+from hepatica.imaging.pet.acquisition.net_counts import NetCounts, about_counts
 from hepatica.imaging.pet.acquisition.options import PetOptions
 from hepatica.imaging.pet.acquisition.raw import PetRawData
 from hepatica.imaging.pet.acquisition.said import about_beds, about_scale
@@ -59,6 +60,8 @@ class PetResult(Result):
         In the whole image; its uncertainty is that of counting and scale, None where a part of it is not known.
     activity_counting_sd_mbq : float or None
         Standard uncertainty from counting alone.
+    net_counts : NetCounts
+        What the list counted beside randoms and scatter, and the activity that this predicts.
     scale_factor : float
         By which the reconstruction's becquerels were multiplied.
     scale_parts : tuple of Part
@@ -81,6 +84,7 @@ class PetResult(Result):
     time: datetime
     activity_mbq: Estimate
     activity_counting_sd_mbq: float | None
+    net_counts: NetCounts
     scale_factor: float
     scale_parts: tuple[Part, ...]
     scanner: str
@@ -104,9 +108,14 @@ class PetResult(Result):
     def table(self) -> Table:
         """What the image holds and what it was made of."""
         true = self.prompts - self.randoms - self.scattered
+        counted = self.net_counts
         rows: list[tuple[str, Cell]] = [
             ("activity in the image, MBq", self.activity_mbq),
             ("its standard uncertainty from counting, MBq", self.activity_counting_sd_mbq),
+            (
+                "activity that the list's net counts predict, MBq",
+                Estimate(counted.predicted_mbq, counted.predicted_sd_mbq),
+            ),
             *((f"relative standard uncertainty, {part.name}, %", _percent(part)) for part in self.scale_parts),
             ("prompt coincidences", self.prompts),
             ("expected random, %", 100 * self.randoms / self.prompts),
@@ -264,6 +273,7 @@ def reconstruct_pet(
         time=data.start,
         activity_mbq=found.total_bq / 1e6,
         activity_counting_sd_mbq=None if found.counting_sd_bq is None else found.counting_sd_bq / 1e6,
+        net_counts=found.net_counts,
         scale_factor=found.scale.factor,
         scale_parts=found.scale.parts,
         scanner=data.scanner.name,
@@ -279,6 +289,7 @@ def reconstruct_pet(
             () if drawn is None else drawn.messages,
             _messages(options, data),
             about_beds(options.iteration, found.beds),
+            about_counts(found.net_counts, [bed.prompts - bed.randoms for bed in found.beds]),
             about_scale(found.scale, simulated=data.simulated),
         ),
         provenance=Provenance(
@@ -365,6 +376,12 @@ def _messages(options: PetOptions, data: PetRawData) -> tuple[Message, ...]:
     if left:
         text = f"not corrected for {', '.join(left)}: the becquerels are wrong on purpose"
         found.append(Message("not-corrected", text, severity="critical"))
+    if said.activity_anywhere:
+        text = (
+            "activity was sought outside the body too, in the box around the body that the image shows, not in all "
+            f"of the field of {data.scanner.field_mm:g} mm"
+        )
+        found.append(Message("activity-sought-in-box", text, severity="note"))
     if not data.simulated and options.uncertainty.calibration_factor == 1:
         found.append(
             Message(

@@ -8,10 +8,11 @@ import pytest
 
 from hepatica.core import Estimate
 from hepatica.core.image import Acquisition
+from hepatica.core.message import Message
 from hepatica.errors import InputError, PhysicsError, UnknownNameError
 from hepatica.imaging.pet.becquerels.cross_calibration import cross_calibration
 from hepatica.imaging.pet.becquerels.detectable import detectable
-from hepatica.imaging.pet.becquerels.plausible import total_explained
+from hepatica.imaging.pet.becquerels.plausible import settled, total_explained, total_implausible
 from hepatica.imaging.pet.becquerels.positrons import Y90_POSITRONS, require_positrons, y90_positrons
 from hepatica.nuclides import nuclide
 
@@ -105,6 +106,27 @@ def test_decay_by_the_wrong_nuclide_is_known_by_the_time_that_passed() -> None:
     (message,) = total_explained(2e9 * ratio, 2e9, PET, Y90)
     assert "half-life of F-18" in message.text
     assert f"multiply the activity by {1 / ratio:.4g}" in message.remedy
+
+
+def test_a_fraction_that_the_total_disproves_is_a_note() -> None:
+    acquisition = Acquisition(modality="PT", positron_fraction=0.967)
+    (said,) = total_explained(0.97e9, 1e9, acquisition, nuclide("Y-90"))
+    assert (said.code, said.severity) == ("positron-fraction-unused", "note")
+    doubt = Message("positron-fraction-differs", "?", severity="critical")
+    assert settled((doubt, said)) == (said,)
+    assert settled((doubt,)) == (doubt,)
+    low = total_explained(3.3e4, 1e9, acquisition, nuclide("Y-90"))
+    assert [m.severity for m in low] == ["critical"]
+
+
+def test_a_total_that_no_scanner_could_image() -> None:
+    acquisition = Acquisition(modality="PT")
+    (said,) = total_implausible(35e3, acquisition, nuclide("Y-90"))
+    assert said.severity == "critical"
+    # 35 kBq x 0.967 / 31.86e-6
+    assert "F-18 (0.967) left in it would be 1062 MBq" in said.text
+    assert not total_implausible(1e9, acquisition, nuclide("Y-90"))
+    assert not total_implausible(35e3, Acquisition(modality="NM"), nuclide("Y-90"))
 
 
 @pytest.mark.parametrize("ratio", [0.7, 1.0, 1.3])

@@ -122,10 +122,17 @@ class Beds:
 
     def image(self) -> NDArray[np.floating]:
         """The beds' mean in Bq/mL, weighted by how well they see."""
+        return self.filtered(self._mean([bed.image.activity.values for bed in self.beds]))
+
+    def first_look(self) -> NDArray[np.floating]:
+        """The same of the first looks, whose voxels are never below zero; in no unit."""
+        return self._mean([bed.image.look * np.float32(bed.image.solved.bq_ml) for bed in self.beds])
+
+    def _mean(self, values: Sequence[Float32]) -> FloatArray:
         total = np.zeros(self.grid.shape)
-        for bed, share in zip(self.beds, self.shares(), strict=True):
-            total[bed.window] += bed.image.activity.values * share
-        return self.filtered(total)
+        for bed, own, share in zip(self.beds, values, self.shares(), strict=True):
+            total[bed.window] += own * share
+        return total
 
     def counts_per_bq(self) -> FloatArray:
         """True coincidences of all beds per becquerel of each voxel at the start of the scan."""

@@ -14,6 +14,7 @@ from hepatica.core.progress import Progress, silent
 from hepatica.core.resample import resample_region
 from hepatica.errors import GeometryError, InputError
 from hepatica.imaging.pet.acquisition.certainty import Beds, RegionActivity, SolvedBed, how_sure, scale_of
+from hepatica.imaging.pet.acquisition.net_counts import NetCounts, net_counts
 from hepatica.imaging.pet.acquisition.options import PetIterationOptions, PetOptions
 from hepatica.imaging.pet.acquisition.raw import Bed, PetRawData
 from hepatica.imaging.pet.becquerels.cross_calibration import CrossCalibration
@@ -99,6 +100,8 @@ class WholePet:
         In the image, with its standard uncertainty.
     counting_sd_bq : float or None
         Of the total from counting alone.
+    net_counts : NetCounts
+        What the lists counted, against what the image holds.
     contents : tuple of RegionActivity
         Of the regions asked for.
     voxel_sd : ndarray of float32, shape of the grid, or None
@@ -111,6 +114,7 @@ class WholePet:
     scale: CrossCalibration
     total_bq: Estimate
     counting_sd_bq: float | None
+    net_counts: NetCounts
     contents: tuple[RegionActivity, ...] = ()
     voxel_sd: Float32 | None = None
 
@@ -182,9 +186,12 @@ def reconstruct_beds(
     activity = Volume(placed, values, Kind.ACTIVITY_CONCENTRATION, raw.start, f"{nuclide.name} PET")
     whole_s = sum(bed.duration_s for bed in raw.beds)
     sure = how_sure(whole, activity, here_regions, scale, options, progress)
+    prompts, randoms, scatter = (sum(getattr(f, name) for f in facts) for name in ("prompts", "randoms", "scatter"))
+    held = values * placed.voxel_volume_ml
+    counted = net_counts(prompts, randoms, scatter, held, whole.counts_per_bq(), whole.first_look())
     return WholePet(
         activity, (whole.weight / whole_s).astype(np.float32), tuple(facts), scale, sure.total_bq, sure.counting_sd_bq,
-        sure.contents, sure.voxel_sd,
+        counted, sure.contents, sure.voxel_sd,
     )  # fmt: skip
 
 

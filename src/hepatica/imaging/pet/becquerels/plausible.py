@@ -8,7 +8,7 @@ randoms that were not taken off make it several times too high.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from hepatica.core.decay import seconds_between
@@ -26,6 +26,14 @@ RANDOMS = (2.0, 12.0)
 """Totals that uncorrected randoms and scatter make: of 90Y 50 to 90 % of the prompts are random (QUEST, Willowson et
 al., EJNMMI Phys 2015;2:28)."""
 PET = "PT"
+WRONG_FRACTION = 2.0
+"""A positron fraction so many times off is that of another nuclide."""
+DIFFERS, UNUSED = "positron-fraction-differs", "positron-fraction-unused"
+LEAST_IMAGED_BQ = 1e6
+"""Of 90Y: 32 positrons a second, of which the most sensitive scanner (18 %) counts 6 without tissue, others (1 %) 0.3;
+the 176Lu of the crystals makes thousands of coincidences a second beside them."""
+TREATED_BQ = (1e8, 2e10)
+"""Of a radioembolization."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +63,7 @@ def total_explained(
         return ()
     ratio = found_bq / expected_bq
     if abs(ratio - 1) <= FAR:
-        return ()
+        return _fraction_unused(ratio, acquisition, nuclide)
     fitting = [c for c in causes(acquisition, nuclide) if abs(math.log(ratio / c.factor)) < math.log(1 + NEAR)]
     if fitting:
         best = min(fitting, key=lambda cause: abs(math.log(ratio / cause.factor)))
@@ -77,6 +85,62 @@ def total_explained(
         remedy = "check the bed positions, the frame's duration and the attenuation map, then the vial's residual"
         return (Message("pet-total-low", text, remedy),)
     return ()
+
+
+def _fraction_unused(ratio: float, acquisition: Acquisition, nuclide: Nuclide) -> tuple[Message, ...]:
+    """That the scanner did not divide by a wrong positron fraction of the header, as the total is right."""
+    fraction, positrons = acquisition.positron_fraction, nuclide.positron_yield
+    if not (fraction and positrons) or 1 / WRONG_FRACTION < fraction / positrons < WRONG_FRACTION:
+        return ()
+    text = (
+        f"the header's positron fraction is {fraction:g}, that of {nuclide.name} is {positrons:.4g}; the total is "
+        f"{ratio:.3g} times what was administered, so the activity was not divided by the header's: it is right"
+    )
+    return (Message(UNUSED, text, "do not multiply the activity", "note"),)
+
+
+def settled(messages: Sequence[Message]) -> tuple[Message, ...]:
+    """The messages without what the total against the activity administered has answered.
+
+    A positron fraction of the header that looks wrong is critical until the total is known to be right.
+    """
+    codes = {message.code for message in messages}
+    if UNUSED not in codes:
+        return tuple(messages)
+    return tuple(message for message in messages if message.code != DIFFERS)
+
+
+def total_implausible(found_bq: float, acquisition: Acquisition, nuclide: Nuclide) -> tuple[Message, ...]:
+    """A total of a 90Y PET that cannot have been imaged, where nobody says what was administered.
+
+    Parameters
+    ----------
+    found_bq : float
+        In the image at its own instant.
+    acquisition : Acquisition
+    nuclide : Nuclide
+    """
+    if acquisition.modality != PET or nuclide.name != "Y-90" or not 0 < found_bq < LEAST_IMAGED_BQ:
+        return ()
+    near = [
+        name for name, fraction in USUAL_FRACTIONS.items() if _treated(found_bq * fraction / nuclide.positron_yield)
+    ]
+    whose = (
+        f"; with the positron fraction of {near[0]} ({USUAL_FRACTIONS[near[0]]:g}) left in it would be "
+        f"{found_bq * USUAL_FRACTIONS[near[0]] / nuclide.positron_yield / 1e6:.4g} MBq"
+        if near
+        else ""
+    )
+    text = (
+        f"the PET holds {found_bq / 1e6:.3g} MBq of {nuclide.name}: of so little a scanner counts less than one "
+        f"coincidence a second, and no image can be made{whose}"
+    )
+    remedy = "check the nuclide at the console and the unit; state `administered_bq`, against which the total is held"
+    return (Message("pet-total-implausible", text, remedy, "critical"),)
+
+
+def _treated(activity_bq: float) -> bool:
+    return TREATED_BQ[0] < activity_bq < TREATED_BQ[1]
 
 
 def causes(acquisition: Acquisition, nuclide: Nuclide) -> Iterator[Cause]:

@@ -133,7 +133,7 @@ def read_pet(series: Series, stated: Stated = NOTHING_STATED, *, role: str = "ac
             *stack.messages,
             *_completeness(ordered),
             *corrections_missing(ordered),
-            *coincidences_wrong(ordered),
+            *coincidences_wrong(ordered, replaced_by or agent.nuclide),
             *agent.messages,
             *reference.messages,
             *notes,

@@ -52,16 +52,25 @@ def positron_note(name: str, fraction: float) -> tuple[Message, ...]:
     return (Message("positron-fraction-differs", text + whose, remedy, "critical"),)
 
 
-def coincidences_wrong(headers: Sequence[Header]) -> tuple[Message, ...]:
-    """What the header says of randoms that were not taken off, and of slices without prompts."""
+def coincidences_wrong(headers: Sequence[Header], nuclide: str | None) -> tuple[Message, ...]:
+    """What the header says, or does not, of randoms that were not taken off, and of slices without prompts."""
     found: tuple[Message, ...] = ()
-    if headers[0].text("RandomsCorrectionMethod") == "NONE":
+    corrected = headers[0].texts("CorrectedImage")
+    method = headers[0].text("RandomsCorrectionMethod")
+    if method == "NONE":
         text = (
             "RandomsCorrectionMethod is NONE: random coincidences are counted as activity; of 90Y they are 50 to 90 % "
             "of all, and the dose is several times too high, most where nothing is"
         )
         remedy = "reconstruct again with randoms correction; no factor mends the distribution"
         found += (Message("not-randoms-corrected", text, remedy, "critical"),)
+    elif nuclide == "Y-90" and not method and corrected and "RAN" not in corrected:
+        text = (
+            f"CorrectedImage ({'/'.join(corrected)}) has no RAN, and there is no RandomsCorrectionMethod: whether "
+            "random coincidences were taken off is not stated; of 90Y they are 50 to 90 % of all"
+        )
+        remedy = "ask how it was reconstructed; compare the total with the activity administered"
+        found += (Message("randoms-correction-not-stated", text, remedy),)
     prompts = [header.number("PrimaryPromptsCountsAccumulated") for header in headers]
     empty = [n for n, count in enumerate(prompts) if count == 0]
     if empty and len(empty) < len(headers):

@@ -134,4 +134,4 @@ def _corrections(header: Header) -> tuple[Message, ...]:
     attenuation, scatter = header.text("AttenuationCorrected"), header.text("ScatterCorrected")
     found = f"AttenuationCorrected {attenuation or 'missing'}, ScatterCorrected {scatter or 'missing'}: the PET"
     notes = uncorrected(found, attenuation=attenuation != "NO", scatter=scatter != "NO")
-    return (*notes, *coincidences_wrong([header]))
+    return (*notes, *coincidences_wrong([header], None))

@@ -455,6 +455,6 @@ def _image_of_slice(context: DicomContext, k: int) -> list[Any]:
         item = references(context.instances)[0]
         item.ReferencedFrameNumber = k + 1
         return [item]
-    if k >= len(context.instances):
+    if not 0 <= k < len(context.instances):
         raise DicomError(f"slice {k} of the image has no instance; {len(context.instances)} are known")
     return references([context.instances[k]])

@@ -1,0 +1,142 @@
+"""Whether an image holds what its list counted: the net counts of the list against those that the image stands for.
+
+An image can look right and hold too little or too much: iterations that have not converged, a method that fails with
+few counts, activity where none was sought. The counts of the list do not depend on any of these.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hepatica.core.message import Message
+from hepatica.imaging.pet.list_mode import EVENTS_PER_SUBSET
+
+BEYOND_SD = 3.0
+"""So many standard deviations of the net counts an image may differ from them: noise does so once in 370 lists."""
+BEYOND_SHARE = 0.05
+"""And so much of the activity: what the reconstruction is asked to reach at clinical counts."""
+CRITICAL_SHARE = 0.2
+"""From here on no dose of such an image can be used."""
+SPHERE_SHARE = 0.02
+"""Of the activity, in a sphere of 37 mm: that by which the counts of a subset were chosen."""
+
+
+@dataclass(frozen=True, slots=True)
+class NetCounts:
+    """What a list counted beside randoms and scatter, and what the image stands for.
+
+    Attributes
+    ----------
+    net, net_sd : float
+        Prompts less expected randoms and expected scatter; standard deviation of the prompts (Poisson).
+    of_image : float
+        Counts that the activity in the image makes.
+    not_random : float
+        Prompts less expected randoms.
+    predicted_mbq, predicted_sd_mbq : float
+        Activity at the start of the scan that makes the net counts.
+    image_mbq : float
+        What the image holds.
+    """
+
+    net: float
+    net_sd: float
+    of_image: float
+    not_random: float
+    predicted_mbq: float
+    predicted_sd_mbq: float
+    image_mbq: float
+
+    @property
+    def difference(self) -> float:
+        """Image over prediction, less one; infinite where the list has no net counts."""
+        return self.image_mbq / self.predicted_mbq - 1 if self.predicted_mbq > 0 else math.inf
+
+    @property
+    def differs(self) -> bool:
+        """Whether the image holds another activity than its list predicts, beyond noise."""
+        off = abs(self.image_mbq - self.predicted_mbq)
+        return off > BEYOND_SD * self.predicted_sd_mbq and off > BEYOND_SHARE * abs(self.predicted_mbq)
+
+
+def net_counts(
+    prompts: int,
+    randoms: float,
+    scatter: float,
+    activity_bq: NDArray[np.floating],
+    counts_per_bq: NDArray[np.floating],
+    first_look: NDArray[np.floating],
+) -> NetCounts:
+    """The net counts of a list, and those of an image.
+
+    Parameters
+    ----------
+    prompts : int
+        Of all beds.
+    randoms, scatter : float
+        Expected among them, as far as they were corrected for.
+    activity_bq : ndarray
+        Of each voxel of the image at the start of the scan.
+    counts_per_bq : ndarray of the same shape
+        True coincidences of all beds per becquerel of each voxel.
+    first_look : ndarray of the same shape
+        An image that is never below zero, in any unit: where the activity is. Counts per becquerel are their mean over
+        it, as they differ with depth by some times.
+    """
+    net, total = prompts - randoms - scatter, float(activity_bq.sum(dtype=np.float64))
+    of_image = float((counts_per_bq * activity_bq).sum())
+    each = float((counts_per_bq * first_look).sum() / first_look.sum())
+    predicted = net / each
+    sd = math.sqrt(prompts)
+    return NetCounts(net, sd, of_image, prompts - randoms, predicted / 1e6, sd / each / 1e6, total / 1e6)
+
+
+def about_counts(counts: NetCounts, beds: Sequence[float]) -> tuple[Message, ...]:
+    """What must be said of an image that does not hold its list's counts, and of a list that has too few.
+
+    Parameters
+    ----------
+    counts : NetCounts
+    beds : sequence of float
+        Coincidences of each bed that are not random.
+    """
+    found = []
+    if counts.differs:
+        by = "" if math.isinf(counts.difference) else f" ({100 * counts.difference:+.0f} %)"
+        text = (
+            f"the list's net counts predict {counts.predicted_mbq:.4g} +- {counts.predicted_sd_mbq:.2g} MBq, the image "
+            f"holds {counts.image_mbq:.4g} MBq{by}: it is not what was counted"
+        )
+        remedy = (
+            "state more `iterations` where the image is too high and few were done; with few counts take larger "
+            "voxels or a longer scan; where activity may lie outside the body, state "
+            "`activity_anywhere`"
+        )
+        severe = abs(counts.difference) > CRITICAL_SHARE
+        found.append(Message("total-not-of-counts", text, remedy, "critical" if severe else "warning"))
+    if counts.net <= BEYOND_SD * counts.net_sd:
+        text = (
+            f"the list holds {counts.net:.0f} +- {counts.net_sd:.0f} coincidences that are neither random nor "
+            "scattered: no activity is told from none"
+        )
+        found.append(Message("no-net-counts", text, "take a longer scan; look at `decision_threshold_mbq`", "critical"))
+    elif min(beds) < EVENTS_PER_SUBSET:
+        few = min(beds)
+        text = (
+            f"{few:.0f} coincidences that are not random are fewer than the {EVENTS_PER_SUBSET} that one update needs: "
+            f"a sphere of 37 mm with {100 * SPHERE_SHARE:g} % of the activity has {SPHERE_SHARE * few:.0f} of them; "
+            "voxels and small structures mean nothing"
+        )
+        found.append(
+            Message(
+                "few-counts",
+                text,
+                "take a longer scan; of this one nothing but the activity that its counts predict is to be believed",
+            )
+        )
+    return tuple(found)
