@@ -134,7 +134,7 @@ def pet_series(
         geometry.write_plane(dataset, grid, k)
         dataset.SeriesType, dataset.Units, dataset.CountsSource = ["STATIC", "IMAGE"], "BQML", "EMISSION"
         dataset.DecayCorrection = "START"
-        dataset.CorrectedImage = ["DECY", "ATTN", "SCAT"]
+        dataset.CorrectedImage = ["DECY", "ATTN", "SCAT", "RAN"]
         dataset.ActualFrameDuration = "1200000"
         dataset.NumberOfSlices = grid.shape[2]
         dataset.RescaleSlope, dataset.RescaleIntercept = k + 1, 0

@@ -103,7 +103,9 @@ class TestFactor:
             read(tmp_path, pet_series(GRID, STORED, item=item, DecayCorrection="ADMIN", DecayFactor="1"))
 
     def test_denies_none(self, tmp_path: Path) -> None:
-        datasets = pet_series(GRID, STORED, DecayCorrection="NONE", CorrectedImage=["ATTN", "SCAT"], DecayFactor="1.4")
+        datasets = pet_series(
+            GRID, STORED, DecayCorrection="NONE", CorrectedImage=["ATTN", "SCAT", "RAN"], DecayFactor="1.4"
+        )
         with pytest.raises(TimeError, match=r"NONE means a factor of 1, the file says 1\.4"):
             read(tmp_path, datasets)
 
@@ -217,10 +219,10 @@ class TestImplausible:
 @pytest.mark.parametrize(
     ("corrected", "expected"),
     [
-        (["DECY", "ATTN", "SCAT"], set()),
-        (["DECY", "ATTN"], {"not-scatter-corrected"}),
-        (["DECY", "NORM", "SCAT"], {"not-attenuation-corrected"}),
-        (["DECY"], {"not-attenuation-corrected", "not-scatter-corrected"}),
+        (["DECY", "ATTN", "SCAT", "RAN"], set()),
+        (["DECY", "ATTN", "RAN"], {"not-scatter-corrected"}),
+        (["DECY", "NORM", "SCAT", "RAN"], {"not-attenuation-corrected"}),
+        (["DECY", "RAN"], {"not-attenuation-corrected", "not-scatter-corrected"}),
     ],
 )
 def test_corrections_that_are_missing(tmp_path: Path, corrected: list[str], expected: set[str]) -> None:

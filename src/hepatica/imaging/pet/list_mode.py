@@ -51,10 +51,11 @@ SCALE_FWHM_MM = 12.0
 LEAST_EXPECTED = 1e-3
 """Of the mean background: where a line has none, the parabola begins there."""
 FREE_SEEN, FREE_CURVATURE = 0.1, 0.5
-"""Voxels that negml leaves free are seen at least so well as the best one of their column along the axis (the middle of
-a body is seen little for its attenuation, and yet by many lines), and crossed by enough events for a curvature of so
-much of the mean one over the sensitivity. That falls as the randoms rise: a fixed number would leave none free where
-95 % are random. Nothing in a list holds others back: lines without an event only pull them down."""
+"""Voxels that negml leaves free are seen at least so well as the best one, and crossed by enough events for a curvature
+of so much of the mean one over the sensitivity. That falls as the randoms rise: a fixed number would leave no voxel free
+where 95 % are random. Nothing in a list holds others back: lines without an event only pull them down. To free deep
+voxels too (a tenth of the best one of their column) took a patient of 65 000 coincidences that are not random 20 % below
+its truth."""
 DEEPEST = 10.0
 """No free voxel goes farther below zero than so many times the smooth image: far below noise, but no runaway."""
 
@@ -290,7 +291,7 @@ class Prepared:
             shown = self.projector.forward(about, part.events)
             steepest = np.maximum(self.psi(part), (shown + part.background) / 2)
             bent += self.projector.back(shown / np.square(steepest), part.events)
-        well = self.support & (self.seen > FREE_SEEN * self.seen.max(axis=2, keepdims=True))
+        well = self.support & (self.seen > FREE_SEEN * float(self.seen.max()))
         usual = float(bent[well].sum(dtype=np.float64) / max(self.seen[well].sum(dtype=np.float64), 1e-30))
         free = well & (bent > FREE_CURVATURE * usual * self.seen) & (bent > 0)
         scale = np.where(free, about / np.where(free, bent, 1), 0).astype(np.float32)
