@@ -30,7 +30,13 @@ from hepatica.imaging.spect.options import (
 )
 from hepatica.imaging.spect.projections import Orbit, Projections, Window
 from hepatica.imaging.spect.projector import SpectProjector
-from hepatica.imaging.spect.scan_model import SpectOptions, further_conditions, primary_sensitivities, scan_model
+from hepatica.imaging.spect.scan_model import (
+    SpectOptions,
+    further_conditions,
+    lead_as_primary,
+    primary_sensitivities,
+    scan_model,
+)
 from hepatica.imaging.spect.scatter.effective_source import EsseScatter
 from hepatica.imaging.spect.system import window_model
 from hepatica.io.calibration_files import RECONSTRUCTION_SETTINGS
@@ -280,6 +286,10 @@ def test_a_measured_sensitivity_holds_what_comes_through_lead() -> None:
     assert by_monte_carlo == (pytest.approx(model.sensitivity_cps_per_bq),)
     by_model = primary_sensitivities((model,), SpectOptions(acquisition=MODEL, scatter=mc))
     assert by_model == (model.sensitivity_cps_per_bq,)
+    # By windows the counts through lead stay in, and the model's sensitivity is of holes alone.
+    assert lead_as_primary((model,), SpectOptions(acquisition=MODEL, scatter=mc)) == ()
+    (said,) = lead_as_primary((model,), SpectOptions(acquisition=MODEL, scatter=ScatterOptions(scatter="tew")))
+    assert f"{1 / model.holes_share - 1:.0%} too high" in said.text
     for source, expected in (("point", model.sensitivity_cps_per_bq), ("cylinder", in_air / 1e6)):
         conditions = Conditions("I-131", "siemens-hegp", (328.1, 400.9))
         known = CameraCalibration(Estimate(in_air, None), source, conditions, (), WHEN, 100.0)  # type: ignore[arg-type]

@@ -51,11 +51,11 @@ SCALE_FWHM_MM = 12.0
 LEAST_EXPECTED = 1e-3
 """Of the mean background: where a line has none, the parabola begins there."""
 FREE_SEEN, FREE_CURVATURE = 0.1, 0.5
-"""Voxels that negml leaves free are seen at least so well as the best one, and crossed by enough events for a curvature
-of so much of the mean one over the sensitivity. That falls as the randoms rise: a fixed number would leave no voxel free
-where 95 % are random. Nothing in a list holds others back: lines without an event only pull them down. To free deep
-voxels too (a tenth of the best one of their column) took a patient of 65 000 coincidences that are not random 20 % below
-its truth."""
+"""Voxels that negml leaves free are seen at least so well as the best one, and crossed by enough events for a
+curvature of so much of the mean one over the sensitivity. That falls as the randoms rise: a fixed number would leave no
+voxel free where 95 % are random. Nothing in a list holds others back: lines without an event only pull them down. To
+free deep voxels too (a tenth of the best one of their column) took a patient of 65 000 coincidences that are not random
+20 % below its truth."""
 DEEPEST = 10.0
 """No free voxel goes farther below zero than so many times the smooth image: far below noise, but no runaway."""
 
