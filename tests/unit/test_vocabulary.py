@@ -2,6 +2,7 @@
 
 import ast
 import re
+import tomllib
 import typing
 from collections import defaultdict
 from collections.abc import Iterator
@@ -177,6 +178,9 @@ def test_options_that_messages_name_exist() -> None:
         known |= {word for option in names(verb) for word in (option.name, option.word)}
     # The keys of a plan file are options as well.
     known |= {word for keys in TABLES.values() for key, (name, _) in keys.items() for word in (key, name)}
+    # So are those of a PET scanner's file.
+    scanners = tomllib.loads((SOURCE / "imaging/pet/tables/scanners.toml").read_text(encoding="utf-8"))
+    known |= {key for scanner in scanners.values() if isinstance(scanner, dict) for key in scanner}
     wrong = [
         f"{path.relative_to(ROOT)}:{line}: `{name}`"
         for path, line, text in texts()

@@ -258,7 +258,7 @@ def test_a_file_that_freezes_is_not_measured(made: Path, tmp_path: Path) -> None
     assert not found.is_measured
     assert found.delivered_bq is None
     assert found.measured_values() == {}
-    assert found.frame_faults.standing == 99
+    assert found.frame_faults.frozen == 99
     assert "not measured" in found.title()
     assert {"not-measured", "frames-at-fault", "was-blind"} <= {message.code for message in found.messages}
     assert any(state.watching == "blind" for state in found.states if state.time_s < 33.5)

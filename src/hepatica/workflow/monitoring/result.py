@@ -27,7 +27,7 @@ class FrameFaults:
     doubled: int = 0
     late: int = 0
     clock_jumps: int = 0
-    standing: int = 0
+    frozen: int = 0
     overlapping: int = 0
     unusable: int = 0
 

@@ -124,7 +124,7 @@ def about_counts(counts: NetCounts, beds: Sequence[float]) -> tuple[Message, ...
             f"the list holds {counts.net:.0f} +- {counts.net_sd:.0f} coincidences that are neither random nor "
             "scattered: no activity is told from none"
         )
-        found.append(Message("no-net-counts", text, "take a longer scan; look at `decision_threshold_mbq`", "critical"))
+        found.append(Message("no-net-counts", text, "take a longer scan; look at the decision threshold", "critical"))
     elif min(beds) < EVENTS_PER_SUBSET:
         few = min(beds)
         text = (
