@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import field
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +32,22 @@ from hepatica.workflow.sources import ImageSource, StructureSource
 FloatArray = NDArray[np.float64]
 
 
+@dataclass(frozen=True, slots=True)
+class TumourDose:
+    """Mean absorbed dose of a lesion by its own electrons.
+
+    Attributes
+    ----------
+    tumour : str
+        Its name.
+    dose_gy : Estimate
+        Gy.
+    """
+
+    tumour: str
+    dose_gy: Estimate
+
+
 @result
 class BiodistributionResult(Result):
     """Where the activity is.
@@ -54,6 +70,8 @@ class BiodistributionResult(Result):
         Of the reference adult.
     organ_doses : tuple of OrganDose
         Mean absorbed doses.
+    tumour_doses : tuple of TumourDose
+        Of lesions whose mass is known.
     """
 
     verb = "biodistribution"
@@ -66,7 +84,7 @@ class BiodistributionResult(Result):
     excreted: float | None
     patient_sex: str | None
     organ_doses: tuple[OrganDose, ...]
-    tumour_doses_gy: Mapping[str, Estimate]
+    tumour_doses: tuple[TumourDose, ...]
     shown: tuple[ShownTime, ...] = field(default=(), metadata=HIDDEN)
 
     def title(self) -> str:
@@ -124,8 +142,9 @@ class BiodistributionResult(Result):
                 (d.organ.replace("_", " "), d.mass_g, d.dose_gy.value, d.dose_gy.sd, d.self_gy, d.photons_gy)
                 for d in sorted(self.organ_doses, key=lambda d: -d.dose_gy.value)
             ]  # fmt: skip
-            dose_rows += [(name, None, dose.value, dose.sd, dose.value, None) for name, dose in
-                          self.tumour_doses_gy.items()]  # fmt: skip
+            dose_rows += [
+                (d.tumour, None, d.dose_gy.value, d.dose_gy.sd, d.dose_gy.value, None) for d in self.tumour_doses
+            ]
             heads = ("organ", "mass, g", "dose, Gy", "± (k = 1), Gy", "from itself, Gy", "by photons, Gy")
             found.append(Table.of(heads, dose_rows, "Absorbed dose of organs", "organ-doses"))
         return tuple(found)
@@ -224,7 +243,7 @@ def biodistribution(
         excreted=excreted_of(points, known, options.organs),
         patient_sex=given.patient_sex,
         organ_doses=doses,
-        tumour_doses_gy=tumours,
+        tumour_doses=tuple(TumourDose(name, dose) for name, dose in tumours.items()),
         shown=tuple(ShownTime(m.rates, m.organs) for m in measured.times),
         messages=unique(
             measured.messages, overridden, known.messages, calibrated, amounts, *(c.messages for c in curves),
