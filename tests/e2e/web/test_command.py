@@ -18,6 +18,8 @@ from hepatica import Case, InputError, workbench
 
 
 def test_an_interrupt_closes_it_and_says_what_was_done(cases: Path) -> None:
+    # A shell's background job ignores interrupts, and what it starts would too.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     command = [sys.executable, "-m", "hepatica", "workbench", str(cases), "--no-browser"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
