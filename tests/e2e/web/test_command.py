@@ -21,14 +21,17 @@ def test_an_interrupt_closes_it_and_says_what_was_done(cases: Path) -> None:
     # A shell's background job ignores interrupts, and what it starts would too.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     command = [sys.executable, "-m", "hepatica", "workbench", str(cases), "--no-browser"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    assert process.stderr is not None
-    said = next(line for line in process.stderr if "http" in line)
-    found = re.search(r"http://127\.0\.0\.1:(\d+)/login\?t=\S{40,}", said)
-    assert found
-    _wait_for(int(found[1]))
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stderr is not None
+            said = next(line for line in process.stderr if "http" in line)
+            found = re.search(r"http://127\.0\.0\.1:(\d+)/login\?t=\S{40,}", said)
+            assert found
+            _wait_for(int(found[1]))
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=60)
+        finally:
+            process.kill()
     assert (process.returncode, err) == (0, "")
     assert "0 of 2 cases were changed" in out
 
