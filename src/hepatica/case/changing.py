@@ -10,7 +10,7 @@ from hepatica.case.catalogue import Catalogue
 from hepatica.case.facts import Facts
 from hepatica.case.layout import FACTS, LOCK
 from hepatica.case.log import History, Log
-from hepatica.case.personal import Personal
+from hepatica.case.protect.personal import Personal
 from hepatica.case.state import Situation
 from hepatica.case.steps.course import STEPS as STEP_NAMES
 from hepatica.errors import InputError, OutputError

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from hepatica.case.layout import LOG
-from hepatica.case.personal import Personal
+from hepatica.case.protect.personal import Personal
 from hepatica.errors import InputError, OutputError
 from hepatica.io.files.system import sync_file
 

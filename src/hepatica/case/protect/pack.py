@@ -13,7 +13,7 @@ from hepatica.case.catalogue import Catalogue
 from hepatica.case.changing import changing
 from hepatica.case.layout import FACTS, LOCK, LOG, STEPS
 from hepatica.case.log import Log
-from hepatica.case.personal import Personal
+from hepatica.case.protect.personal import Personal
 from hepatica.core.text.files import text_file
 from hepatica.errors import InputError, OutputError
 from hepatica.io.files import atomic_output, output_folder

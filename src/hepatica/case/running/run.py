@@ -13,7 +13,7 @@ from hepatica.case.catalogue import Catalogue
 from hepatica.case.facts import Facts
 from hepatica.case.layout import RECORD, SET_ASIDE, STEPS
 from hepatica.case.log import Log
-from hepatica.case.personal import Personal
+from hepatica.case.protect.personal import Personal
 from hepatica.case.record import Record
 from hepatica.case.state import Situation, StepState, digest_of
 from hepatica.case.steps.course import STEPS as STEP_NAMES

@@ -1,0 +1,1 @@
+"""Steps that are run: those that are due, and as files arrive in a folder."""
