@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 from hepatica.core import Estimate, Grid, Kind, Region, Volume
-from hepatica.nuclides import agent, generator, nuclide, spheres_per_mg
-from hepatica.planning.limits.dose_limits import limit, limits
+from hepatica.nuclides import generator, nuclide, spheres_per_mg
+from hepatica.planning.limits.dose_limits import limit
 from hepatica.planning.planner.territories import Injection, course_doses
 from hepatica.planning.prescriptions import microspheres as rx
 from hepatica.planning.prescriptions.compartments import Partition
@@ -116,22 +116,6 @@ def test_d7_d8_d9_limits(examples: dict[str, Any]) -> None:
     assert limit("resin-normal-30-compromised").limit == resin["NTL_bilobar_compromised"]
     assert limit("resin-lobectomy-normal-70").limit == resin["lobectomy_NTL"]
     assert limit("ho166-tumour-155").limit == examples["D7"]["expected"]["PPV90_Gy"]
-
-
-def test_planning_limits_do_not_contradict_the_agents_own() -> None:
-    names = {
-        "normal_liver_gy": "normal_liver", "perfused_gy": "perfused", "perfused_normal_gy": "perfused_normal",
-        "tumour_gy": "tumour", "lung_gy": "lung", "lung_cumulative_gy": "lung",
-    }  # fmt: skip
-    shared = 0
-    for row in limits():
-        for name in row.agents:
-            if name == "*" or row.quantity not in names:
-                continue
-            sign = ">=" if row.bound == "min" else "<="
-            own = {x.dose_gy for x in agent(name).limits_for(names[row.quantity]) if x.comparison == sign}
-            shared += row.limit in own
-    assert shared >= 15
 
 
 def test_f3_lipiodol_cohort(examples: dict[str, Any]) -> None:

@@ -14,9 +14,9 @@ from hepatica.case.changing import changing
 from hepatica.case.facts import TEMPLATE, Facts, with_value
 from hepatica.case.layout import FACTS, IMAGES, LOG, STEPS
 from hepatica.case.log import History, Log
-from hepatica.case.protect.personal import Personal
 from hepatica.case.possible import require_possible
 from hepatica.case.protect.anonymise import Copied, anonymise
+from hepatica.case.protect.personal import Personal
 from hepatica.case.running.run import run_steps, situation_of
 from hepatica.case.state import Situation, StepState
 from hepatica.case.steps.course import STEPS as STEP_NAMES

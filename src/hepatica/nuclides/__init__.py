@@ -7,13 +7,13 @@
 from hepatica.nuclides.agents import (
     AGENT_NAMES,
     Agent,
-    DoseLimit,
     Fact,
     agent,
     is_same_agent,
     require_carried,
     spheres_per_mg,
 )
+from hepatica.nuclides.dose_limits import DoseLimit
 from hepatica.nuclides.generator import Generator, generator
 from hepatica.nuclides.nuclide import (
     NUCLIDE_NAMES,

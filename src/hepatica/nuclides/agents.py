@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Literal
 
-from hepatica.core.numbers.compare import above, below
 from hepatica.core.tables.shipped import toml_table
 from hepatica.core.tables.table import Table
 from hepatica.errors import InputError, UnknownNameError
+from hepatica.nuclides.dose_limits import DoseLimit, limits_of
 from hepatica.nuclides.nuclide import Nuclide, nuclide
 
 FactValue = float | str | tuple[float, ...] | None
@@ -71,48 +71,6 @@ class Fact:
 
 
 @dataclass(frozen=True, slots=True)
-class DoseLimit:
-    """A dose that a mean should reach or not pass.
-
-    Attributes
-    ----------
-    structure : str
-        "tumour", "normal_liver" (whole liver less tumours), "perfused", "perfused_normal", "lung" or "marrow".
-    comparison : str
-        ">=" for a goal, "<=" for a limit.
-    dose_gy : float
-        Mean absorbed dose, Gy.
-    condition : str
-        When it holds; a reader chooses among limits of one structure by it.
-    source, confidence : str
-        As in `Fact`.
-    indications, intents : tuple of str
-        Those it is for, of `Indication` and `Intent`; ("*",) for any.
-    """
-
-    structure: str
-    comparison: str
-    dose_gy: float
-    condition: str
-    source: str
-    confidence: str
-    indications: tuple[str, ...] = ("*",)
-    intents: tuple[str, ...] = ("*",)
-
-    def applies(self, indication: str | None, intent: str | None) -> bool | None:
-        """Whether it is for a patient's indication and intent; None where that is not known and would decide."""
-        pairs = ((indication, self.indications), (intent, self.intents))
-        known = [given in allowed for given, allowed in pairs if "*" not in allowed and given is not None]
-        if not all(known):
-            return False
-        return None if any("*" not in allowed and given is None for given, allowed in pairs) else True
-
-    def is_met(self, dose_gy: float) -> bool:
-        """Whether a mean dose in Gy meets the limit or goal."""
-        return not below(dose_gy, self.dose_gy) if self.comparison == ">=" else not above(dose_gy, self.dose_gy)
-
-
-@dataclass(frozen=True, slots=True)
 class Agent:
     """A product or preparation that carries a nuclide.
 
@@ -139,7 +97,7 @@ class Agent:
     facts : mapping of str to Fact
         Everything else: sphere size, density, activity per sphere, vials, calibration, approval and more.
     limits : tuple of DoseLimit
-        Goals and limits of absorbed dose.
+        Goals and limits of absorbed dose; those of every agent last.
     """
 
     name: str
@@ -346,13 +304,8 @@ def _load(name: str) -> Agent:
         prescription=entry["prescription"],
         imaging=tuple(entry["imaging"]),
         facts=MappingProxyType({key: _fact(key, fact) for key, fact in entry["facts"].items()}),
-        limits=tuple(_limit(limit) for limit in entry.get("limits", ())),
+        limits=limits_of(name) if entry["purpose"] == "therapy" else (),
     )
-
-
-def _limit(entry: Mapping[str, Any]) -> DoseLimit:
-    plain: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()}
-    return DoseLimit(**plain)
 
 
 def _fact(name: str, entry: Mapping[str, Any]) -> Fact:

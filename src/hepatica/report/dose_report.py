@@ -14,7 +14,7 @@ from hepatica.core.numbers.compare import above, below
 from hepatica.core.tables.table import Cell
 from hepatica.dosimetry.metrics.region_dose import RegionDose
 from hepatica.errors import InputError
-from hepatica.nuclides.agents import DoseLimit
+from hepatica.nuclides.dose_limits import DoseLimit
 from hepatica.report.document import Fact, Picture
 
 Status = Literal["met", "near", "violated", "unjudged"]
@@ -87,6 +87,8 @@ class LimitRow:
         Whether it is for this patient's indication and intent; None where they are not stated and would decide.
     not_judged : str
         Why it is not judged ("lungs by the shunt is judged", an unknown mass); empty where it is.
+    limit_id : str
+        Of its row in the table of limits, by which a plan names it too.
     """
 
     structure: str
@@ -97,6 +99,7 @@ class LimitRow:
     source: str = ""
     applies: bool | None = True
     not_judged: str = ""
+    limit_id: str = ""
 
     @property
     @reported
@@ -252,6 +255,7 @@ def limit_rows(
                 source=limit.source,
                 applies=limit.applies(indication, intent),
                 not_judged=reason,
+                limit_id=limit.id,
             )
             for name, dose, reason in found
         ]

@@ -11,8 +11,8 @@ import pytest
 from dicom_makers import ct_series, ramp, save, small_grid
 from hepatica.case.case import Case
 from hepatica.case.protect.erase import erase
-from hepatica.case.verbs.status import case_status
 from hepatica.case.running.watching import watch
+from hepatica.case.verbs.status import case_status
 from hepatica.errors import InputError
 
 LABS = "patient,date,bilirubin_mg_dl,albumin_g_dl\nA,2026-03-01,0.9,4.0\n"

@@ -130,6 +130,7 @@ def test_limits_of_the_eanm_2022_tables() -> None:
     assert _doses(glass, "perfused", ">=") == [80, 140, 400]
     assert _doses(glass, "lung", "<=") == [30, 50]
     assert _doses(resin, "tumour", ">=") == [40, 100, 100, 120]
+    assert _doses(agent("ho166-plla"), "tumour", ">=") == [155, 184.5]
     assert _doses(resin, "normal_liver", "<=") == [30, 40, 70, 80]
     assert _doses(resin, "lung", "<=") == [25, 30, 50]
     assert _doses(agent("ho166-plla"), "perfused", "<=") == [60]

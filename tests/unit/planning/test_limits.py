@@ -3,7 +3,6 @@
 import pytest
 
 from hepatica.errors import InputError, UnknownNameError
-from hepatica.nuclides import agent
 from hepatica.planning.limits.dose_limits import QUANTITIES, LimitContext, check_limits, intent_target, limit, limits
 
 
@@ -78,20 +77,3 @@ def test_intents_have_doses() -> None:
         intent_target("ho166-plla", "segmentectomy")
     with pytest.raises(InputError, match="state `dose_gy`"):
         intent_target("glass", "segmentectomy", "mCRC")
-
-
-@pytest.mark.parametrize("name", ["glass", "ho166-plla", "i131-lipiodol", "re188-dedc-lipiodol"])
-def test_the_goals_of_a_dose_are_the_limits_of_a_plan(name: str) -> None:
-    """Both verbs judge one patient: a dose of the agents' table holds for whom the limits' table says."""
-    bounds = {">=": "min", "<=": "max"}
-    for row in agent(name).limits:
-        same = [
-            other
-            for other in limits()
-            if (name in other.agents or "*" in other.agents)
-            and other.quantity == f"{row.structure}_gy"
-            and (other.bound, other.limit) == (bounds[row.comparison], row.dose_gy)
-        ]
-        if same:
-            for_whom = [(set(other.indications), set(other.intents)) for other in same]
-            assert (set(row.indications), set(row.intents)) in for_whom, row

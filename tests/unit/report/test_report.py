@@ -12,7 +12,7 @@ from hepatica.core.message import Message
 from hepatica.dosimetry.engines.dose_map import DoseMap, DoseSettings, EnergyBalance
 from hepatica.dosimetry.metrics.region_dose import region_dose
 from hepatica.errors import GeometryError, InputError
-from hepatica.nuclides.agents import DoseLimit
+from hepatica.nuclides.dose_limits import DoseLimit
 from hepatica.report import DoseReport, Fact, ImageUsed, LimitRow, ReportRegion, limit_rows
 from hepatica.report.dose_document import dose_document
 from hepatica.report.figures.dosimetry.dose import comparison_figure, isodose_levels_gy, png
@@ -186,8 +186,8 @@ def test_a_missed_limit_never_looks_equal() -> None:
 
 
 def test_limits_go_to_their_structures(report: DoseReport) -> None:
-    limit = DoseLimit("tumour", ">=", 205.0, "HCC", "somebody", "high")
-    (row,) = limit_rows([limit, DoseLimit("lung", "<=", 30.0, "", "x", "high")], report.regions)
+    limit = DoseLimit("a", "tumour", ">=", 205.0, "HCC", "somebody", "high")
+    (row,) = limit_rows([limit, DoseLimit("b", "lung", "<=", 30.0, "", "x", "high")], report.regions)
     assert (row.structure, row.dose_mean_gy) == (NASTY, report.regions[2].dose.dose_mean_gy)
 
 
@@ -236,10 +236,10 @@ def test_provenance_is_flattened() -> None:
 
 def test_goals_of_other_diseases_fold_away(report: DoseReport) -> None:
     limits = [
-        DoseLimit("tumour", ">=", 205.0, "HCC", "somebody", "high", indications=("HCC",)),
-        DoseLimit("tumour", ">=", 189.0, "colorectal metastases", "somebody", "high", indications=("mCRC",)),
-        DoseLimit("tumour", ">=", 400.0, "segmentectomy", "somebody", "high", intents=("segmentectomy",)),
-        DoseLimit("tumour", "<=", 900.0, "any", "somebody", "high"),
+        DoseLimit("a", "tumour", ">=", 205.0, "HCC", "somebody", "high", indications=("HCC",)),
+        DoseLimit("a", "tumour", ">=", 189.0, "colorectal metastases", "somebody", "high", indications=("mCRC",)),
+        DoseLimit("a", "tumour", ">=", 400.0, "segmentectomy", "somebody", "high", intents=("segmentectomy",)),
+        DoseLimit("a", "tumour", "<=", 900.0, "any", "somebody", "high"),
     ]
     unknown = limit_rows(limits, report.regions)
     assert [row.applies for row in unknown] == [None, None, None, True]

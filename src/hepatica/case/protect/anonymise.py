@@ -17,9 +17,9 @@ from hepatica.case.catalogue import Catalogue, Item, stored
 from hepatica.case.changing import changing
 from hepatica.case.layout import FACTS, IMAGES, STEPS
 from hepatica.case.log import Log
-from hepatica.case.protect.personal import Personal
 from hepatica.case.protect.cleaned_files import cleaned_file
 from hepatica.case.protect.leftovers import leftovers, searched_for
+from hepatica.case.protect.personal import Personal
 from hepatica.case.running.run import run_steps, situation_of
 from hepatica.case.state import Situation
 from hepatica.core.message import Message

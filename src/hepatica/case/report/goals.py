@@ -108,7 +108,7 @@ def goals_of_dose(
     """
     found: dict[str, tuple[Goal, ...]] = {}
     for row in dose.get("limits", ()):
-        if row["applies"] and not row["not_judged"]:
+        if row["applies"] and not row["not_judged"] and row.get("limit_id") not in plan.get("limits_ruled_out", ()):
             goal = Goal(row["comparison"], row["limit_gy"], row["status"], row["condition"], row["source"])
             if row["condition"].startswith(LIFETIME) and (lungs[0] or lungs[1]):
                 goal = _of_lifetime(row, lungs)

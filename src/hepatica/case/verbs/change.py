@@ -9,8 +9,8 @@ from typing import Annotated
 
 from hepatica.case.adding import Added
 from hepatica.case.case import Case
-from hepatica.case.verbs.shown import HERE, CaseResult, shown
 from hepatica.case.running.watching import watch as watch_folder
+from hepatica.case.verbs.shown import HERE, CaseResult, shown
 from hepatica.core.document import HIDDEN
 from hepatica.core.options import Positive, Text, verb
 from hepatica.core.progress import Progress, silent

@@ -178,7 +178,13 @@ def _of_goal(
         )
         yield _made(one, "open", text, one.dose.source)
     elif not one.is_beyond:
-        return
+        if one.is_near:
+            yield _made(
+                one,
+                "open",
+                f"The goal is reached, but the uncertainty of the dose is not known: {one.deciding}. Would it decide?",
+                one.dose.source,
+            )
     elif passed:
         said = "; ".join(limit.words + _doubt(limit) for limit in passed)
         text = f"{PASSED}: {said}. What else is there for {one.dose.structure}?"
@@ -233,12 +239,19 @@ def _of_missed(asked: Sequence[Suggestion]) -> Iterator[Suggestion]:
 
 def _of_limit(one: DoseInterval) -> Iterator[Suggestion]:
     if not one.is_beyond and one.certainty != "open":
+        if one.is_near:
+            yield _made(
+                one,
+                "open",
+                f"The limit is kept, but the uncertainty of the dose is not known: {one.deciding}. Would it decide?",
+                one.dose.source,
+            )
         return
     about = next((name for name, roles in ABOUT.items() if one.dose.role in roles), "")
     doubt = {
         "certain": "",
         "open": "The limit lies inside of the interval: passed or kept is not certain. ",
-        "not known": "Its uncertainty is not known, so it may be kept. ",
+        "not known": f"Its uncertainty is not known, so it may be kept: {one.deciding}. ",
     }[one.certainty]
     for kind, question, source in _statements(about):
         if kind == "mitigate" and one.certainty == "open":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from hepatica.core.document import reported
@@ -14,7 +14,7 @@ from hepatica.planning.delivery.concordance import SURE_Z
 from hepatica.planning.measured.judged_doses import JudgedDose
 
 Certainty = Literal["certain", "open", "not known"]
-Standing = Literal["kept", "open", "passed"]
+Standing = Literal["kept", "open", "passed", "not known"]
 
 LINEAR = "doses grow with the activity if it goes where this one went"
 
@@ -32,11 +32,14 @@ class DoseInterval:
         Dose, goal or limit.
     low_gy, high_gy : float or None
         Of what is held against the limit, with treatments before where the limit is of all of them.
+    is_near : bool
+        Whether its uncertainty is not known, and one as of a calibration would leave goal or limit open.
     """
 
     dose: JudgedDose
     low_gy: float | None
     high_gy: float | None
+    is_near: bool = False
 
     @property
     def certainty(self) -> Certainty:
@@ -44,6 +47,18 @@ class DoseInterval:
         if self.low_gy is None or self.high_gy is None:
             return "not known"
         return "open" if self.low_gy <= self.dose.limit_gy <= self.high_gy else "certain"
+
+    @property
+    def deciding_sd_gy(self) -> float:
+        """Standard uncertainty of the dose from which on goal or limit lies inside of the 95 % interval."""
+        return abs(self.dose.total_gy - self.dose.limit_gy) / SURE_Z
+
+    @property
+    def deciding(self) -> str:
+        """That of an uncertainty that is not known, in words."""
+        sd = self.deciding_sd_gy
+        share = f", {sd / self.dose.dose_gy:.0%} of the dose" if self.dose.dose_gy > 0 else ""
+        return f"from a standard uncertainty of {three(sd)} Gy{share}, on it is open"
 
     @property
     def is_beyond(self) -> bool:
@@ -56,7 +71,7 @@ class DoseInterval:
         """Dose, interval, goal or limit, and for whom that holds."""
         one = self.dose
         spread = (
-            "uncertainty not known"
+            f"uncertainty not known: {self.deciding}"
             if self.low_gy is None or self.high_gy is None
             else f"95 %: {three(self.low_gy)} to {three(self.high_gy)} Gy"
         )
@@ -72,9 +87,13 @@ class DoseInterval:
 
 
 def dose_interval(dose: JudgedDose, relative_sd: float) -> DoseInterval:
-    """Mean plus and minus 1.96 standard uncertainties; `relative_sd` is that of a calibration that is not known."""
+    """Mean plus and minus 1.96 standard uncertainties; `relative_sd` is that of a calibration that is not known.
+
+    An uncertainty that is not known at all gives no interval, whatever `relative_sd` is.
+    """
     if dose.sd_gy is None:
-        return DoseInterval(dose, None, None)
+        unknown = DoseInterval(dose, None, None)
+        return replace(unknown, is_near=unknown.deciding_sd_gy <= relative_sd * dose.dose_gy)
     sd = dose.sd_gy if dose.calibration_known else math.hypot(dose.sd_gy, relative_sd * dose.dose_gy)
     before = dose.earlier_gy or 0.0
     return DoseInterval(
@@ -94,8 +113,9 @@ class AfterTopUp:
         Dose of both injections, with earlier treatments where the limit is of all of them, and limit.
     low_gy, high_gy : float or None
         95 % interval of the dose; None where its uncertainty is not known.
-    standing : {"kept", "open", "passed"}
-        By the interval: "open" where the limit lies inside of it. By the dose alone where there is none.
+    standing : {"kept", "open", "passed", "not known"}
+        By the interval: "open" where the limit lies inside of it. Without one "passed" by the dose alone, else "not
+        known".
     condition, source : str
         For whom the limit holds, and where it comes from.
     """
@@ -112,7 +132,7 @@ class AfterTopUp:
     @property
     @reported
     def kept(self) -> bool:
-        """Whether it would be kept for certain, as far as the uncertainty is known."""
+        """Whether it would be kept for certain."""
         return self.standing == "kept"
 
 
@@ -131,8 +151,8 @@ class TopUp:
     aim : str
         What that is: the condition of the goal, or that the plan states it.
     allowed_share, allowed_gbq : float or None
-        The most that keeps every limit with the upper end of its dose's interval; None where none of the liver, which
-        a top-up always reaches, is among them.
+        The most that keeps every limit with the upper end of its dose's interval, or with the dose itself where its
+        uncertainty is not known; None where none of the liver, which a top-up always reaches, is among them.
     dose_allowed_gy : float or None
         Dose of the structure with that.
     limits : tuple of AfterTopUp
@@ -185,8 +205,11 @@ def _after(limit: DoseInterval, share: float) -> AfterTopUp:
         None if end is None else before + (1 + share) * (end - before) for end in (limit.low_gy, limit.high_gy)
     )
     dose = before + (1 + share) * one.dose_gy
-    least, most = (dose if end is None else end for end in (low, high))
-    standing: Standing = "kept" if not above(most, one.limit_gy) else "passed" if above(least, one.limit_gy) else "open"
+    standing: Standing
+    if low is None or high is None:
+        standing = "passed" if above(dose, one.limit_gy) else "not known"
+    else:
+        standing = "kept" if not above(high, one.limit_gy) else "passed" if above(low, one.limit_gy) else "open"
     lacking = f"{one.condition}, {SUMS_LACKING}" if one.is_lifetime and one.earlier_gy is None else one.condition
     return AfterTopUp(one.structure, dose, one.limit_gy, low, high, standing, lacking, one.source)
 
@@ -194,7 +217,11 @@ def _after(limit: DoseInterval, share: float) -> AfterTopUp:
 def top_up_question(interval: DoseInterval, found: TopUp) -> str:
     """The question with its numbers: how much, where, which aim, and which limits it would meet."""
     one = interval.dose
-    unsure = "" if interval.certainty == "certain" else "Its uncertainty is not known, so it may not be missed. "
+    unsure = (
+        ""
+        if interval.certainty == "certain"
+        else f"Its uncertainty is not known, so it may not be missed: {interval.deciding}. "
+    )
     much = _amount(found.activity_gbq, found.share)
     # What is left of a volume has no artery of its own.
     way = "the way of this one" if one.role in REMAINDERS else f"the artery that feeds {one.structure}"
@@ -204,9 +231,8 @@ def top_up_question(interval: DoseInterval, found: TopUp) -> str:
     )
     if not found.limits:
         return f"{text}. {NO_LIVER_LIMIT}; what it does to liver and lungs is open"
-    words = {"kept": "", "open": ": kept or passed is not certain", "passed": ": passed"}
     said = "; ".join(
-        f"{row.structure} {three(row.dose_gy)} of {three(row.limit_gy)} Gy ({row.condition}){words[row.standing]}"
+        f"{row.structure} {three(row.dose_gy)} of {three(row.limit_gy)} Gy ({row.condition}){_standing(row)}"
         for row in found.limits
     )
     text += f". With it: {said}"
@@ -214,9 +240,18 @@ def top_up_question(interval: DoseInterval, found: TopUp) -> str:
         return f"{text}. {NO_LIVER_LIMIT}"
     if not found.keeps_limits and found.dose_allowed_gy is not None:
         most = _amount(found.allowed_gbq, found.allowed_share or 0.0)
-        room = f"{most} keeps every limit for certain and gives it {three(found.dose_allowed_gy)} Gy"
-        text += f". {room if found.allowed_share else 'No further activity by this way keeps every limit for certain'}"
+        sure = "for certain"
+        if any(row.standing == "not known" for row in found.limits):
+            sure = "(by the dose alone where its uncertainty is not known)"
+        room = f"{most} keeps every limit {sure} and gives it {three(found.dose_allowed_gy)} Gy"
+        text += f". {room if found.allowed_share else f'No further activity by this way keeps every limit {sure}'}"
     return text
+
+
+def _standing(row: AfterTopUp) -> str:
+    if row.standing == "not known":
+        return f": uncertainty not known, open from {three((row.limit_gy - row.dose_gy) / SURE_Z)} Gy (k = 1) on"
+    return {"kept": "", "open": ": kept or passed is not certain", "passed": ": passed"}[row.standing]
 
 
 LIVER = ("liver", "liver_lobe", "normal_liver", "perfused_normal", "perfused")

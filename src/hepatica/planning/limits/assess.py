@@ -21,7 +21,7 @@ from hepatica.planning.prescriptions.microspheres import Prescription
 LIVER_DENSITY_G_ML = 1.05
 """Mass of liver per volume where the agent's label says nothing (Taranis); the glass label takes 1.03."""
 
-TABLES = {"limits": "planning/tables/limits.toml", "agents": "nuclides/tables/agents"}
+TABLES = {"limits": "nuclides/tables/limits.toml", "agents": "nuclides/tables/agents"}
 """What limits and agents rest on, for the provenance."""
 
 

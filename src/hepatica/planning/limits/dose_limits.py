@@ -10,10 +10,10 @@ from typing import Any, Literal, get_args
 from hepatica.core.document import INLINE
 from hepatica.core.message import Message
 from hepatica.core.numbers.compare import above, below
-from hepatica.core.tables.shipped import toml_table
 from hepatica.errors import InputError, UnknownNameError
 from hepatica.nuclides import Agent
-from hepatica.nuclides.agents import DoseLimit, Indication, Intent
+from hepatica.nuclides.agents import Indication, Intent
+from hepatica.nuclides.dose_limits import limit_table
 
 Status = Literal["met", "near", "violated"]
 
@@ -40,7 +40,7 @@ QUANTITIES = (
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """One row of the table; see ``tables/limits.toml`` for the meaning of each field."""
+    """One row of the table; see ``nuclides/tables/limits.toml`` for the meaning of each field."""
 
     id: str
     quantity: str
@@ -51,6 +51,7 @@ class Limit:
     text: str
     source: str
     confidence: str
+    condition: str = ""
     indications: tuple[str, ...] = ("*",)
     bilirubin_above_mg_dl: float | None = None
     bilirubin_below_mg_dl: float | None = None
@@ -160,7 +161,7 @@ class LimitCheck:
 @functools.cache
 def limits() -> tuple[Limit, ...]:
     """All rows of the table."""
-    return tuple(_limit(row) for row in toml_table(__package__, "limits.toml")["limit"])
+    return tuple(_limit(row) for row in limit_table())
 
 
 def _limit(row: Mapping[str, Any]) -> Limit:
@@ -211,43 +212,11 @@ def upper_limits(context: LimitContext) -> tuple[Limit, ...]:
     )
 
 
-OF_STRUCTURE = {
-    "lung_gy": ("lung", "per treatment"),
-    "lung_cumulative_gy": ("lung", "all treatments together"),
-    "normal_liver_gy": ("normal_liver", "per treatment"),
-    "marrow_gy": ("marrow", "per treatment"),
-}
-"""Quantity of a plan -> structure of a dose, and what is added up."""
-
-
-def limits_of_dose(agent: Agent) -> tuple[DoseLimit, ...]:
-    """Limits and goals of mean doses with an agent: its own, and of organs without one those that plans are held to.
-
-    Examples
-    --------
-    >>> from hepatica.nuclides import agent
-    >>> [row.dose_gy for row in limits_of_dose(agent("i131-lipiodol")) if row.structure == "lung"]
-    [30.0, 50.0]
-    """
-    own = {row.structure for row in agent.limits if row.comparison == "<="}
-    more = []
-    for row in limits():
-        known = OF_STRUCTURE.get(row.quantity)
-        everyone = "*" in row.intents and "*" in row.indications and row.weight == "limit" and row.bound == "max"
-        tests = (row.bilirubin_above_mg_dl, row.bilirubin_below_mg_dl, row.reserve_below, row.compromised)
-        if known is None or not everyone or any(test is not None for test in tests):
-            continue
-        if known[0] not in own and ("*" in row.agents or agent.name in row.agents):
-            condition = row.text if known[1] in row.text else f"{row.text}, {known[1]}"
-            more.append(DoseLimit(known[0], "<=", row.limit, condition, row.source, row.confidence))
-    return (*agent.limits, *more)
-
-
 def not_judged(agent: Agent, structures: Iterable[str]) -> tuple[Message, ...]:
     """A note that lists upper limits of structures that have no dose, so that nobody takes them as met."""
     there = set(structures)
     missing: dict[str, list[str]] = {}
-    for row in limits_of_dose(agent):
+    for row in agent.limits:
         if row.comparison == "<=" and row.structure not in there:
             missing.setdefault(row.structure.replace("_", " "), []).append(f"{row.dose_gy:g}")
     if not missing:
@@ -306,17 +275,26 @@ def _applies(row: Limit, context: LimitContext) -> str | None:
         if known is not None or (row.bound == "min" and word == "intent"):
             return None
         open_conditions.append(f"{word} is {' or '.join(allowed)}")
+    known_of_liver = _if_liver(row, context)
+    if known_of_liver is None:
+        return None
+    return "; ".join((*open_conditions, *known_of_liver))
+
+
+def _if_liver(row: Limit, context: LimitContext) -> tuple[str, ...] | None:
+    """None if what is known of the liver excludes the row, else what is not known of it and would decide."""
     tests: tuple[tuple[float | None, float | None, Callable[[float, float], bool], str], ...] = (
         (row.bilirubin_above_mg_dl, context.bilirubin_mg_dl, lambda a, b: b > a, "bilirubin above {} mg/dL"),
         (row.bilirubin_below_mg_dl, context.bilirubin_mg_dl, lambda a, b: b <= a, "bilirubin at most {} mg/dL"),
         (row.reserve_below, context.hepatic_reserve, lambda a, b: b < a, "hepatic reserve below {}"),
         (row.compromised, context.compromised, lambda a, b: a == b, "liver compromised: {}"),
     )
-    for bound, known_value, holds, words in tests:
-        if bound is None:
-            continue
-        if known_value is None:
-            open_conditions.append(words.format(bound))
-        elif not holds(bound, known_value):
-            return None
-    return "; ".join(open_conditions)
+    asked = [(bound, known, holds, words) for bound, known, holds, words in tests if bound is not None]
+    if not all(holds(bound, known) for bound, known, holds, _ in asked if known is not None):
+        return None
+    return tuple(words.format(bound) for bound, known, _, words in asked if known is None)
+
+
+def ruled_out(context: LimitContext) -> tuple[str, ...]:
+    """Ids of the agent's limits that do not hold for this patient, by bilirubin, hepatic reserve or a healthy liver."""
+    return tuple(row.id for row in limits() if context.agent in row.agents and _if_liver(row, context) is None)

@@ -58,10 +58,14 @@ def judged_with_plan(dose: Path, plan: Path | None) -> JudgedTreatment:
 def with_plan(
     doses: tuple[JudgedDose, ...], plan: Mapping[str, Any], dose: Mapping[str, Any]
 ) -> tuple[JudgedDose, ...]:
-    """Doses beside what applies by publication, with what earlier treatments gave; then what the plan itself asks."""
+    """Doses beside what applies by publication, with what earlier treatments gave; then what the plan itself asks.
+
+    A limit that the plan found not to hold for this patient, by what it knows of the liver, is left out.
+    """
     earlier = {row["organ"]: float(row["earlier_gy"]) for row in plan.get("lifetime") or ()}
+    held = [one for one in doses if not one.limit_id or one.limit_id not in plan.get("limits_ruled_out", ())]
     summed = tuple(
-        replace(one, earlier_gy=earlier.get(ORGANS.get(one.role, ""))) if one.is_lifetime else one for one in doses
+        replace(one, earlier_gy=earlier.get(ORGANS.get(one.role, ""))) if one.is_lifetime else one for one in held
     )
     there = {(one.structure, one.comparison, one.limit_gy, one.is_lifetime) for one in summed}
     own = [*asked_by_plan(plan, dose)]

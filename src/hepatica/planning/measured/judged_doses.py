@@ -42,6 +42,8 @@ class JudgedDose:
         What treatments before gave, where the limit is of all of them together; None where that is not known.
     is_aim : bool
         Whether a person stated it as the aim of this treatment.
+    limit_id : str
+        Of its row in the table of limits; empty for what a plan states itself.
     """
 
     structure: str
@@ -55,6 +57,7 @@ class JudgedDose:
     source: str
     earlier_gy: float | None = None
     is_aim: bool = False
+    limit_id: str = ""
 
     @property
     def is_lifetime(self) -> bool:
@@ -144,11 +147,10 @@ def judged_treatment(path: Path) -> JudgedTreatment:
 
 
 def judged(row: Mapping[str, Any], structure: Mapping[str, Any] | None, document: Mapping[str, Any]) -> JudgedDose:
-    """One row. A dose of the map has what is known of its uncertainty; lungs by the shunt have that of their mass."""
+    """One row. A dose of the map has what is known of its uncertainty; that of lungs by the shunt is not known."""
     if structure is None:
-        sd = ((document.get("lung_doses") or {}).get("by_shunt") or {}).get("dose_lung_gy_sd")
-        # It is known of the mass at the most; what activity and shunt add is taken as that of any quantification.
-        sd, role, known = sd or 0.0, "lung", False
+        # Lungs by the shunt: a stated shunt and activity come without an uncertainty; that of the mass alone is less.
+        sd, role, known = None, "lung", False
     else:
         sd, role = structure.get("dose_mean_known_sd_gy"), str(structure["role"])
         known = CALIBRATION not in (structure.get("uncertainty") or {}).get("not_known", ())
@@ -162,4 +164,5 @@ def judged(row: Mapping[str, Any], structure: Mapping[str, Any] | None, document
         limit_gy=float(row["limit_gy"]),
         condition=str(row["condition"]),
         source=str(row["source"]),
+        limit_id=str(row.get("limit_id") or ""),
     )

@@ -13,7 +13,7 @@ from hepatica.errors import InputError
 from hepatica.planning.guardrails import Review, Situation, check, together
 from hepatica.planning.limits.allowance import about_sums, allowance_for
 from hepatica.planning.limits.assumed import LUNG_MASS, NO_RESIDUAL, NO_SHUNT, Assumption
-from hepatica.planning.limits.dose_limits import LimitCheck
+from hepatica.planning.limits.dose_limits import LimitCheck, ruled_out
 from hepatica.planning.measured.compared import Compared
 from hepatica.planning.measured.deposits import DepositDose, about_deposits, deposit_doses, deposit_facts
 from hepatica.planning.planner.best_activity import Aim, Optimum, Problem, optimise
@@ -78,6 +78,12 @@ class CoursePlan:
     def agent(self) -> str:
         """Of all territories that name none."""
         return self.course.agent
+
+    @property
+    @reported
+    def limits_ruled_out(self) -> tuple[str, ...]:
+        """Ids of the agent's limits that do not hold for this patient, by what is known of the liver."""
+        return ruled_out(self.course.patient.context(self.course.agent))
 
     @property
     @reported

@@ -27,7 +27,6 @@ from hepatica.imaging.quantify.structure_activity import StructureActivity
 from hepatica.imaging.quantify.uncertainty import RegionUncertainty
 from hepatica.nuclides import agent
 from hepatica.planning.extrahepatic.uptake import ExtrahepaticTest
-from hepatica.planning.limits.dose_limits import limits_of_dose
 from hepatica.planning.measured.deposits import DepositDose
 from hepatica.planning.scout.treated_lungs import TreatedLungs
 from hepatica.report import LimitRow, OtherDose, ReportRegion, limit_rows
@@ -261,7 +260,7 @@ class DoseNumbers(Result):
         if asked.agent is None:
             return ()
         return limit_rows(
-            limits_of_dose(agent(asked.agent)),
+            agent(asked.agent).limits,
             self.report_regions(),
             self._other_doses(),
             self._unknown_masses(),
