@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo demo-full workbench test fast lint docs bench constraints clean
+.PHONY: help setup demo demo-full workbench test fast lint docs bench constraints clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -16,6 +16,8 @@ $(READY): pyproject.toml constraints.txt
 	$$python -m venv $(VENV) && \
 	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev]' && \
 	touch $(READY) && echo "set-up: $$(( $$(date +%s) - start )) s"
+
+setup: $(READY) ## the environment alone, which every other command makes where it is not there
 
 demo: $(READY) ## a virtual patient from the scout to the next treatment, beside the truth, to demo-output/
 	$(BIN)/hepatica demo --out demo-output --force

@@ -26,8 +26,9 @@ Done = subprocess.CompletedProcess[str]
 def hepatica(*arguments: object, cwd: Path | str = ".") -> Done:
     """What the command prints and its exit code, by its entry point in this process.
 
-    A process of its own takes a second to load its libraries. Each verb is run as the installed command in
-    ``test_same_answer.py``; what only a process shows (streams, signals, what libraries print) uses `installed`.
+    A process of its own takes a second or two to load its libraries. A verb of each group is run as the installed
+    command in ``test_same_answer.py``; what only a process shows (streams, signals, what libraries print) uses
+    `installed`.
     """
     words = ["hepatica", *map(str, arguments)]
     out, err = io.StringIO(), io.StringIO()
