@@ -67,6 +67,7 @@ def region(name: str, mask: NDArray[np.bool_]) -> Region:
     return Region.from_coverage(name, GRID, mask.astype(float))
 
 
+ORGANS = {"liver": LIVER, "lungs": LUNGS}
 LIVER_REGION, LUNG_REGION = region("liver", LIVER), region("lungs", LUNGS)
 
 
@@ -163,6 +164,18 @@ def test_a_place_at_the_edge_and_one_outside_the_body_are_said() -> None:
     assert place.at_image_edge
     assert "injection site" in place.hint
     assert not place.may_be_free_pertechnetate
+
+
+def test_what_a_large_voxel_beside_the_liver_holds_of_it_is_no_deposit() -> None:
+    # Voxels of 14 mm, beyond the margin of 10 mm: the next one to the liver's mask may be covered by up to a half.
+    coarse = Grid.axial((24, 18, 20), spacing_mm=(2 * MM,) * 3)
+
+    def halved(fine: Values) -> Values:
+        return np.asarray(fine.reshape(24, 2, 18, 2, 20, 2).mean(axis=(1, 3, 5)))
+
+    image = Volume(coarse, halved(clean()).astype(np.float32), Kind.COUNTS)
+    liver, lungs = (Region.from_coverage(name, coarse, halved(m.astype(float))) for name, m in ORGANS.items())
+    assert extrahepatic_search(image, liver, lungs).places == ()
 
 
 def test_a_turned_grid_gives_the_same_answer() -> None:

@@ -24,7 +24,7 @@ from hepatica.case.report.material import CaseMaterial, Disease, Person
 from hepatica.case.report.objects import administration
 from hepatica.case.report.room import ROOMS, Room
 from hepatica.case.report.summary import LESIONS_SHOWN, shown_structures, summary_of
-from hepatica.case.report.warnings import open_warnings
+from hepatica.case.report.warnings import few_of_each, open_warnings
 from hepatica.core.message import Message
 from hepatica.core.numbers.wording import three
 from hepatica.core.tables.table import Table
@@ -565,3 +565,11 @@ def test_what_may_harm_stands_before_what_is_of_a_model() -> None:
     assert shown[0].text == "Plan: stop-0."
     # No critical one is left to a later page.
     assert [m.code for m in open_warnings(found, 1)[0]] == ["stop-0", "stop-1", "stop-2"]
+
+
+def test_of_many_warnings_of_a_kind_a_step_shows_a_few_and_every_critical_one() -> None:
+    places = [Message("uptake-found-elsewhere", f"place {n}") for n in range(5)]
+    graver = [Message("uptake-found-elsewhere", f"organ {n}", "", "critical") for n in range(4)]
+    shown, more = few_of_each([*places, Message("other", "another"), *graver])
+    assert shown == (*places[:3], Message("other", "another"), *graver)
+    assert more == 2

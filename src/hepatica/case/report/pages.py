@@ -8,6 +8,7 @@ from typing import Any
 
 from hepatica.case.report.course import CourseStep
 from hepatica.case.report.front import STATE_MARKS, STATE_WORDS
+from hepatica.case.report.warnings import few_of_each
 from hepatica.case.steps.course import step_named
 from hepatica.case.steps.shown import Layout
 from hepatica.core.message import Message
@@ -93,7 +94,9 @@ def blocks_of(step: CourseStep) -> tuple[Block, ...]:
     messages = step.messages
     warnings = tuple(message for message in messages if message.severity != "note")
     notes = tuple(message for message in messages if message.severity == "note")
-    blocks += [Notices("Warnings" if len(warnings) > 1 else "Warning", warnings)] if warnings else []
+    shown, more = few_of_each(warnings)
+    note = f"{more} more of a kind that is shown stand in the result of the step." if more else ""
+    blocks += [Notices("Warnings" if len(warnings) > 1 else "Warning", shown, note=note)] if warnings else []
     blocks += [Notices("Notes" if len(notes) > 1 else "Note", notes, "")] if notes else []
     return tuple(blocks) or (Paragraph("Nothing to report."),)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 
 from hepatica.case.report.course import CourseStep
 from hepatica.core.message import Message
@@ -70,6 +71,21 @@ def open_warnings(
         text = f"{', '.join(said[first])}: {_short(_in_words(first.text))}{others}"
         shown.append(Message(code, text, first.remedy, severity))  # type: ignore[arg-type]
     return tuple(shown), max(0, len(said) - len(shown))
+
+
+ALIKE_SHOWN = 3
+"""Warnings of one kind at a step, such as one for each place; tables hold every one."""
+
+
+def few_of_each(messages: Sequence[Message]) -> tuple[tuple[Message, ...], int]:
+    """The first warnings of each kind at a step, every critical one among them, and how many more there are."""
+    seen: Counter[str] = Counter()
+    shown = []
+    for message in messages:
+        seen[message.code] += 1
+        if message.severity == "critical" or seen[message.code] <= ALIKE_SHOWN:
+            shown.append(message)
+    return tuple(shown), len(messages) - len(shown)
 
 
 def _rank(message: Message) -> tuple[bool, int]:

@@ -80,7 +80,8 @@ class SearchOptions:
     false_positive_rate : float
         Share of images without any deposit in which noise would show one, over all voxels searched together.
     margin_mm : float
-        Skin around liver and lungs in which nothing is looked for (spill-out, breathing).
+        Skin around liver and lungs in which nothing is looked for (spill-out, breathing); a voxel at least, since the
+        next one to an organ may hold a part of it.
     lowest_of_liver_mean : float
         A place's excess is at least this fraction of the liver's mean concentration: what is less harms nobody where
         the liver itself is to live, and unevenness of tissue looks like it.
@@ -337,11 +338,12 @@ def _scene(image: Volume, liver: Region, lungs: Region, density: Volume | None, 
         raise InputError("the liver holds no activity: nothing to compare extrahepatic uptake with")
     spacing = image.grid.spacing_mm
     distance = ndimage.distance_transform_edt(~inner, sampling=spacing)
-    domain = distance > options.margin_mm
+    margin = max(options.margin_mm, *spacing)
+    domain = distance > margin
     if not domain.any():
         raise NowhereToLookError("liver and lungs fill the image: there is nowhere to look for uptake outside them")
     seen = background_of(values, own_liver, inner & ~own_liver, distance, domain, spacing)
-    near = domain & (distance <= options.margin_mm + NEAR_MM)
+    near = domain & (distance <= margin + NEAR_MM)
     test = significance(seen, domain, near, spacing)
     return _Scene(image, liver, lungs, density, inner, domain, _body(density), seen, test, total)
 

@@ -206,15 +206,22 @@ def deposits_table(deposits: Sequence[DepositDose], image: str = "scout") -> Tab
     return Table.of(columns, rows, "Outside liver and lungs", "deposits", formats=("", "", ".3f", ".1f", "", ""))
 
 
+MOST_NAMED = 4
+"""Places that a sentence names; more of them nobody reads."""
+
+
 def about_deposits(doses: Sequence[DepositDose], image: str = "scout") -> tuple[Message, ...]:
-    """What was found outside liver and lungs, each place with share, dose and how sure it is."""
+    """What was found outside liver and lungs, the first places with share, dose and how sure it is."""
     found = [d for d in doses if d.found]
     if not found:
         return ()
     places = "; ".join(
         f"{d.name}{f' ({d.hint})' if d.hint else ''}: {100 * d.activity_share.value:.2f} % of the {image}, "
         f"{d.dose_gy.value:.1f} Gy, {certainty(d.p_value or 0.0)}"
-        for d in found
+        for d in found[:MOST_NAMED]
     )
+    if others := found[MOST_NAMED:]:
+        highest = max(d.dose_gy.value for d in others)
+        places += f"; and {len(others)} more of up to {highest:.1f} Gy, which the table of places has"
     text = f"the {image} shows uptake outside liver and lungs: {places}"
     return (Message("uptake-found-elsewhere", text, "look for the artery that feeds it"),)
