@@ -22,6 +22,9 @@ def page() -> str:
     """The whole page."""
     general = [f"| `{flag}` | {text} |" for flag, text in GENERAL.values()]
     parts = [HEAD, "Every command has, beside its own:", "", "| option | |", "|---|---|", *general, ""]
+    parts += ["All of them, and what for: [every verb, once](verbs.md).", "", "| | commands |", "|---|---|"]
+    parts += [f"| {group} | {', '.join(_links(group))} |" for group in GROUPS]
+    parts.append("")
     for group in GROUPS:
         verbs = [verb for verb in VERBS if verb.group == group]
         if verbs:
@@ -29,6 +32,11 @@ def page() -> str:
         for verb in verbs:
             parts += _verb(verb)
     return "\n".join(parts).rstrip() + "\n"
+
+
+def _links(group: str) -> list[str]:
+    names = [verb.command for verb in VERBS if verb.group == group]
+    return [f"[{name}](#{name.replace(' ', '-')})" for name in names]
 
 
 def _verb(verb: Verb) -> list[str]:
