@@ -30,7 +30,6 @@ from identifying import (
     MARKS,
     NAME,
     PATIENT_ID,
-    SHIFT,
     STEM,
     STRUCTURE_WORD,
     UID_MARK,
@@ -38,40 +37,7 @@ from identifying import (
     found_in,
     mark_file,
 )
-
-DAY = date(2026, 3, 3) + SHIFT
-"""Of the marked patient's examinations; laboratory tests and the like were days before or after."""
-
-
-@dataclass(frozen=True)
-class Case:
-    """Files of the marked patient."""
-
-    root: Path
-    ct: Path
-    emission: Path
-    rtstruct: Path
-    seg: Path
-    dose: Path
-
-    @property
-    def projections(self) -> Path:
-        return self.root / "OTTOKAR_projections.dcm"
-
-    @property
-    def spect(self) -> Path:
-        return self.root / "OTTOKAR_spect.dcm"
-
-    @property
-    def coincidences(self) -> Path:
-        return self.root / "OTTOKAR_coincidences.npz"
-
-    @property
-    def mr(self) -> Path:
-        return self.root / "OTTOKAR_mr"
-
-    def table(self, name: str) -> Path:
-        return self.root / f"{STEM} {name}.csv"
+from marked_patient import DAY, Case, instant, name_in_a_structure, numbers, write_tables
 
 
 @pytest.fixture(scope="module")
@@ -113,45 +79,6 @@ def case(virtual: tuple[Any, Path], tmp_path_factory: pytest.TempPathFactory) ->
     for path in sorted(saved.rglob("*.dcm")):
         mark_file(path, case.mr / path.relative_to(saved).parent / f"{STEM}_{path.name}")
     return case
-
-
-def name_in_a_structure(path: Path) -> None:
-    dataset = pydicom.dcmread(path)
-    for item in dataset.StructureSetROISequence:
-        if "tumour" in item.ROIName.lower():
-            item.ROIName = f"{item.ROIName} {STRUCTURE_WORD}"
-    dataset.save_as(path)
-
-
-def write_tables(root: Path) -> None:
-    """Tables of the marked patient and another, with dates."""
-    days = [DAY + timedelta(days=n) for n in (0, 60, 120)]
-    who = PATIENT_ID
-    tables = {
-        "measurements": "patient,lesion,date,diameter_mm,viable_mm,new\n"
-        + "".join(f"{who},1,{day},{50 - n * 10},{50 - n * 10},\n" for n, day in enumerate(days)),
-        "lipiodol": f"patient,lesion,date,retained_ml,tumour_ml\n{who},1,{days[0]},12,20\n",
-        "remnant": f"patient,date,remnant_ml,liver_ml,tumour_ml\n{who},{days[0]},400,1800,200\n{who},{days[1]},520,,\n",
-        "labs": "patient,date,bilirubin_umol_l,albumin_g_l,inr,ascites,encephalopathy,creatinine_mg_dl,sodium_mmol_l,"
-        f"treated,progression,alt_u_l,alt_uln_u_l\n{who},{days[0]},17.1,40,1.1,none,none,0.9,139,{days[0]},0,30,40\n",
-        "course": f"date,territory,nuclide,normal_gy,lung_gy\n{days[0]},right,Y-90,30,12\n",
-        "patients": "patient,dose_gy,os_months,dead\n"
-        + "".join(f"{who}{n},{100 + 9 * n},{3 + n % 7},{n % 3 != 0:d}\n" for n in range(24)),
-        "lesions": "patient,tumour_gy,cr\n"
-        + "".join(f"{who}{n},{60 + 15 * n},{(n > 9) ^ (n % 5 == 0):d}\n" for n in range(24)),
-        "pairs": "patient,scout_gy,therapy_gy\n"
-        + "".join(f"{who}{n},{100 + 9 * n},{104 + 9 * n + n % 3}\n" for n in range(12)),
-        "readings": "patient,spect,deposition\n" + "".join(f"{who}{n},{n % 2},{n % 3 == 0:d}\n" for n in range(24)),
-    }
-    for name, text in tables.items():
-        (root / f"{STEM} {name}.csv").write_text(text)
-    plan = (Path(__file__).parents[3] / "docs" / "examples" / "plan.toml").read_text()
-    title = f'title = "{NAME.replace("^", " ")}, right lobe"'
-    (root / f"{STEM} plan.toml").write_text(plan.replace('title = "right lobe, HCC"', title))
-
-
-def instant(hour: int, day: date = DAY) -> datetime:
-    return datetime.fromisoformat(f"{day}T{hour:02d}:00+01:00")
 
 
 def release(case: Case) -> Any:
@@ -440,15 +367,6 @@ def test_no_mark_is_left(verb: str, case: Case, tmp_path: Path, request: pytest.
     assert anonymous.anonymous() is anonymous
 
 
-def numbers(value: Any) -> list[float]:
-    """Every number of a document in its order, to the last bit."""
-    if isinstance(value, dict):
-        return [number for item in value.values() for number in numbers(item)]
-    if isinstance(value, list):
-        return [number for item in value for number in numbers(item)]
-    return [value] if isinstance(value, int | float) else []
-
-
 @dataclass(frozen=True)
 class Doses:
     """A dose, and where it was saved with identity and without."""
@@ -650,35 +568,3 @@ def test_a_number_that_looks_like_a_pseudonym_is_replaced(case: Case, tmp_path: 
     dataset.save_as(tmp_path / "x.dcm")
     saved = hepatica.inspect_images(tmp_path / "x.dcm").anonymous().save(tmp_path / "saved")
     assert found_in(saved, {"SMITH42", "Jane", dataset.StudyInstanceUID, DAY.isoformat()}) == {}
-
-
-def test_a_name_in_the_title_of_a_plan_is_looked_for_in_its_territories(tmp_path: Path) -> None:
-    plan = (Path(__file__).parents[3] / "docs" / "examples" / "plan.toml").read_text()
-    plan = plan.replace('title = "right lobe, HCC"', 'title = "Quastenflosser, right lobe, HCC"')
-    plan = plan.replace('name = "segment 6"', 'name = "segment 6 of quastenflosser"')
-    (tmp_path / "plan.toml").write_text(plan)
-    result = hepatica.plan(tmp_path / "plan.toml")
-    plain, saved = result.save(tmp_path / "plain"), result.save(tmp_path / "saved", anonymous=True)
-    assert set(found_in(plain, {"quastenflosser"}))
-    assert found_in(saved, {"quastenflosser"}) == {}
-    assert "right" in (saved / "result.json").read_text()
-
-
-def test_a_number_given_for_its_dates_stands_nowhere(tmp_path: Path) -> None:
-    options = {
-        "administered_at": instant(10),
-        "sheet": hepatica.SheetOptions(patient="Doe", hospital="", language="en"),
-    }
-    result = hepatica.release("I-131", 2.2, agent="lipiodol", **options)
-    result = replace(result, provenance=result.provenance.adding("for MRN55123"))
-    assert found_in(result.anonymous(patient="MRN55123").save(tmp_path / "saved"), {"MRN55123", "Doe"}) == {}
-
-
-@pytest.mark.parametrize("offset", ["-04:00", "+02:00"])
-def test_an_order_does_not_tell_the_season(offset: str) -> None:
-    ordered = hepatica.order_vial("glass", 2.4, administered_at=datetime.fromisoformat(f"2026-07-14T10:00{offset}"))
-    anonymous = ordered.anonymous()
-    text = str(anonymous) + json.dumps(anonymous.as_dict())
-    for told in ("-04:00", "-0400", "+02:00", "+0200"):
-        assert told not in text
-    assert numbers(anonymous.as_dict()) == numbers(ordered.as_dict())
