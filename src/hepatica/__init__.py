@@ -540,6 +540,8 @@ if not TYPE_CHECKING:  # a checker knows the names above, and finds a misspelt o
         """Load a public name where it is first used, so that ``import hepatica`` stays fast."""
         if name in _HOMES:
             return getattr(importlib.import_module(f"hepatica.{_HOMES[name]}"), name)
+        if name.startswith("_"):  # asked for by tools that look into modules, many times
+            raise AttributeError(f"module 'hepatica' has no attribute {name!r}")
         from difflib import get_close_matches
 
         near = get_close_matches(name, __all__, n=3)

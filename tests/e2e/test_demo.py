@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +10,7 @@ import jsonschema
 import pytest
 
 import hepatica
+from command_line import hepatica as entry_point
 from hepatica.case.case import Case
 
 COURSE = {
@@ -26,14 +25,7 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The command of the page of verbs, run once: it takes longer than any other."""
     folder = tmp_path_factory.mktemp("demo")
     command = ["demo", "--engine", "local", "--voxel", "10mm", "--out", "demo-output", "--json"]
-    done = subprocess.run(
-        [sys.executable, "-m", "hepatica", *command],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=900,
-        check=False,
-    )
+    done = entry_point(*command, cwd=folder)
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout)
     written = json.loads((folder / "demo-output" / "result.json").read_text(encoding="utf-8"))

@@ -6,6 +6,7 @@ seen from the front, sagittal seen from the left (anterior on the left of the pi
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -126,7 +127,21 @@ def sample_region(region: Region, plane: Plane) -> FloatArray:
 
 def sample_covered(region: Region, affine_mm: FloatArray, shape: tuple[int, int, int]) -> FloatArray:
     """Covered fraction where `affine_mm` puts the indices of an array of `shape`; 0.5 is the outline."""
-    return sample_affine(region.coverage, region.grid.crop(region.window), affine_mm, shape, outside=None)
+    out = np.zeros(shape, dtype=np.float32)
+    held = region.grid.crop(region.window)
+    # Beyond a voxel around its own block a region is nowhere: only the part of the array that this reaches is sampled.
+    block = held.to_mm(np.array(list(itertools.product(*((-1.0, float(n)) for n in held.shape)))))
+    at = (block - affine_mm[:, 3]) @ np.linalg.pinv(affine_mm[:, :3]).T
+    first = np.clip(np.floor(at.min(axis=0)).astype(int), 0, shape)
+    after = np.clip(np.ceil(at.max(axis=0)).astype(int) + 1, first, shape)
+    part = tuple(slice(int(a), int(b)) for a, b in zip(first, after, strict=True))
+    if not out[part].size:
+        return out
+    moved = affine_mm.copy()
+    moved[:, 3] += affine_mm[:, :3] @ first
+    size = (int(after[0] - first[0]), int(after[1] - first[1]), int(after[2] - first[2]))
+    out[part] = sample_affine(region.coverage, held, moved, size, outside=None)
+    return out
 
 
 def centre_of(region: Region) -> FloatArray:
