@@ -79,7 +79,7 @@ def test_json_of_agents() -> None:
     assert len(document("agents", "--json")["agents"]) == 17
     (glass,) = document("agents", "TheraSphere", "--json")["agents"]
     assert glass["facts"]["density_g_ml"]["value"] == 3.3
-    assert glass["limits"][0]["dose_gy"] == 80
+    assert {row["id"]: row["dose_gy"] for row in glass["limits"]}["glass-label-perfused-80"] == 80
 
 
 def test_json_of_guardrails() -> None:
