@@ -54,6 +54,7 @@ if TYPE_CHECKING:
         skip_step,
         take_image,
     )
+    from hepatica.case.verbs.injection import monitor
     from hepatica.case.verbs.protection import (
         CaseAnonymiseResult,
         CaseEraseResult,
@@ -195,7 +196,7 @@ if TYPE_CHECKING:
     from hepatica.workflow.dose.result import DoseResult
     from hepatica.workflow.dose.spheres import SpheresResult, compare_spheres
     from hepatica.workflow.inspect import InspectResult, inspect_images
-    from hepatica.workflow.monitoring.monitor import monitor
+    from hepatica.workflow.monitoring.keeping import KeepOptions
     from hepatica.workflow.monitoring.result import MonitorResult
     from hepatica.workflow.monitoring.simulate import InjectionResult, simulate_injection
     from hepatica.workflow.mri.agreement import SpectMriOptions, SpectMriResult, spect_mri_agreement
@@ -318,6 +319,7 @@ __all__ = [
     "InputFile",
     "InspectResult",
     "IterationOptions",
+    "KeepOptions",
     "Kind",
     "KnownPlaces",
     "Lesion",

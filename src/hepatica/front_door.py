@@ -138,7 +138,7 @@ VERBS = (
          "Whether the activity went where the scout said: planned against delivered dose."),
     Verb("remaining_tolerance", "adaptive", "workflow.planning.adaptive", "Planning",
          "What the next treatment of a patient may still give to liver and lungs."),
-    Verb("monitor", "monitor", "workflow.monitoring.monitor", "Delivery",
+    Verb("monitor", "monitor", "case.verbs.injection", "Delivery",
          "What arrives where while an injection runs, by a gamma camera's frames and a meter; or a replay of it."),
     Verb("simulate_injection", "simulate-injection", "workflow.monitoring.simulate", "Delivery",
          "A simulated injection with known truth: a camera's frames, a meter's readings, the setup for `monitor`."),

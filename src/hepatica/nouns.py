@@ -77,6 +77,7 @@ NOUNS = {
     "InputFile": "core.provenance",
     "InspectResult": "workflow.inspect",
     "IterationOptions": "imaging.reconstruct.algorithms",
+    "KeepOptions": "workflow.monitoring.keeping",
     "Kind": "core.volume",
     "KnownPlaces": "workflow.registration.register",
     "Lesion": "planning.prescriptions.compartments",
