@@ -197,6 +197,12 @@ if TYPE_CHECKING:
     from hepatica.workflow.dose.spheres import SpheresResult, compare_spheres
     from hepatica.workflow.inspect import InspectResult, inspect_images
     from hepatica.workflow.monitoring.keeping import KeepOptions
+    from hepatica.workflow.monitoring.prepare import (
+        InjectionCameraOptions,
+        InjectionSetupResult,
+        PlannedInjectionOptions,
+        prepare_injection,
+    )
     from hepatica.workflow.monitoring.result import MonitorResult
     from hepatica.workflow.monitoring.simulate import InjectionResult, simulate_injection
     from hepatica.workflow.mri.agreement import SpectMriOptions, SpectMriResult, spect_mri_agreement
@@ -313,8 +319,10 @@ __all__ = [
     "HolmiumResult",
     "Image",
     "ImageOptions",
+    "InjectionCameraOptions",
     "InjectionOptions",
     "InjectionResult",
+    "InjectionSetupResult",
     "InputError",
     "InputFile",
     "InspectResult",
@@ -380,6 +388,7 @@ __all__ = [
     "PlanarUncertaintyOptions",
     "PlanarViewOptions",
     "PlanarViews",
+    "PlannedInjectionOptions",
     "PrescriptionResult",
     "PreviousTreatment",
     "Projections",
@@ -498,6 +507,7 @@ __all__ = [
     "pack_case",
     "plan",
     "plan_template",
+    "prepare_injection",
     "prescribe",
     "quantify",
     "radiobiology",

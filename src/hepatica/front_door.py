@@ -140,6 +140,8 @@ VERBS = (
          "What the next treatment of a patient may still give to liver and lungs."),
     Verb("monitor", "monitor", "case.verbs.injection", "Delivery",
          "What arrives where while an injection runs, by a gamma camera's frames and a meter; or a replay of it."),
+    Verb("prepare_injection", "prepare-injection", "workflow.monitoring.prepare", "Delivery",
+         "The setup of a watched injection from CT, structures, plan and one frame of the camera."),
     Verb("simulate_injection", "simulate-injection", "workflow.monitoring.simulate", "Delivery",
          "A simulated injection with known truth: a camera's frames, a meter's readings, the setup for `monitor`."),
     Verb("tumour_response", "response", "workflow.outcome.response", "Outcome",
