@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pydicom import dcmread
 
 import hepatica as hp
 from hepatica.case.changing import changing
@@ -256,3 +257,29 @@ def test_a_folder_is_replayed_in_order_with_readings_from_its_first_frame(arrive
     within = [time - first for time in times if time >= first]
     assert len(within) == 128 + 2 * 128
     assert all(later - earlier > -0.51 for earlier, later in pairwise(within))
+
+
+def test_a_case_makes_the_setup_of_its_watched_injection(arrived: Path, tmp_path: Path) -> None:
+    """CT and structures of the case, one frame of the empty field: nothing that they hold is typed again."""
+    folder = tmp_path / "made"
+    patient = hp.virtual_patient(seed=7, tumours=1, ct=hp.VirtualCtOptions(spacing_mm=12.0)).save(folder)
+    case = hp.Case.new(tmp_path / "case")
+    case.set(**{"treatment.agent": "maa"})
+    case.add(patient / "ct", "scout-ct", treatment=1)
+    case.add(patient / "rtstruct.dcm", "scout-structures", treatment=1)
+    identity = str(dcmread(patient / "rtstruct.dcm").PatientID)
+    write_file(tmp_path / "empty.dcm", [np.zeros((64, 64))] * 4, first=0, patient=identity)
+    case.add(tmp_path / "empty.dcm", "injection-view", treatment=1)
+    stated = {
+        "camera": "siemens-lehr",
+        "head": "anterior",
+        "offset": '["0 mm", "0 mm"]',
+        "planned": "150 MBq",
+        "empty-field": "true",
+    }
+    case.set(**{f"treatment.prepare-injection.{key}": value for key, value in stated.items()})
+    assert [step.state for step in case.run("prepare-injection")] == ["done"]
+    with watched_run(case, 1, "a folder", None) as run:
+        assert run.is_of_case
+        assert run.setup is not None
+        assert json.loads(run.setup.read_text())["planned_bq"] == 150e6

@@ -26,7 +26,7 @@ from hepatica.monitoring.prepared import Prepared
 from hepatica.workflow.monitoring.keeping import LIVE_FILE, READINGS, Keeper, LiveFile
 from hepatica.workflow.monitoring.result import MonitorResult
 
-STEP = "injection"
+STEP, PREPARING = "injection", "prepare-injection"
 
 FRAMES, SETUP, METER = "injection-frames", "injection-setup", "injection-readings"
 
@@ -52,6 +52,8 @@ class WatchedRun:
         Told each state, entry and reading.
     setup : Path or None
         Setup of the run.
+    is_of_case : bool
+        Whether that is the case's own already.
     has_ended : bool
         Whether its end was said.
     """
@@ -61,6 +63,7 @@ class WatchedRun:
     folder: Path
     keeper: Keeper
     setup: Path | None
+    is_of_case: bool = False
     has_ended: bool = False
 
     def enter(
@@ -115,7 +118,7 @@ class WatchedRun:
             files = tuple(file for one in heap.found for file in one.files if one.seen is not None)
             heap = Heap((Found(files or first.files, first.seen, Guess(FRAMES)),), heap.skipped)
         take_heap(folder, log, frames, heap, Wish(FRAMES, self.treatment))
-        if self.setup is not None and not _holds(self.case, SETUP, self.treatment):
+        if self.setup is not None and not self.is_of_case:
             add_files(folder, log, self.setup, Wish(SETUP, self.treatment))
         kept = readings if readings is not None and readings.is_file() else self.folder / READINGS
         if readings is not None and kept.is_file():
@@ -142,8 +145,6 @@ def watched_run(
         Where frames come from, for people.
     setup : Path or None
         Setup; that of the case, if it has one.
-    made : Prepared, optional
-        Setup that was made from the case.
 
     Raises
     ------
@@ -155,6 +156,7 @@ def watched_run(
     from filelock import FileLock, Timeout
 
     number = _treatment(case, treatment)
+    setup = setup or case_setup(case, number)
     place = case.folder / MONITORING
     _made_folder(place)
     lock = FileLock(place / LOCK)
@@ -163,7 +165,7 @@ def watched_run(
     except Timeout:
         raise OutputError(f"{case.folder}: an injection is being watched by another process") from None
     try:
-        begun = _begun(case, number, place, source, (setup, made))
+        begun = _begun(case, number, place, source, setup)
         try:
             yield begun
         except KeyboardInterrupt:
@@ -203,10 +205,26 @@ def _made_folder(place: Path) -> None:
         raise OutputError(f"{place}: cannot be made ({error.strerror})") from error
 
 
-def _begun(
-    case: Case, treatment: int, place: Path, source: str, setups: tuple[Path | None, Prepared | None]
-) -> WatchedRun:
-    setup, made = setups
+def case_setup(case: Case, treatment: int) -> Path | None:
+    """The setup that the case has: one that was added, else the result of its step; None where there is none.
+
+    Raises
+    ------
+    InputError
+        If several were added, or the step is out of date.
+    """
+    situation = case.situation()
+    added = situation.catalogue.of(SETUP, treatment)
+    if len(added) > 1:
+        names = ", ".join(item.name for item in added)
+        raise InputError(f"{case.folder}: several setups ({names})", remedy="keep one and take the others for unused")
+    if added:
+        return Path(added[0].path(case.folder))
+    made = folder_name(PREPARING, treatment)
+    return case[made] / "setup.json" if made in situation.records else None
+
+
+def _begun(case: Case, treatment: int, place: Path, source: str, setup: Path | None) -> WatchedRun:
     with changing(case.folder) as log:
         note_lost_runs(case.folder, log)
         folder = place / datetime.now(UTC).strftime("run-%Y%m%d-%H%M%S-%f")
@@ -214,17 +232,16 @@ def _begun(
         about = {"run": folder.name, "state": "running", "treatment": treatment}
         log.append("watched", about, {"source": source})
     kept = None
-    if setup is not None or made is not None:
+    if setup is not None:
         kept = folder / "setup.json"
-        if made is not None:
-            kept.write_text(json.dumps(made.as_document()), encoding="utf-8")
-        elif setup is not None:
-            shutil.copyfile(setup, kept)
+        shutil.copyfile(setup, kept)
     prepared = None if kept is None else Prepared.from_document(json_file(kept), str(setup or kept))
     agent = str(case.situation().facts.treatments[treatment - 1].get("agent") or (prepared.agent if prepared else ""))
     live = LiveFile(place / LIVE_FILE, source, agent, prepared.setup.limits_bq if prepared else {})
     live.write("running")
-    return WatchedRun(case, treatment, folder, Keeper(live, folder, patient_ids(case.folder)), kept)
+    is_of_case = setup is not None and setup == case_setup(case, treatment)
+    keeper = Keeper(live, folder, patient_ids(case.folder))
+    return WatchedRun(case, treatment, folder, keeper, kept, is_of_case)
 
 
 def note_lost_runs(folder: Path, log: Log) -> None:

@@ -118,7 +118,7 @@ class PlannedInjectionOptions:
     target : str or None
         Structure that is treated; the perfused volume, else the whole liver.
     territory : str or None
-        Of the plan, where it has several.
+        Of the plan, where it has several; it is the target if a structure has its name.
     structure_roles : mapping of str to str or None
         What a structure is, where its name does not say.
     """
@@ -247,7 +247,7 @@ def prepare_injection(
     drawn = drawn_structures(structures, image, planned.structure_roles)
     inputs = (frames.source, image.source, *drawn.inputs)
     require_one_patient(inputs)
-    groups, roles = _groups(drawn, planned.target)
+    groups, roles = _groups(drawn, planned)
     window = _window(frames)
     energy = photon_energy_kev(carrier.nuclide, window)
     bodies = drawn.of(Structure.BODY)
@@ -324,12 +324,16 @@ def _window(frames: DynamicFile) -> Window:
     return Window(*frames.windows_kev[0])
 
 
-def _groups(drawn: DrawnStructures, target: str | None) -> tuple[dict[str, tuple[str, ...]], dict[str, str]]:
+def _groups(
+    drawn: DrawnStructures, planned: PlannedInjectionOptions
+) -> tuple[dict[str, tuple[str, ...]], dict[str, str]]:
     """Structures of each region, and what it is."""
 
     def of(*wanted: Structure) -> tuple[str, ...]:
         return tuple(name for name, role in drawn.roles.items() if role in wanted)
 
+    # A territory has the name of its structure.
+    target = planned.target or (planned.territory if planned.territory in drawn.regions else None)
     if target is not None and target not in drawn.regions:
         raise InputError(f"no structure is called {target!r}; there are {', '.join(drawn.regions)}")
     tumours = of(Structure.TUMOUR)

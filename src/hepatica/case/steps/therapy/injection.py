@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from hepatica.case.steps.inputs import ImageOf, Section, View
+from hepatica.case.steps.inputs import FirstOf, ImageOf, ResultOf, Section, View
 from hepatica.case.steps.step import Step
 from hepatica.core.options import from_texts
 from hepatica.front_door import verb_named
@@ -23,13 +23,19 @@ def _arguments(texts: Mapping[str, Any]) -> dict[str, Any]:
     return from_texts(verb_named("monitor").load(), {**texts, "replay": is_folder}, command="injection")
 
 
+SETUP = FirstOf(
+    (ImageOf("setup", ("injection-setup",)), ResultOf("setup", "prepare-injection", needed=True, file="setup.json")),
+    needed=True,
+)
+"""A setup that was added goes before the one that the case made."""
+
 STEP = Step(
     "injection",
     "Injection",
     "monitor",
     (
         ImageOf("frames", ("injection-frames",), needed=True),
-        ImageOf("setup", ("injection-setup",), needed=True),
+        SETUP,
         ImageOf("readings", ("injection-readings",)),
         Section("injection"),
     ),
