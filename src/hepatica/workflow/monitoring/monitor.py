@@ -20,6 +20,7 @@ from hepatica.core.text.files import json_file
 from hepatica.errors import InputError, OutputError
 from hepatica.monitoring.boundaries import calibrated
 from hepatica.monitoring.feed import Frame, FrameGate, Reading
+from hepatica.monitoring.instructions import said_of
 from hepatica.monitoring.options import FrameOptions, WatchOptions
 from hepatica.monitoring.prepared import Prepared
 from hepatica.monitoring.setup import Array
@@ -130,16 +131,7 @@ def _watch_of(prepared: Prepared, watching: WatchOptions, has_meter: bool) -> Wa
 
 def allowed_by(agent: str) -> dict[str, str]:
     """What the instructions for use of an agent say on alarms, with the source; empty where none is held."""
-    if not agent:
-        return {}
-    carrier = find_agent(agent)
-    if carrier.name != "glass":
-        return {}
-    text = (
-        "TheraSphere package insert USA v12: an infusion takes less than 5 min, without contrast medium. No sentence "
-        "of it on this alarm is held here; follow it as it stands."
-    )
-    return {"": text}
+    return said_of(find_agent(agent).name) if agent else {}
 
 
 @dataclass

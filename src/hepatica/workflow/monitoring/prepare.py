@@ -109,7 +109,7 @@ class PlannedInjectionOptions:
         Expected share outside all organs drawn (assumption).
     goal_bq : float or None
         Activity that the target needs; what the plan sends there, if not given.
-    lung_limit_bq : float or None
+    lung_activity_limit_bq : float or None
         Largest activity of the lungs; that of the plan's dose limit, if not given.
     pulse_s, pause_s : float
         Of a pulsed infusion; no pause if steady.
@@ -121,6 +121,8 @@ class PlannedInjectionOptions:
         Of the plan, where it has several; it is the target if a structure has its name.
     structure_roles : mapping of str to str or None
         What a structure is, where its name does not say.
+    ct_series : str or None
+        SeriesInstanceUID of the CT, if a folder holds several.
     """
 
     planned_bq: Positive | None = None
@@ -130,13 +132,14 @@ class PlannedInjectionOptions:
     other_liver: Annotated[Fraction, Limits(low=0, below=1)] = 0.05
     elsewhere: Annotated[Fraction, Limits(low=0, below=1)] = 0.02
     goal_bq: Positive | None = None
-    lung_limit_bq: Positive | None = None
+    lung_activity_limit_bq: Positive | None = None
     pulse_s: NonNegative = 0.0
     pause_s: NonNegative = 0.0
     has_meter: bool = True
     target: str | None = None
     territory: str | None = None
     structure_roles: Annotated[Mapping[str, str] | None, STRUCTURE_ROLES_TEXT] = None
+    ct_series: str | None = None
 
 
 @result
@@ -156,7 +159,7 @@ class InjectionSetupResult(Result):
     structures: dict[str, tuple[str, ...]]
     expected_share: dict[str, float]
     goal_bq: float | None
-    lung_limit_bq: float | None
+    lung_activity_limit_bq: float | None
     prepared: Prepared = field(metadata=HIDDEN)
 
     def title(self) -> str:
@@ -243,7 +246,7 @@ def prepare_injection(
     carrier = find_agent(agent)
     say("reading the CT, its structures and a frame")
     frames, geometry = _frames(Path(view), carrier.nuclide)
-    image = as_image(ct, role="ct")
+    image = as_image(ct, role="ct", series=planned.ct_series)
     drawn = drawn_structures(structures, image, planned.structure_roles)
     inputs = (frames.source, image.source, *drawn.inputs)
     require_one_patient(inputs)
@@ -286,7 +289,7 @@ def prepare_injection(
         place_from="as stated" if seen_by.offset_mm is not None else "common frame of reference",
         structures={name: tuple(members) for name, members in groups.items()},
         expected_share=dict(zip(setup.regions, setup.expected_shares.tolist(), strict=True)), goal_bq=setup.goal_bq,
-        lung_limit_bq=injection.limits_bq.get("lungs"), prepared=made,
+        lung_activity_limit_bq=injection.limits_bq.get("lungs"), prepared=made,
         messages=(*image.messages, *drawn.messages, *notes, *more),
         provenance=Provenance(
             inputs=(*inputs, *_plan_input(plan)), parameters=parameters(seen_by, planned, agent=agent),
@@ -452,7 +455,7 @@ def _injection(
 ) -> tuple[PlannedInjection, list[Message]]:
     """What is to be injected: what is stated, else the plan's."""
     notes: list[Message] = []
-    planned_bq, shunt, goal, limit = asked.planned_bq, asked.lung_shunt, asked.goal_bq, asked.lung_limit_bq
+    planned_bq, shunt, goal, limit = asked.planned_bq, asked.lung_shunt, asked.goal_bq, asked.lung_activity_limit_bq
     if plan is not None:
         held = planned_treatment(Path(plan), asked.territory)
         if held.nuclide != nuclide.name:
