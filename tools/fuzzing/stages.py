@@ -148,9 +148,10 @@ def monitored() -> Stage:
     def run(folder: Path) -> Answer:
         import hepatica
 
+        watching = hepatica.WatchOptions(rehearsals=200, false_alarms=0.05, look_s=2.0)
         result = hepatica.monitor(
             folder / "frames", setup=folder / "setup.json", readings=folder / "readings.csv",
-            which=hepatica.FrameOptions(replay=True), watching=hepatica.WatchOptions(rehearsals=200),
+            which=hepatica.FrameOptions(replay=True), watching=watching,
         )  # fmt: skip
         return of_result(result)
 

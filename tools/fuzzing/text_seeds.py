@@ -6,7 +6,7 @@ import io
 import json
 import tempfile
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +52,8 @@ def _injections() -> Iterator[Seed]:
     with tempfile.TemporaryDirectory() as name:
         for n in (0, 2):
             made = Path(name) / f"{n}.dcm"
-            write_dynamic(made, frames[n : n + 2], context, Emission("Tc-99m", start, 0.5), pixel_mm=4.0, number=n + 1)
+            emission = Emission("Tc-99m", start + timedelta(seconds=n / 2), 0.5)
+            write_dynamic(made, frames[n : n + 2], context, emission, pixel_mm=4.0, number=n + 1)
             folder[f"frames/{n}.dcm"] = made.read_bytes()
     rows = [f"vial,{n / 2 - 6},{1000 - 5 * max(n - 12, 0)}" for n in range(18)]
     readings = "\n".join(["kind,time_s,value", *rows, "pushed,1.0,0.1", "line,1.5,12", ""])

@@ -65,6 +65,9 @@ class InjectionCameraOptions:
         Of the response at the middle of the patient, where no camera is named.
     sensitivity_cps_per_mbq : float or None
         Of one head in air, where there is neither calibration nor camera.
+    factor_sd : float or None
+        Relative standard uncertainty of the sensitivity; that of its source if not given. Above 0.15 the camera alone
+        measures shares, and no activity.
     head : {"anterior", "posterior"} or None
         Which side the frames are of, where the header does not say.
     offset_mm : tuple of float or None
@@ -82,6 +85,7 @@ class InjectionCameraOptions:
     calibration: Path | str | None = None
     resolution_fwhm_mm: Positive | None = None
     sensitivity_cps_per_mbq: Positive | None = None
+    factor_sd: Annotated[Fraction, Limits(above=0, below=0.5)] | None = None
     head: Literal["anterior", "posterior"] | None = None
     offset_mm: tuple[float, float] | None = None
     offset_sd_mm: NonNegative = 8.0
@@ -281,7 +285,9 @@ def prepare_injection(
         images=images, moved=tuple(moved), roles=roles, pixel_mm=frames.pixel_mm[0], uneven=uneven,
         background_cps=background, tau_s=0.0 if "DTIM" in frames.corrected else seen_by.camera_dead_time_s,
     )  # fmt: skip
-    made = prepared_injection(sight, injection, replace(Doubts(), camera=sd), has_meter=planned.has_meter)
+    made = prepared_injection(
+        sight, injection, replace(Doubts(), camera=seen_by.factor_sd or sd), has_meter=planned.has_meter
+    )
     setup = made.setup
     return InjectionSetupResult(
         nuclide=made.nuclide, agent=made.agent, planned_bq=setup.planned_bq, complete_cps=setup.complete_cps,
