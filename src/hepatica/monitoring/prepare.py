@@ -108,7 +108,8 @@ def prepared_injection(sight: Sight, plan: PlannedInjection, doubts: Doubts, *, 
         pixels = np.bincount(mask.ravel(), minlength=len(names)) / mask.size
         background: Array = BACKGROUND_SHARE * whole * pixels
     else:
-        background = np.bincount(mask.ravel(), weights=sight.background_cps.ravel(), minlength=len(names))
+        seen = np.bincount(mask.ravel(), weights=sight.background_cps.ravel(), minlength=len(names))
+        background = np.asarray(seen, np.float64)
     uneven = max((sight.uneven.get(name, 0.0) for name in names), default=0.0)
     region, cross = _by_place(response, [response_of(images, mask) for images in sight.moved])
     found = Doubts(

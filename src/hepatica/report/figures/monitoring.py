@@ -38,9 +38,13 @@ def monitor_png(curves: Mapping[str, Any], pictures: NDArray[np.float64], mask: 
     shown = pictures[:MOST_PICTURES]
     figure = Figure(figsize=(11, 7.2), layout="constrained")
     grid = figure.add_gridspec(3, max(len(shown), 1), height_ratios=(3.0, 0.9, 1.9))
-    upper = figure.add_subplot(grid[0, :])
-    lower = figure.add_subplot(grid[1, :], sharex=upper)
-    _activities(upper, curves)
+    if curves["bands_mbq"]:
+        upper = figure.add_subplot(grid[0, :])
+        lower = figure.add_subplot(grid[1, :], sharex=upper)
+        _activities(upper, curves)
+    else:
+        # Without a setup the rate is all that there is.
+        lower = figure.add_subplot(grid[:2, :])
     _rate(lower, curves)
     for n, picture in enumerate(shown):
         axes = figure.add_subplot(grid[2, n])

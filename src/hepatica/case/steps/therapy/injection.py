@@ -24,7 +24,10 @@ def _arguments(texts: Mapping[str, Any]) -> dict[str, Any]:
 
 
 SETUP = FirstOf(
-    (ImageOf("setup", ("injection-setup",)), ResultOf("setup", "prepare-injection", needed=True, file="setup.json")),
+    (
+        ImageOf("setup", ("injection-setup",), needed=True),
+        ResultOf("setup", "prepare-injection", needed=True, file="setup.json"),
+    ),
     needed=True,
 )
 """A setup that was added goes before the one that the case made."""
