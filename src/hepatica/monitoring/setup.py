@@ -151,9 +151,7 @@ class Setup:
         for name in ("half_life_s", "planned_bq", "infusion_s"):
             if not 0 < getattr(self, name) < math.inf:
                 raise InputError(f"{name} must be positive and finite, not {getattr(self, name)}")
-        if self.planned_bq > MOST_PLANNED_BQ:
-            raise InputError(f"planned_bq is {self.planned_bq:g} Bq, which no vial holds")
-        if self.planned_bq < LEAST_PLANNED_BQ:
+        if not LEAST_PLANNED_BQ <= self.planned_bq <= MOST_PLANNED_BQ:
             raise InputError(
                 f"planned_bq is {self.planned_bq:g} Bq, which nobody injects",
                 remedy="state activities in becquerels, not in MBq or GBq",

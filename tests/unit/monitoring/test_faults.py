@@ -244,7 +244,7 @@ def test_a_setup_in_other_units_or_without_a_region_is_refused() -> None:
     good = Prepared(setup_of(), mask(), 4.0, "Tc-99m", "maa", FlowSettings()).as_document()
     for wrong, said in (
         ({"planned_bq": 150.0}, "nobody injects"), ({"half_life_s": 6.0}, "that of Tc-99m is"),
-        ({"nuclide": "Y-90"}, "that of Y-90 is"), ({"planned_bq": 1e300}, "no vial holds"),
+        ({"nuclide": "Y-90"}, "that of Y-90 is"), ({"planned_bq": 1e300}, "nobody injects"),
         ({"response_cps_per_bq": [[1e308 * (i == j) for j in range(5)] for i in range(5)]}, "no camera counts"),
     ):  # fmt: skip
         with pytest.raises(InputError, match=said):
