@@ -46,9 +46,6 @@ FLOWING = 0.15
 LEFT_LATER = 0.03
 """Of the plan that may leave the vial after the last frame, and what was delivered stays a measured value."""
 
-AHEAD_S = 10.0
-"""By which a reading may be ahead of the frames."""
-
 UNSCALED = 0.15
 """Uncertainty of the camera factor from which on the camera alone measures shares, and no activity."""
 
@@ -202,8 +199,6 @@ class Watch:
         if self._zero_s is None and since >= 0:
             self._early += 1
             since = -1.0 + 1e-6 * self._early
-        if self.frames and since > self._silent_from_s + AHEAD_S and reading.kind == "vial" and not self._meter.lost:
-            self._lose_meter("the meter's clock was set forward, or the frames are late: it is not believed", since)
         self._read_until_s = max(self._read_until_s, since)
         at = Reading(reading.kind, since, reading.value)
         if since > self._silent_from_s + 1e-6:
