@@ -130,9 +130,7 @@ def _line(kind: str, at_s: float) -> str:
 
 
 @contextmanager
-def watched_run(
-    case: Case, treatment: int | None, source: str, setup: Path | None, *, made: Prepared | None = None
-) -> Iterator[WatchedRun]:
+def watched_run(case: Case, treatment: int | None, source: str, setup: Path | None) -> Iterator[WatchedRun]:
     """A run for a case: it alone watches the case, and says how it ended, whatever ends it but a killed process.
 
     Parameters
