@@ -5,6 +5,7 @@
     python tools/monitoring_study.py run maa --out study          # one source; repeat for each
     python tools/monitoring_study.py show study                   # the tables of docs/monitoring.md
     python tools/monitoring_study.py pixels maa                   # the same statistics from whole frames
+    python tools/monitoring_study.py doubts maa                   # false alarms where truth is wronger than stated
     python tools/monitoring_study.py latency                      # 128 x 128 frames, 10 a second
 
 Boundaries come from injections of one block of seeds, all reported numbers from another one. The response of each
@@ -208,6 +209,36 @@ def pixels(arguments: argparse.Namespace) -> None:
         print(f"{kind}: median of the largest {both}; beyond the boundary {beyond:.3f}")
 
 
+WRONGER = ("cross_talk", "motion", "share_drift", "lag_s", "dispersion_s")
+"""Doubts that a setup may understate without anybody noticing."""
+
+
+def doubts(arguments: argparse.Namespace) -> None:
+    """False alarms and coverage where what is true is wronger than the setup says, or the camera factor is unknown."""
+    source = source_named(arguments.source)
+    setup = scene(source).setup
+    if arguments.camera is not None:
+        setup = setup.changed(doubts=replace(setup.doubts, camera=arguments.camera))
+    limits = calibrated(
+        setup, source.flow, look_s=look_of(source), injections=arguments.calibration, seed=CALIBRATION
+    )  # fmt: skip
+    truth = replace(setup.doubts, **{name: arguments.times * getattr(setup.doubts, name) for name in WRONGER})
+    # What is drawn is of the truth's doubts, what is judged of the setup's.
+    false, injections = dict.fromkeys(KINDS, 0), arguments.uneventful
+    for number, size in enumerate(batches(injections)):
+        run = Watched.of(
+            setup, source.flow, look_s=look_of(source), injections=size, seed=(EVALUATION, 2, number),
+            statistics_only=True, truth=setup.changed(doubts=truth),
+        )  # fmt: skip
+        for kind, largest in run.largest_while_false().items():
+            false[kind] += int((largest >= limits.of(kind)).sum())
+    found = {
+        "source": source.name, "times": arguments.times, "camera": setup.doubts.camera, "injections": injections,
+        "calibration": arguments.calibration, "false_alarms": {kind: n / injections for kind, n in false.items()},
+    }  # fmt: skip
+    print(json.dumps(found, indent=1))
+
+
 def _s(value: float | None) -> str:
     return "–" if value is None else f"{value:.1f}"
 
@@ -230,6 +261,13 @@ def main() -> None:
     frames.add_argument("source", choices=[s.name for s in SOURCES])
     frames.add_argument("--injections", type=int, default=40)
     frames.set_defaults(call=pixels)
+    wrong = commands.add_parser("doubts")
+    wrong.add_argument("source", choices=[s.name for s in SOURCES])
+    wrong.add_argument("--times", type=float, default=2.0)
+    wrong.add_argument("--camera", type=float, default=None, help="uncertainty of the camera factor instead")
+    wrong.add_argument("--calibration", type=int, default=6000)
+    wrong.add_argument("--uneventful", type=int, default=2000)
+    wrong.set_defaults(call=doubts)
     speed = commands.add_parser("latency")
     speed.add_argument("--seconds", type=float, default=60.0)
     speed.set_defaults(call=latency)

@@ -54,6 +54,7 @@ if TYPE_CHECKING:
         skip_step,
         take_image,
     )
+    from hepatica.case.verbs.injection import monitor
     from hepatica.case.verbs.protection import (
         CaseAnonymiseResult,
         CaseEraseResult,
@@ -195,7 +196,13 @@ if TYPE_CHECKING:
     from hepatica.workflow.dose.result import DoseResult
     from hepatica.workflow.dose.spheres import SpheresResult, compare_spheres
     from hepatica.workflow.inspect import InspectResult, inspect_images
-    from hepatica.workflow.monitoring.monitor import monitor
+    from hepatica.workflow.monitoring.keeping import KeepOptions
+    from hepatica.workflow.monitoring.prepare import (
+        InjectionCameraOptions,
+        InjectionSetupResult,
+        PlannedInjectionOptions,
+        prepare_injection,
+    )
     from hepatica.workflow.monitoring.result import MonitorResult
     from hepatica.workflow.monitoring.simulate import InjectionResult, simulate_injection
     from hepatica.workflow.mri.agreement import SpectMriOptions, SpectMriResult, spect_mri_agreement
@@ -312,12 +319,15 @@ __all__ = [
     "HolmiumResult",
     "Image",
     "ImageOptions",
+    "InjectionCameraOptions",
     "InjectionOptions",
     "InjectionResult",
+    "InjectionSetupResult",
     "InputError",
     "InputFile",
     "InspectResult",
     "IterationOptions",
+    "KeepOptions",
     "Kind",
     "KnownPlaces",
     "Lesion",
@@ -378,6 +388,7 @@ __all__ = [
     "PlanarUncertaintyOptions",
     "PlanarViewOptions",
     "PlanarViews",
+    "PlannedInjectionOptions",
     "PrescriptionResult",
     "PreviousTreatment",
     "Projections",
@@ -496,6 +507,7 @@ __all__ = [
     "pack_case",
     "plan",
     "plan_template",
+    "prepare_injection",
     "prescribe",
     "quantify",
     "radiobiology",

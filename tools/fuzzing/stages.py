@@ -142,6 +142,22 @@ def command(*arguments: str, target: str = "") -> Stage:
     return run
 
 
+def monitored() -> Stage:
+    """The verb monitor: a folder of frames replayed by a setup, with readings."""
+
+    def run(folder: Path) -> Answer:
+        import hepatica
+
+        watching = hepatica.WatchOptions(rehearsals=200, false_alarms=0.05, look_s=2.0)
+        result = hepatica.monitor(
+            folder / "frames", setup=folder / "setup.json", readings=folder / "readings.csv",
+            which=hepatica.FrameOptions(replay=True), watching=watching,
+        )  # fmt: skip
+        return of_result(result)
+
+    return run
+
+
 def inspected(target: str = "", unit: str | None = None) -> Stage:
     """The verb inspect."""
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import tempfile
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,43 @@ def text_seeds() -> Iterator[Seed]:
     yield from _options()
     yield from _calibrations()
     yield from _archives()
+    yield from _injections()
+
+
+def _injections() -> Iterator[Seed]:
+    """A watched injection of two regions in a frame of 4 x 3 pixels: setup, readings, a folder of frames."""
+    from hepatica.core.context import DicomContext
+    from hepatica.io.dicom.images.dynamic import write_dynamic
+    from hepatica.io.dicom.images.write import Emission
+    from hepatica.monitoring.prepared import Prepared
+    from hepatica.monitoring.setup import Setup
+    from hepatica.monitoring.simulation.flow import FlowSettings
+
+    response = np.array([[4e-5, 5e-6], [4e-6, 4e-5]])
+    setup = Setup(
+        ("target", "outside"), ("target", "outside"), response, np.full(2, 5.0), 21636.0, 150e6, 60.0,
+        np.array([0.9, 0.1]), goal_bq=100e6, limits_bq={"outside": 50e6},
+    )  # fmt: skip
+    mask = np.array([[0, 0, 1], [0, 0, 1], [0, 0, 1], [0, 1, 1]])
+    start = datetime.fromisoformat(AT)
+    context = DicomContext.invented(patient_id="F1", patient_name="Fuzz^One", when=start)
+    random = np.random.default_rng(3)
+    frames = random.poisson(np.arange(1, 5)[:, None, None] * np.where(mask == 0, 60.0, 8.0))
+    folder: dict[str, bytes] = {}
+    with tempfile.TemporaryDirectory() as name:
+        for n in (0, 2):
+            made = Path(name) / f"{n}.dcm"
+            emission = Emission("Tc-99m", start + timedelta(seconds=n / 2), 0.5)
+            write_dynamic(made, frames[n : n + 2], context, emission, pixel_mm=4.0, number=n + 1)
+            folder[f"frames/{n}.dcm"] = made.read_bytes()
+    rows = [f"vial,{n / 2 - 6},{1000 - 5 * max(n - 12, 0)}" for n in range(18)]
+    readings = "\n".join(["kind,time_s,value", *rows, "pushed,1.0,0.1", "line,1.5,12", ""])
+    prepared = Prepared(setup, mask, 4.0, "Tc-99m", "maa", FlowSettings())
+    files = {
+        **folder, "setup.json": json.dumps(prepared.as_document()).encode(), "readings.csv": readings.encode(),
+    }  # fmt: skip
+    for target, damage in (("setup.json", "json"), ("readings.csv", "csv"), ("frames/0.dcm", "dicom")):
+        yield Seed("injection", files, {"monitor": stages.monitored()}, damage, target, named=True)
 
 
 def _verbs() -> dict[str, dict[str, Any]]:

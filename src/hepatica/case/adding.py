@@ -84,6 +84,18 @@ def add_files(folder: Path, log: Log, path: Path, wish: Wish) -> Added:
     heap = sort_heap(path, _instants(facts), _frames(catalogue))
     if not heap.found and wish.role is not None and is_file(path):
         heap = Heap((Found((path,), None, Guess(wish.role)),))
+    return take_heap(folder, log, path, heap, wish)
+
+
+def take_heap(folder: Path, log: Log, path: Path, heap: Heap, wish: Wish) -> Added:
+    """Add what was sorted; the caller holds the case.
+
+    Raises
+    ------
+    InputError
+        If nothing is there, or files are of another patient than the case.
+    """
+    facts, catalogue = Facts.read(folder, STEP_NAMES), Catalogue.read(folder)
     if not heap.found:
         said = "; ".join(f"{item.path}: {item.reason}" for item in heap.skipped[:3])
         raise InputError(f"{path}: holds nothing for a case{f' ({said})' if said else ''}")
@@ -219,6 +231,11 @@ def _frames(catalogue: Catalogue) -> dict[str, Guess]:
         if item.frame and item.role not in ("unused", "registration"):
             found.setdefault(item.frame, Guess(item.role, item.treatment))
     return found
+
+
+def patient_ids(folder: Path) -> tuple[str, ...]:
+    """PatientIDs that a case holds."""
+    return tuple(_patients(Facts.read(folder, STEP_NAMES), Catalogue.read(folder)))
 
 
 def _patients(facts: Facts, catalogue: Catalogue) -> dict[str, str]:

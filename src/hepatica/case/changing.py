@@ -20,7 +20,7 @@ WAIT_S = 5.0
 
 
 @contextmanager
-def changing(folder: Path, *, erasing: bool = False) -> Iterator[Log]:
+def changing(folder: Path, *, erasing: bool = False, wait_s: float = WAIT_S) -> Iterator[Log]:
     """Hold a case alone; what a killed run left without a line in the log is noted first.
 
     Parameters
@@ -29,6 +29,8 @@ def changing(folder: Path, *, erasing: bool = False) -> Iterator[Log]:
         Of the case.
     erasing : bool
         Also one whose patient was erased already, or half.
+    wait_s : float
+        For which another process that holds it is waited for.
 
     Yields
     ------
@@ -46,7 +48,7 @@ def changing(folder: Path, *, erasing: bool = False) -> Iterator[Log]:
 
     lock = FileLock(folder / LOCK)
     try:
-        lock.acquire(timeout=WAIT_S)
+        lock.acquire(timeout=wait_s)
     except Timeout:
         raise OutputError(f"{folder}: is being changed by another process", remedy="wait for it") from None
     except OSError as error:

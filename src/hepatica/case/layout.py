@@ -38,6 +38,9 @@ PICTURES = "pictures"
 DRAFTS = "drafts"
 """Structures that somebody draws and has not saved yet."""
 
+MONITORING = "monitoring"
+"""What is kept of an injection while it is watched: ``live.json`` to look at, a folder for each run."""
+
 LOCK = ".lock"
 """Held by the one process that changes the case."""
 

@@ -103,6 +103,8 @@ def page(state: Any) -> Any:
     word, style = WORDS[state.watching]
     head = Text(f" {word} ", style=style)
     head.append(f"  {state.time_s:.1f} s   {state.rate_cps / 1e3:.3g} kcps   {state.frames} frames", style="default")
+    if state.planned_bq:
+        head.append(f"   vial {state.planned_bq / 1e6:.4g} MBq", style="default")
     if state.silent_s > 1:
         head.append(f"   last frame {state.silent_s:.0f} s ago", style="red")
     notes = [Text(f"  ! {one_line(note)}", style="yellow") for note in reasons(state)]
@@ -113,7 +115,7 @@ def page(state: Any) -> Any:
         ("MBq", "right"),
         ("95 %", "right"),
         ("share", "right"),
-        ("planned, MBq", "right"),
+        ("expected, MBq", "right"),
         ("", "left"),
     ):
         regions.add_column(name, justify=justify)  # type: ignore[arg-type]

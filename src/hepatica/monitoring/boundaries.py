@@ -164,10 +164,13 @@ class Watched:
     @classmethod
     def of(
         cls, setup: Setup, settings: FlowSettings, *, look_s: float, injections: int, seed: tuple[int, ...],
-        statistics_only: bool = False,
+        statistics_only: bool = False, truth: Setup | None = None,
     ) -> Watched:  # fmt: skip
-        """Simulate and watch; with `statistics_only` without intervals and delivered activity, which take time."""
-        recording = Recording(setup, settings, injections, seed)
+        """Simulate and watch; with `statistics_only` without intervals and delivered activity, which take time.
+
+        What is simulated is as wrong as `truth` says, where it is given; what watches it knows of `setup` alone.
+        """
+        recording = Recording(truth or setup, settings, injections, seed)
         statistics = Statistics(setup, injections, look_s)
         pushes = Pushed(setup, injections)
         looks = int(np.ceil((LENGTH * setup.infusion_s + AFTER_S) / look_s))

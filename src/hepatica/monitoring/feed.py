@@ -23,6 +23,9 @@ SILENT_S = 2.0
 JUMP_S = 10.0
 """A frame's clock and the receiver's may run apart by so much between two frames before a clock was set."""
 
+BACK_S = 2.0
+"""By which readings may come late before the meter's clock was set back."""
+
 STANDING = 8
 """Readings that are the same to the last digit while beads arrive: the meter stands still."""
 
@@ -274,6 +277,11 @@ class MeterGate:
         return len(self._first) >= BEFORE
 
     @property
+    def has_begun(self) -> bool:
+        """Whether it was read while beads could flow: what comes before the first frame has no clock in common."""
+        return bool(self.history) and self.history[-1][0] > 0
+
+    @property
     def has_come(self) -> bool:
         """Whether there is a reading at all."""
         return self._last is not None
@@ -291,7 +299,13 @@ class MeterGate:
         if not math.isfinite(reading.value) or reading.value < 0:
             return "the meter reads less than nothing, or no number"
         if self._last is not None and reading.at_s <= self._last.at_s:
+            if self.has_begun and self._last.at_s - reading.at_s > BACK_S:
+                self.lost = "the meter's clock was set back; what it says has no time any more"
             return "a reading came twice or late; it is not used"
+        if self.has_begun and self._last is not None and reading.at_s - self._last.at_s > JUMP_S:
+            self.lost = (
+                f"no reading of the meter came for more than {JUMP_S:.0f} s: whether its clock holds is not known"
+            )
         if self.full_scale is not None and reading.value >= self.full_scale:
             self._last = reading
             return f"the meter is saturated at {self.full_scale:g}"

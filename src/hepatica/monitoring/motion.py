@@ -28,6 +28,10 @@ LEAST_MM = 7.0
 
 LEAST_SD = 6.0
 
+MOST_GROWTH = 1.4
+"""Counts of the newer picture over those of the older one; where more has arrived, how it is spread within a region is
+as new as a shift would be, and the two cannot be told apart (a bolus of seconds looked like a patient who moved)."""
+
 SMOOTH_PIXELS = 2.5
 
 
@@ -44,14 +48,16 @@ class Motion:
     Attributes
     ----------
     is_seeing : bool
-        Whether there are counts enough to see a move at all.
+        Whether there are counts enough to see a move at all, and not too many new ones.
+    is_flooded : bool
+        Whether so much arrives that a move cannot be told from it.
     """
 
     def __init__(self, mask: NDArray[np.int64], pixel_mm: float) -> None:
         self._mask, self._pixel_mm = mask, pixel_mm
         self._parts: deque[tuple[Array, float]] = deque()
         self._sum, self._time = np.zeros(mask.shape), 0.0
-        self.is_seeing = False
+        self.is_seeing = self.is_flooded = False
 
     def take(self, counts: Array, duration_s: float) -> str:
         """Add a frame; a sentence where the patient moved."""
@@ -65,7 +71,8 @@ class Motion:
         old = self._parts[0][0] + self._parts[1][0]
         new = self._parts[2][0] + self._parts[3][0]
         self._parts.popleft()
-        self.is_seeing = float(old.sum()) >= LEAST_COUNTS
+        self.is_flooded = float(new.sum()) > MOST_GROWTH * float(old.sum())
+        self.is_seeing = float(old.sum()) >= LEAST_COUNTS and not self.is_flooded
         if not self.is_seeing:
             return ""
         left, head, sd = self._shift_mm(old, new)

@@ -51,11 +51,14 @@ class FrameOptions:
         As `energy_window`.
     listen_port : int or None
         Take frames by a DICOM listener on this port of this machine; they are kept in the folder. Needs pynetdicom.
+    replay : bool
+        The folder holds the frames of an injection that is over: they are replayed, and nothing is waited for.
     """
 
     energy_window: Annotated[int, Limits(low=1)] | None = None
     detector: Annotated[int, Limits(low=1)] | None = None
     listen_port: Annotated[int, Limits(low=0, high=65535)] | None = None
+    replay: bool = False
 
 
 @options

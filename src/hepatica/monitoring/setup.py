@@ -23,6 +23,14 @@ ALREADY_THERE = ("unknown", "apart", "counts")
 LEAST_PLANNED_BQ = 1e6
 """Less is a plan in another unit."""
 
+MOST_PLANNED_BQ = 1e13
+"""Five hundred times the largest vial."""
+
+MOST_RESPONSE = 1e3
+"""A camera counts less than once per decay; a signal that stands for counts has its own unit."""
+
+MOST_CPS = 1e9
+
 
 @dataclass(frozen=True, slots=True)
 class Doubts:
@@ -143,7 +151,7 @@ class Setup:
         for name in ("half_life_s", "planned_bq", "infusion_s"):
             if not 0 < getattr(self, name) < math.inf:
                 raise InputError(f"{name} must be positive and finite, not {getattr(self, name)}")
-        if self.planned_bq < LEAST_PLANNED_BQ:
+        if not LEAST_PLANNED_BQ <= self.planned_bq <= MOST_PLANNED_BQ:
             raise InputError(
                 f"planned_bq is {self.planned_bq:g} Bq, which nobody injects",
                 remedy="state activities in becquerels, not in MBq or GBq",
@@ -174,6 +182,9 @@ class Setup:
                 raise InputError(f"{name} has shape {array.shape}, but there are {count} regions")
             if not np.isfinite(array).all() or (array < 0).any():
                 raise InputError(f"{name} must be finite and not negative")
+        for name, most in (("response_cps_per_bq", MOST_RESPONSE), ("background_cps", MOST_CPS)):
+            if (largest := float(getattr(self, name).max(initial=0.0))) > most:
+                raise InputError(f"{name} holds {largest:g}, which no camera counts")
         scaled = self.response_cps_per_bq / np.maximum(np.diag(self.response_cps_per_bq), 1e-300)
         if not (np.diag(self.response_cps_per_bq) > 0).all() or np.linalg.cond(scaled) > MOST_CONDITION:
             raise InputError(

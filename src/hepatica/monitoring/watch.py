@@ -46,6 +46,9 @@ FLOWING = 0.15
 LEFT_LATER = 0.03
 """Of the plan that may leave the vial after the last frame, and what was delivered stays a measured value."""
 
+UNSCALED = 0.15
+"""Uncertainty of the camera factor from which on the camera alone measures shares, and no activity."""
+
 LONGEST = 0.25
 """Of the planned infusion that a frame may last; a longer one is a mistake of its header, or no monitoring."""
 
@@ -221,8 +224,13 @@ class Watch:
         else:
             self._lost_meter = False
         if self._meter.lost and self._meter.lost not in self._notes:
-            self._note(self._meter.lost, math.inf)
-            self._doubt(self._meter.lost, at.at_s - METER_SILENT_S, BY_METER)
+            self._lose_meter(self._meter.lost, at.at_s)
+
+    def _lose_meter(self, why: str, at_s: float) -> None:
+        self._meter.lost = why
+        self._note(why, math.inf)
+        # By whatever clock: the tests have compared with a meter that was wrong up to now.
+        self._doubt(why, min(at_s, self._time_s) - METER_SILENT_S, BY_METER)
 
     def silence(self, now_s: float) -> State:
         """The state at an instant at which no frame came, seconds from the start of the injection."""
@@ -406,9 +414,7 @@ class Watch:
 
     def state(self) -> State:
         """What is known now."""
-        settled = self.setup.lag_s + 3 * self.setup.dispersion_s
-        is_believed = self._meter_from_s is not None and self._silent_from_s - self._meter_from_s > settled
-        by_meter = is_believed and not self._has(OVER_METER, UNDER_METER)
+        by_meter = self._is_by_meter()
         delivered, sd = self._statistics.delivered_bq(by_meter=by_meter)
         live = float(live_share(np.array([self._rate_cps]), self.setup.tau_s)[0])
         watching, notes, silent = self._watching()
@@ -419,11 +425,19 @@ class Watch:
             tuple(self.alarms), self._already_bq, self._blind_from_s, self._not_measured(), self._remarks(),
         )  # fmt: skip
 
+    def _is_by_meter(self) -> bool:
+        """Whether the meter counts in what was delivered: it has been good for longer than the transit."""
+        settled = self.setup.lag_s + 3 * self.setup.dispersion_s
+        is_believed = self._meter_from_s is not None and self._silent_from_s - self._meter_from_s > settled
+        return is_believed and not self._has(OVER_METER, UNDER_METER)
+
     def _not_measured(self) -> tuple[str, ...]:
         """Why what was delivered is no measured value."""
         if not self.frames:
             return ("no frame has come",)
         out = [note for note in self._notes if note.startswith((OVER_PLAN, BELOW_ZERO, OVER_METER)) and self._has(note)]
+        if self.setup.doubts.camera > UNSCALED and not self._is_by_meter():
+            out.append("no camera factor is known, and no meter says how much has left the vial: only shares are")
         if self._already_bq and self.setup.already_there == "unknown":
             out.append(
                 f"{self._already_bq / 1e6:.3g} MBq were there at the first frame, and nobody says whether they count"
@@ -450,7 +464,8 @@ class Watch:
     def _remarks(self) -> tuple[str, ...]:
         out = []
         if self.frames and not self._motion.is_seeing and not self._is_signal:
-            out.append("too few counts as yet to see whether the patient moves")
+            why = "so much arrives at once that it cannot be seen" if self._motion.is_flooded else TOO_FEW
+            out.append(why + " whether the patient moves")
         if self._already_bq:
             out.append(f"{self._already_bq / 1e6:.3g} MBq were there at the first frame")
         if self._meter.has_come:
@@ -534,6 +549,8 @@ class Watch:
 
 
 MOVED = "the patient moved"
+
+TOO_FEW = "too few counts as yet to see"
 
 FELL = "counts fall although beads stay: patient or camera moved, or something lies between"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hepatica.monitoring.state import RegionState
+from hepatica.monitoring.state import Alarm, RegionState
 
 
 def reason(kind: str, region: str, statistic: float, regions: tuple[RegionState, ...]) -> str:
@@ -41,3 +41,35 @@ def _mbq(activity_bq: float) -> str:
 
 def _share(one: RegionState) -> str:
     return "an unknown share" if one.share is None else f"{100 * one.share:.1f} %"
+
+
+SEVERITIES = {
+    "target-reached": "note",
+    "limit-in-sight": "critical",
+    "off-target": "critical",
+    "outside": "warning",
+    "reflux": "critical",
+    "stasis": "warning",
+    "no-delivery": "warning",
+    "catheter-moved": "critical",
+}
+"""Critical: activity goes, or will have gone, where it harms. Warning: it does not arrive as planned. Note: the aim."""
+
+
+def severity(alarm: Alarm) -> str:
+    """How grave an alarm is: "note", "warning" or "critical"; a doubtful one is a warning at most."""
+    found = SEVERITIES[alarm.kind]
+    return "warning" if alarm.doubtful and found == "critical" else found
+
+
+def certainty(alarm: Alarm) -> str:
+    """How sure an alarm is: its probability where it has one, and how often chance alone does as much."""
+    chance = f"as large in at most {100 * alarm.chance:.2g} % of uneventful injections"
+    if alarm.probability is not None:
+        # Beyond what the rehearsals can show nothing is certain.
+        shown = f"{100 * alarm.probability:.1f}" if alarm.probability < MOST_SURE else f"over {100 * MOST_SURE:.1f}"
+        chance = f"probability {shown} %; {chance}"
+    return f"{chance}; doubtful" if alarm.doubtful else chance
+
+
+MOST_SURE = 0.999

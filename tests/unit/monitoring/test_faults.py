@@ -244,10 +244,75 @@ def test_a_setup_in_other_units_or_without_a_region_is_refused() -> None:
     good = Prepared(setup_of(), mask(), 4.0, "Tc-99m", "maa", FlowSettings()).as_document()
     for wrong, said in (
         ({"planned_bq": 150.0}, "nobody injects"), ({"half_life_s": 6.0}, "that of Tc-99m is"),
-        ({"nuclide": "Y-90"}, "that of Y-90 is"),
+        ({"nuclide": "Y-90"}, "that of Y-90 is"), ({"planned_bq": 1e300}, "nobody injects"),
+        ({"response_cps_per_bq": [[1e308 * (i == j) for j in range(5)] for i in range(5)]}, "no camera counts"),
     ):  # fmt: skip
         with pytest.raises(InputError, match=said):
             Prepared.from_document(good | wrong)
     empty = np.where(mask() == 0, 4, mask())
     with pytest.raises(InputError, match="no pixel for target"):
         Watch(setup_of(), empty, None)
+
+
+def test_a_meter_whose_clock_is_set_raises_no_alarm() -> None:
+    """Set back or forward by 30 s in the middle: two of eight uneventful injections said "no delivery" before."""
+    for shift_s, said in ((-30.0, "set back"), (30.0, "no reading of the meter came for more than 10 s")):
+        watch = watch_of()
+        for frame, readings, _ in injection(setup_of()):
+            for one in readings:
+                watch.reading(replace(one, at_s=one.at_s + shift_s * (one.at_s > 35.0)))
+            state = watch.frame(frame)
+        assert any(said in note for note in state.notes)
+        assert {alarm.kind for alarm in watch.alarms} <= {"target-reached"}
+        assert all(test.why_not for test in state.tests if test.kind in ("stasis", "no-delivery"))
+        # The camera goes on by itself.
+        assert not watch.stop().not_measured
+
+
+def test_a_meter_that_was_away_for_long_is_not_believed_again() -> None:
+    gate = MeterGate(PLANNED)
+    for n in range(-12, 10):
+        gate.take(Reading("vial", n / 2, 1000.0 - max(n, 0) + 0.01 * (n % 3)), 0.0)
+    assert not gate.lost
+    gate.take(Reading("vial", 20.0, 900.0), 0.0)
+    assert "no reading of the meter came for more than 10 s" in gate.lost
+    early = MeterGate(PLANNED)
+    for at_s in (-600.0, *np.arange(-6.0, 1.0, 0.5)):
+        early.take(Reading("vial", float(at_s), 1000.0 + 0.1 * at_s), 0.0)
+    assert not early.lost
+
+
+def test_a_bolus_of_seconds_is_no_patient_who_moves() -> None:
+    """All of it in four seconds: the picture is new, not moved. A shift after it is seen."""
+    setup = setup_of(cps=40e3, infusion_s=4.0)
+    motion = Motion(mask(), 4.0)
+    flooded, moved = [], []
+    for frame, _, _ in injection(setup, frame_s=0.5, seconds=40.0):
+        values = np.roll(frame.values, 4, axis=0) if frame.start_s >= 25.0 else frame.values
+        note = motion.take(values, frame.duration_s)
+        flooded.append(motion.is_flooded)
+        moved += [frame.start_s] if note else []
+    assert any(flooded)
+    assert not flooded[-1]
+    assert moved
+    assert 25.0 <= moved[0] <= 32.0
+
+
+def test_without_a_camera_factor_the_camera_alone_measures_nothing() -> None:
+    """Uncertain by a quarter: with the meter it is a measured value, without it shares are all that is known."""
+    doubts = replace(setup_of().doubts, camera=0.25)
+    for has_meter in (True, False):
+        watch = Watch(setup_of(doubts=doubts, has_meter=has_meter), mask(), None, nuclide="Tc-99m")
+        for frame, readings, true in injection(setup_of()):
+            for one in readings if has_meter else ():
+                watch.reading(one)
+            watch.frame(frame)
+            arrived = true
+        end = watch.stop()
+        if has_meter:
+            assert not end.not_measured
+            assert end.delivered_sd_bq < 0.05 * PLANNED
+            assert end.delivered_bq == pytest.approx(arrived.sum(), abs=3 * end.delivered_sd_bq)
+        else:
+            assert any("only shares are" in why for why in end.not_measured)
+        assert end.region("target").share == pytest.approx(SHARES[0], abs=0.06)

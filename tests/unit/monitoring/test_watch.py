@@ -10,6 +10,7 @@ import pytest
 
 from hepatica.errors import InputError, UnknownNameError
 from hepatica.monitoring.feed import Frame, FrameGate, Reading
+from hepatica.monitoring.instructions import said_of
 from hepatica.monitoring.prepared import Prepared
 from hepatica.monitoring.setup import ROLES, Setup
 from hepatica.monitoring.simulation.flow import FlowSettings
@@ -298,3 +299,13 @@ def test_the_gate_knows_a_gap_from_a_jump() -> None:
     overlapping = gate.judge(Frame(values + 2, 105.2, 1.0, 6))
     assert not overlapping.use
     assert (gate.lost, gate.jumps) == (4, 0)
+
+
+def test_what_instructions_say_is_quoted_only_where_a_source_is_held() -> None:
+    """Glass: the package insert. Resin: published outcomes, said to be no instructions. Others: nothing."""
+    assert "package insert" in said_of("glass")[""]
+    assert "1 of 378" in said_of("glass")["no-delivery"]
+    assert set(said_of("resin")) == {"stasis", "no-delivery"}
+    assert all(text.startswith("No sentence of the instructions") for text in said_of("resin").values())
+    for carrier in ("maa", "ho166-plla", "ho166-scout", "i131-lipiodol", "re188-sss-lipiodol", ""):
+        assert said_of(carrier) == {}

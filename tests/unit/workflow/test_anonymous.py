@@ -234,8 +234,20 @@ def injected(case: Case) -> Any:
     )  # fmt: skip
 
 
+def to_be_injected(case: Case) -> Any:
+    """The setup of an injection, from frames, CT and structures that name the patient."""
+    frames = case.root / f"{STEM}_view.dcm"
+    mark_file(CALLS["simulate_injection"](case).save(case.root.parent / "viewed") / "frames.dcm", frames)
+    return hepatica.prepare_injection(
+        frames, ct=case.root / "ct", structures=case.rtstruct, agent="maa",
+        seen_by=hepatica.InjectionCameraOptions(camera="siemens-lehr", head="anterior", offset_mm=(0.0, 0.0)),
+        planned=hepatica.PlannedInjectionOptions(planned_bq=150e6),
+    )  # fmt: skip
+
+
 CALLS: dict[str, Callable[[Case], Any]] = {
     "monitor": injected,
+    "prepare_injection": to_be_injected,
     "simulate_injection": lambda _: hepatica.simulate_injection(options=hepatica.InjectionOptions(frame_s=2.0)),
     "inspect_images": lambda c: hepatica.inspect_images(c.root),
     "simulate_spect": simulated,

@@ -68,8 +68,9 @@ TRUTH: list[Path] = []
 def watched(made: Path, tmp_path_factory: pytest.TempPathFactory) -> hp.MonitorResult:
     log = tmp_path_factory.mktemp("log") / "states.jsonl"
     return hp.monitor(
-        made / "frames.dcm", setup=made / "setup.json", readings=made / "readings.csv", state_log=log, watching=QUICK
-    )
+        made / "frames.dcm", setup=made / "setup.json", readings=made / "readings.csv", watching=QUICK,
+        keeping=hp.KeepOptions(state_log=log),
+    )  # fmt: skip
 
 
 def test_a_replay_finds_the_event_and_what_was_delivered(made: Path, watched: hp.MonitorResult, tmp_path: Path) -> None:
@@ -96,8 +97,9 @@ def test_command_and_python_say_the_same(made: Path, watched: hp.MonitorResult) 
 def test_the_log_holds_each_entry_as_it_came(made: Path, tmp_path: Path) -> None:
     log = tmp_path / "states.jsonl"
     hp.monitor(
-        made / "frames.dcm", setup=made / "setup.json", readings=made / "readings.csv", state_log=log, watching=QUICK
-    )
+        made / "frames.dcm", setup=made / "setup.json", readings=made / "readings.csv", watching=QUICK,
+        keeping=hp.KeepOptions(state_log=log),
+    )  # fmt: skip
     entries = [json.loads(line)["entry"] for line in log.read_text().splitlines()]
     assert entries.count("alarm") == 1
     assert entries[-1] == "stopped"

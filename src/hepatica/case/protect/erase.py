@@ -9,12 +9,24 @@ from pathlib import Path
 from hepatica.case.catalogue import Catalogue
 from hepatica.case.changing import changing
 from hepatica.case.facts import Facts
-from hepatica.case.layout import CATALOGUE, DRAFTS, FACTS, IMAGES, KEY, PERSONAL, PICTURES, SET_ASIDE, STEPS, VERSION
+from hepatica.case.layout import (
+    CATALOGUE,
+    DRAFTS,
+    FACTS,
+    IMAGES,
+    KEY,
+    MONITORING,
+    PERSONAL,
+    PICTURES,
+    SET_ASIDE,
+    STEPS,
+    VERSION,
+)
 from hepatica.case.steps.course import STEPS as STEP_NAMES
 from hepatica.errors import InputError, OutputError
 from hepatica.io.files import atomic_output
 
-ALL_FILES = (IMAGES, STEPS, SET_ASIDE, PICTURES, DRAFTS)
+ALL_FILES = (IMAGES, STEPS, SET_ASIDE, PICTURES, DRAFTS, MONITORING)
 """Folders that hold anything of the patient."""
 
 ERASED = f"""\

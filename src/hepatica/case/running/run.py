@@ -113,18 +113,47 @@ def _run_one(situation: Situation, name: str, log: Log, progress: Progress, *, r
         if situation.edits(name):
             _set_aside(place, run)
         result = _result(step, {one.word: one.text for one in given}, progress)
-        record = Record.of(run, given, result.as_dict(), __version__)
-        with output_folder(place, force=place.exists()) as new:
-            result.write_all(new)
-            (new / RECORD).write_text(record.text(), encoding="utf-8")
+        record = _written(place, Record.of(run, given, result.as_dict(), __version__), result)
     except HepaticaError as error:
         log.append("failed", {"step": name, "inputs": digest_of(given)}, {"error": str(error)})
         if raising:
             raise
         return
-    log.append("ran", {"step": name, "run": run, "result": record.result, "software": __version__})
+    _note_result(log, name, record, result)
+
+
+def enter_result(folder: Path, log: Log, name: str, result: Result) -> None:
+    """Keep as a step's what was worked out while its inputs came in, which are the case's by now.
+
+    The caller holds the case.
+
+    Raises
+    ------
+    InputError
+        If the step lacks something, or there is a result of it.
+    """
+    situation = situation_of(folder)
+    step, number = step_of(situation.steps[name])
+    if missing := situation.missing(step, number):
+        raise InputError(f"{name} cannot be entered: {'; '.join(missing)}")
+    if (place := folder / STEPS / name).exists():
+        raise InputError(f"{name}: the case has a result of it")
+    given = situation.given(step, number)
+    record = _written(place, Record.of(secrets.token_hex(8), given, result.as_dict(), __version__), result)
+    _note_result(log, name, record, result)
+
+
+def _written(place: Path, record: Record, result: Result) -> Record:
+    with output_folder(place, force=place.exists()) as new:
+        result.write_all(new)
+        (new / RECORD).write_text(record.text(), encoding="utf-8")
+    return record
+
+
+def _note_result(log: Log, name: str, record: Record, result: Result) -> None:
+    log.append("ran", {"step": name, "run": record.run, "result": record.result, "software": record.software})
     if measured := result.measured_values():
-        log.append("measured", {"step": name, "run": run, **measured})
+        log.append("measured", {"step": name, "run": record.run, **measured})
 
 
 def _set_aside(place: Path, run: str) -> None:

@@ -12,6 +12,7 @@ ROLES: Mapping[str, str] = {
     "scout-projections": "SPECT projections of the scout",
     "scout-ct": "CT of the scout's SPECT/CT",
     "scout-structures": "structures drawn on the scout's SPECT/CT",
+    "injection-view": "frames of the camera before an injection, best of the empty field",
     "injection-frames": "dynamic gamma camera series of an injection",
     "injection-setup": "setup of a watched injection (JSON)",
     "injection-readings": "readings of the meter during an injection",

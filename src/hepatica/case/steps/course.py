@@ -15,6 +15,7 @@ FILES = (
     "planning.plan",
     "planning.order",
     "planning.delivery",
+    "planning.prepare_injection",
     "therapy.injection",
     "therapy.reconstruction",
     "therapy.pet_reconstruction",

@@ -57,7 +57,7 @@ class ArrivingFiles:
         self._seen = states
         self.are_coming = len(whole) < len(changed)
         self._given.update(whole)
-        return sorted(whole, key=_by_number)
+        return sorted(whole, key=by_number)
 
     def unread(self, path: Path) -> None:
         """Give a file again when it has changed: it could not be read, since its writer paused half-way."""
@@ -66,5 +66,6 @@ class ArrivingFiles:
             self._broken[path] = self._seen[path]
 
 
-def _by_number(path: Path) -> list[tuple[int, str]]:
+def by_number(path: Path) -> list[tuple[int, str]]:
+    """Key by which files stand in the order of their names, numbers by their value."""
     return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", path.name)]

@@ -102,10 +102,12 @@ def parsed(line: str) -> MeterLine | None:
 
     >>> parsed("vial,12.5,830"), parsed("812.5"), parsed("hello")
     (MeterLine(kind='vial', at_s=12.5, value=830.0), MeterLine(kind='vial', at_s=None, value=812.5), None)
+    >>> parsed('"vial","12.5","830"')
+    MeterLine(kind='vial', at_s=12.5, value=830.0)
     """
     if len(line) > LONGEST:
         return None
-    words = line.replace(",", " ").replace(";", " ").split()
+    words = [word.strip('"') for word in line.replace(",", " ").replace(";", " ").split()]
     kind = words.pop(0).lower() if words and words[0].lower() in KINDS else "vial"
     try:
         numbers = [float(word) for word in words]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -38,9 +38,13 @@ def monitor_png(curves: Mapping[str, Any], pictures: NDArray[np.float64], mask: 
     shown = pictures[:MOST_PICTURES]
     figure = Figure(figsize=(11, 7.2), layout="constrained")
     grid = figure.add_gridspec(3, max(len(shown), 1), height_ratios=(3.0, 0.9, 1.9))
-    upper = figure.add_subplot(grid[0, :])
-    lower = figure.add_subplot(grid[1, :], sharex=upper)
-    _activities(upper, curves)
+    if curves["bands_mbq"]:
+        upper = figure.add_subplot(grid[0, :])
+        lower = figure.add_subplot(grid[1, :], sharex=upper)
+        _activities(upper, curves)
+    else:
+        # Without a setup the rate is all that there is.
+        lower = figure.add_subplot(grid[:2, :])
     _rate(lower, curves)
     for n, picture in enumerate(shown):
         axes = figure.add_subplot(grid[2, n])
@@ -53,6 +57,28 @@ def monitor_png(curves: Mapping[str, Any], pictures: NDArray[np.float64], mask: 
         axes.set_yticks([])
         axes.set_title(f"part {n + 1} of {len(shown)}", fontsize=8, color=MUTED)
     figure.suptitle("For research and replay: no treatment may be changed by it", fontsize=9, color=MUTED)
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png", dpi=110)
+    return stream.getvalue()
+
+
+def masks_png(mask: NDArray[np.int64], names: Sequence[str]) -> bytes:
+    """The mask that each pixel is counted for, as the camera sees it."""
+    from matplotlib.colors import ListedColormap
+    from matplotlib.figure import Figure
+    from matplotlib.patches import Patch
+
+    figure = Figure(figsize=(5.4, 5.2), layout="constrained")
+    axes = figure.add_subplot()
+    colours = [COLOURS[n % len(COLOURS)] for n in range(len(names))]
+    axes.imshow(mask, cmap=ListedColormap(colours), vmin=-0.5, vmax=len(names) - 0.5, interpolation="nearest")
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.legend(
+        handles=[Patch(color=colour, label=name) for name, colour in zip(names, colours, strict=True)],
+        loc="upper center", bbox_to_anchor=(0.5, 0.0), ncols=len(names), fontsize=8, frameon=False,
+    )  # fmt: skip
+    axes.set_title("Region that each pixel of a frame is counted for", fontsize=9, color=MUTED)
     stream = io.BytesIO()
     figure.savefig(stream, format="png", dpi=110)
     return stream.getvalue()

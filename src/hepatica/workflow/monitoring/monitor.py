@@ -14,18 +14,20 @@ import numpy as np
 from hepatica.core import InputFile, Provenance
 from hepatica.core.document import document
 from hepatica.core.message import Message
-from hepatica.core.options import parameters, verb
+from hepatica.core.options import parameters
 from hepatica.core.progress import Progress, silent
 from hepatica.core.text.files import json_file
 from hepatica.errors import InputError, OutputError
 from hepatica.monitoring.boundaries import calibrated
 from hepatica.monitoring.feed import Frame, FrameGate, Reading
+from hepatica.monitoring.instructions import said_of
 from hepatica.monitoring.options import FrameOptions, WatchOptions
 from hepatica.monitoring.prepared import Prepared
 from hepatica.monitoring.setup import Array
 from hepatica.monitoring.state import Residual, State
 from hepatica.monitoring.watch import Watch
 from hepatica.nuclides import agent as find_agent
+from hepatica.workflow.monitoring.keeping import Keeper
 from hepatica.workflow.monitoring.result import FrameFaults, MonitorResult
 from hepatica.workflow.monitoring.sources import Arrived, Event, Fault, Silence, live, replayed
 
@@ -36,44 +38,41 @@ LOGGED_S = 1.0
 
 PICTURES = 6
 
+DAY_S = 86400.0
 
-@verb
-def monitor(
+
+@dataclass(frozen=True, slots=True)
+class Outlets:
+    """Where states go while an injection is watched.
+
+    Attributes
+    ----------
+    live_view : callable or None
+        The screen.
+    state_log : Path or None
+        File to which each state and alarm is added as it comes.
+    keeper : Keeper or None
+        What is kept in a case.
+    progress : callable or None
+        Told each step.
+    """
+
+    live_view: Live | None = None
+    state_log: Path | None = None
+    keeper: Keeper | None = None
+    progress: Progress | None = None
+
+
+def watch_injection(
     frames: Path | str,
     *,
     setup: Path | str | None = None,
     readings: Path | str | None = None,
-    state_log: Path | None = None,
     which: FrameOptions = FrameOptions(),
     watching: WatchOptions = WatchOptions(),
-    live_view: Live | None = None,
-    progress: Progress | None = None,
+    outlets: Outlets = Outlets(),
 ) -> MonitorResult:
-    """What arrives where while an injection runs, by a gamma camera's frames and a meter; or a replay of it.
-
-    Parameters
-    ----------
-    frames : Path
-        Dynamic gamma camera file, to be replayed; or a folder in which frames arrive, watched until Ctrl-C.
-    setup : Path
-        Setup of the injection (JSON): regions, response of the camera, plan. Without it only rates are shown.
-    readings : Path
-        Readings of a meter: CSV of kind, time and value, which may grow; or a serial line (/dev/ttyUSB0).
-    state_log : Path
-        File to which each state and alarm is added as it comes, one JSON object a line.
-    which : FrameOptions
-        Which frames.
-    watching : WatchOptions
-        How it is watched.
-    live_view : callable, optional
-        Shown each state as it comes.
-    progress : callable, optional
-        Told each step.
-
-    Returns
-    -------
-    MonitorResult
-        Delivered activity of each region, alarms with reasons, the log of states.
+    """Watch an injection, or replay one; see `hepatica.monitor`, which also enters it into a case.
 
     Raises
     ------
@@ -81,32 +80,28 @@ def monitor(
         If frames, setup or readings cannot be used: another nuclide, masks of another size, no frame at all.
     DicomError
         If a file to be replayed is no gamma camera series with times.
-
-    Examples
-    --------
-    >>> found = hepatica.monitor("frames.dcm", setup="setup.json", readings="readings.csv")  # doctest: +SKIP
-    >>> [alarm.kind for alarm in found.alarms]  # doctest: +SKIP
-    ['stasis']
     """
-    say = progress or silent
+    say, keeper = outlets.progress or silent, outlets.keeper
     path = Path(frames)
     meter = None if readings is None else Path(readings)
     prepared = None if setup is None else Prepared.from_document(json_file(Path(setup)), str(setup))
     if not path.exists():
         raise InputError(f"{path}: no such file or folder of frames")
-    is_live, arrived = path.is_dir(), Arrived(prepared=prepared)
-    if which.listen_port is not None and not is_live:
-        raise InputError(f"{path}: is a file; `listen_port` keeps what it takes in a folder")
+    is_folder = path.is_dir()
+    arrived = Arrived(prepared=prepared, patient_ids=keeper.patient_ids if keeper else ())
+    if which.listen_port is not None and (not is_folder or which.replay):
+        raise InputError(f"{path}: `listen_port` keeps what it takes in a folder that is watched, not replayed")
     watch = None
     if prepared is not None:
         say(f"{watching.rehearsals} uneventful injections for the boundaries")
         watch = _watch_of(prepared, watching, meter is not None)
+    is_live = is_folder and not which.replay
     events = (
         live(path, meter, which, arrived, idle_s=watching.idle_s) if is_live else replayed(path, meter, which, arrived)
     )
     say("watching")
-    with _log(state_log) as log:
-        session = Session(watch, live_view, log, is_live)
+    with _log(outlets.state_log) as log:
+        session = Session(watch, outlets.live_view, log, is_folder, keeper)
         try:
             for event in events:
                 session.take(event)
@@ -136,16 +131,7 @@ def _watch_of(prepared: Prepared, watching: WatchOptions, has_meter: bool) -> Wa
 
 def allowed_by(agent: str) -> dict[str, str]:
     """What the instructions for use of an agent say on alarms, with the source; empty where none is held."""
-    if not agent:
-        return {}
-    carrier = find_agent(agent)
-    if carrier.name != "glass":
-        return {}
-    text = (
-        "TheraSphere package insert USA v12: an infusion takes less than 5 min, without contrast medium. No sentence "
-        "of it on this alarm is held here; follow it as it stands."
-    )
-    return {"": text}
+    return said_of(find_agent(agent).name) if agent else {}
 
 
 @dataclass
@@ -162,12 +148,15 @@ class Session:
         Told each entry.
     is_live : bool
         Whether a frame that cannot be used is said, and watched on; a file is refused.
+    keeper : Keeper or None
+        What is kept in a case.
     """
 
     watch: Watch | None
     live_view: Live | None
     log: Callable[[dict[str, Any]], None]
     is_live: bool = False
+    keeper: Keeper | None = None
     states: list[State] = field(default_factory=list)
     faults: dict[str, int] = field(default_factory=dict)
     frames: int = 0
@@ -177,6 +166,8 @@ class Session:
     sums: list[tuple[float, Array]] = field(default_factory=list)
     _alarms: int = 0
     _last_frame_end_s: float = 0.0
+    _first_s: float | None = None
+    _early: list[Reading] = field(default_factory=list)
 
     def take(self, event: Event) -> None:
         """One event."""
@@ -191,6 +182,7 @@ class Session:
         elif isinstance(event, Reading):
             if self.watch is not None:
                 self.watch.reading(event)
+            self._keep(event)
         elif isinstance(event, Silence):
             state = self._silence(event.seconds)
         elif isinstance(event, Fault):
@@ -200,16 +192,40 @@ class Session:
 
     def _fault(self, text: str) -> None:
         self.faults[text] = self.faults.get(text, 0) + 1
-        self.log({"entry": "fault", "text": text})
+        self._enter({"entry": "fault", "text": text})
+
+    def _enter(self, entry: dict[str, Any]) -> None:
+        self.log(entry)
+        if self.keeper is not None:
+            self.keeper.entry(entry)
+
+    def _keep(self, reading: Reading) -> None:
+        """Readings with their times from the first frame on; those before it wait until its clock is known."""
+        if self.keeper is None:
+            return
+        if self._first_s is None:
+            self._early.append(reading)
+            return
+        for one in self._early:
+            before_s = one.at_s - self._first_s
+            # Without a clock of its own a reading of the full vial was only before.
+            self.keeper.reading(one.kind, min(before_s, 0.0) if before_s > -DAY_S else -1.0, one.value)
+        self._early.clear()
+        self.keeper.reading(reading.kind, reading.at_s - self._first_s, reading.value)
 
     def stop(self) -> None:
         """The last state."""
         if self.watch is not None and self.frames:
             state = self.watch.stop()
             self.states.append(state)
-            self.log({"entry": "stopped", **state.as_dict()})
-            if self.live_view is not None:
-                self.live_view(state)
+            self._enter({"entry": "stopped", **state.as_dict()})
+            self._view(state)
+
+    def _view(self, state: State) -> None:
+        if self.live_view is not None:
+            self.live_view(state)
+        if self.keeper is not None:
+            self.keeper.state(state, self.gate)
 
     def _frame(self, frame: Frame) -> State:
         if self.gate is None:
@@ -228,6 +244,7 @@ class Session:
             state = bare_state(end, rate, notes, self.frames + used)
         if used:
             self.frames += 1
+            self._first_s = frame.start_s if self._first_s is None else self._first_s
             self.first_cps = state.rate_cps if self.frames == 1 else self.first_cps
             self.largest_cps = max(self.largest_cps, state.rate_cps)
             self._last_frame_end_s = state.time_s
@@ -261,13 +278,12 @@ class Session:
         is_new = len(state.alarms) > self._alarms
         changed = bool(self.states) and state.watching != self.states[-1].watching
         for alarm in state.alarms[self._alarms :]:
-            self.log({"entry": "alarm", **document(alarm)})
+            self._enter({"entry": "alarm", **document(alarm)})
         self._alarms = len(state.alarms)
         if is_new or changed or not self.states or state.time_s - self.states[-1].time_s >= LOGGED_S - 1e-6:
             self.states.append(state)
-            self.log({"entry": "state", **state.as_dict()})
-        if self.live_view is not None:
-            self.live_view(state)
+            self._enter({"entry": "state", **state.as_dict()})
+        self._view(state)
 
 
 def bare_state(time_s: float, rate_cps: float, notes: tuple[str, ...], frames: int) -> State:

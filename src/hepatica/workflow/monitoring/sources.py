@@ -8,13 +8,13 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from hepatica.core import InputFile
 from hepatica.errors import HepaticaError, InputError
 from hepatica.io.dicom.images.dynamic import DynamicFile, read_dynamic
-from hepatica.io.monitoring.folder import ArrivingFiles
+from hepatica.io.monitoring.folder import ArrivingFiles, by_number
 from hepatica.io.monitoring.listener import listening
 from hepatica.io.monitoring.readings import GrowingReadings, MeterLine, SerialReadings, read_readings
 from hepatica.monitoring.feed import Frame, Reading
@@ -61,6 +61,8 @@ class Arrived:
         What frames must fit.
     patient_id : str or None
         Of the first file.
+    patient_ids : tuple of str
+        Of whom frames may be, where a case knows; a file that names nobody may be.
     """
 
     inputs: list[InputFile] = field(default_factory=list)
@@ -69,6 +71,7 @@ class Arrived:
     pixel_mm: tuple[float, float] = (0.0, 0.0)
     prepared: Prepared | None = None
     patient_id: str | None = None
+    patient_ids: tuple[str, ...] = ()
 
     def note(self, file: DynamicFile) -> None:
         """Add a file.
@@ -80,6 +83,8 @@ class Arrived:
         """
         if self.patient_id is not None and file.patient_id != self.patient_id:
             raise InputError(f"{file.source.path}: is of another patient than the frames before; it is not used")
+        if self.patient_ids and file.patient_id not in ("", *self.patient_ids):
+            raise InputError(f"{file.source.path}: is of another patient than the case; it is not used")
         if self.prepared is not None:
             require_fit(file, self.prepared)
         self.patient_id = file.patient_id
@@ -125,23 +130,37 @@ def require_fit(file: DynamicFile, prepared: Prepared) -> None:
 
 
 def replayed(path: Path, readings: Path | None, chosen: FrameOptions, arrived: Arrived) -> Iterator[Event]:
-    """Frames of a file in their order, with the readings between them by their time."""
-    file = read_dynamic(path, energy_window=chosen.energy_window, detector=chosen.detector)
-    arrived.note(file)
+    """Frames of a file, or of all files of a folder, in their order, with the readings between them by their time."""
     waiting = [] if readings is None else [_reading(line) for line in read_readings(readings)]
+    waiting.sort(key=lambda one: one.at_s)
+    n, first_s = 0, None
+    for event in _stored(path, readings, chosen, arrived):
+        if isinstance(event, Frame):
+            # Before the first frame nothing is known of the clock but what was read of the full vial.
+            until = 0.0 if first_s is None else event.start_s + event.duration_s - first_s
+            first_s = event.start_s if first_s is None else first_s
+            while n < len(waiting) and waiting[n].at_s <= until:
+                yield replace(waiting[n], at_s=waiting[n].at_s + first_s)
+                n += 1
+        yield event
+    # Readings that go on after the last frame tell that the camera stopped first.
+    yield from (replace(one, at_s=one.at_s + (first_s or 0.0)) for one in waiting[n:])
     if readings is not None:
         arrived.inputs.append(InputFile.of("readings", readings))
-    waiting.sort(key=lambda one: one.at_s)
-    n = 0
+
+
+def _stored(path: Path, readings: Path | None, chosen: FrameOptions, arrived: Arrived) -> Iterator[Event]:
+    """Frames of one file; or of a folder, where what is no series of frames is said."""
+    if path.is_dir():
+        frames = LiveFrames(chosen, arrived)
+        files = [one for one in path.iterdir() if one.is_file() and not one.name.startswith(".") and one != readings]
+        for one in sorted(files, key=by_number):
+            yield from frames.of([one], None)
+        return
+    file = read_dynamic(path, energy_window=chosen.energy_window, detector=chosen.detector)
+    arrived.note(file)
     for number, (counts, start, duration) in enumerate(zip(file.counts, file.start_s, file.duration_s, strict=True)):
-        # Before the first frame nothing is known of the clock but what was read of the full vial.
-        until = start + duration if number else 0.0
-        while n < len(waiting) and waiting[n].at_s <= until:
-            yield waiting[n]
-            n += 1
         yield Frame(counts, float(start), float(duration), number, file.nuclide)
-    # Readings that go on after the last frame tell that the camera stopped first.
-    yield from waiting[n:]
 
 
 def _reading(line: MeterLine) -> Reading:
@@ -265,7 +284,7 @@ class LiveFrames:
     end_s: float = 0.0
     _count: int = 0
 
-    def of(self, paths: list[Path], now: float) -> Iterator[Event]:
+    def of(self, paths: list[Path], now: float | None) -> Iterator[Event]:
         """Frames of new files; what is no series of frames is said."""
         read = []
         for path in paths:

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-from hepatica.case.steps.inputs import ImageOf, Section, View
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from hepatica.case.steps.inputs import FirstOf, ImageOf, ResultOf, Section, View
 from hepatica.case.steps.step import Step
+from hepatica.core.options import from_texts
+from hepatica.front_door import verb_named
 
 
 def _not_watched(view: View) -> str:
@@ -11,17 +17,32 @@ def _not_watched(view: View) -> str:
     return "" if view.images("injection-frames") else "no dynamic series of the injection was added"
 
 
+def _arguments(texts: Mapping[str, Any]) -> dict[str, Any]:
+    """A case holds what has happened: a folder of frames is replayed, and nothing is waited for."""
+    is_folder = Path(str(texts["frames"])).is_dir()
+    return from_texts(verb_named("monitor").load(), {**texts, "replay": is_folder}, command="injection")
+
+
+SETUP = FirstOf(
+    (
+        ImageOf("setup", ("injection-setup",), needed=True),
+        ResultOf("setup", "prepare-injection", needed=True, file="setup.json"),
+    ),
+    needed=True,
+)
+"""A setup that was added goes before the one that the case made."""
+
 STEP = Step(
     "injection",
     "Injection",
     "monitor",
-    # A dynamic series as a whole: a case holds what has happened, and replays it.
     (
         ImageOf("frames", ("injection-frames",), needed=True),
-        ImageOf("setup", ("injection-setup",), needed=True),
+        SETUP,
         ImageOf("readings", ("injection-readings",)),
         Section("injection"),
     ),
+    arguments=_arguments,
     needless=_not_watched,
     is_rare=True,
 )

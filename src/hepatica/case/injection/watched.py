@@ -1,0 +1,277 @@
+"""One injection watched for a case: begun, kept as it goes, and entered as the case's step when it has ended."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from hepatica.case.adding import Wish, add_files, patient_ids, take_heap
+from hepatica.case.case import Case
+from hepatica.case.changing import changing
+from hepatica.case.layout import MONITORING, folder_name
+from hepatica.case.log import Log
+from hepatica.case.run import enter_result
+from hepatica.case.sorting.heap import Found, Heap, sort_heap
+from hepatica.case.sorting.seen import Guess
+from hepatica.core.text.files import json_file
+from hepatica.errors import HepaticaError, InputError, OutputError
+from hepatica.io.files import output_folder
+from hepatica.monitoring.prepared import Prepared
+from hepatica.workflow.monitoring.keeping import LIVE_FILE, READINGS, Keeper, LiveFile
+from hepatica.workflow.monitoring.result import MonitorResult
+
+STEP, PREPARING = "injection", "prepare-injection"
+
+FRAMES, SETUP, METER = "injection-frames", "injection-setup", "injection-readings"
+
+PATIENCE_S = 60.0
+"""For which a case that another process holds is waited for: what was watched must not be lost to it."""
+
+LOCK = ".lock"
+
+
+@dataclass
+class WatchedRun:
+    """A run of `hepatica.monitor` for a case.
+
+    Attributes
+    ----------
+    case : Case
+        Of the patient.
+    treatment : int
+        From 1.
+    folder : Path
+        Of the run: states and readings as they come, and the setup.
+    keeper : Keeper
+        Told each state, entry and reading.
+    setup : Path or None
+        Setup of the run.
+    is_of_case : bool
+        Whether that is the case's own already.
+    has_ended : bool
+        Whether its end was said.
+    """
+
+    case: Case
+    treatment: int
+    folder: Path
+    keeper: Keeper
+    setup: Path | None
+    is_of_case: bool = False
+    has_ended: bool = False
+
+    def enter(
+        self, result: MonitorResult, frames: Path, readings: Path | None, options: Mapping[str, str]
+    ) -> tuple[str, ...]:
+        """Take frames, setup and readings into the case, and the result as that of its step.
+
+        Parameters
+        ----------
+        result : MonitorResult
+            As it was watched.
+        frames : Path
+            File, or folder in which they arrived.
+        readings : Path or None
+            Of the meter; what was kept as it came, if they came by a serial line.
+        options : mapping of str to str
+            Options of the run that are not the usual ones, by their words.
+
+        Returns
+        -------
+        tuple of str
+            Why it could not be entered; empty where it was. What was watched is then still in the folder of the run.
+        """
+        self.has_ended = True
+        self.keeper.live.write("ended")
+        try:
+            with changing(self.case.folder, wait_s=PATIENCE_S) as log:
+                log.append("watched", {
+                    "run": self.folder.name, "state": "ended", "treatment": self.treatment,
+                    "is_measured": result.is_measured, "alarms": [_line(alarm.kind, alarm.at_s) for alarm in
+                                                                  result.alarms],
+                })  # fmt: skip
+                self._take_in(log, frames, readings)
+            if options:
+                self.case.state({f"treatment.{self.treatment}.{STEP}.{key}": text for key, text in options.items()})
+            with changing(self.case.folder, wait_s=PATIENCE_S) as log:
+                if self.setup is None:
+                    return ("without a setup it is no step of the case; its frames were added",)
+                enter_result(self.case.folder, log, folder_name(STEP, self.treatment), result)
+        except HepaticaError as error:
+            with output_folder(self.folder / "result") as new:
+                result.write_all(new)
+            return (str(error),)
+        return ()
+
+    def _take_in(self, log: Log, frames: Path, readings: Path | None) -> None:
+        folder = self.case.folder
+        heap = sort_heap(frames, [])
+        if len(heap.found) > 1 and frames.is_dir():
+            # Each frame may be a series of its own: together they are one injection.
+            first = next((one for one in heap.found if one.seen is not None), heap.found[0])
+            files = tuple(file for one in heap.found for file in one.files if one.seen is not None)
+            heap = Heap((Found(files or first.files, first.seen, Guess(FRAMES)),), heap.skipped)
+        take_heap(folder, log, frames, heap, Wish(FRAMES, self.treatment))
+        if self.setup is not None and not self.is_of_case:
+            add_files(folder, log, self.setup, Wish(SETUP, self.treatment))
+        kept = readings if readings is not None and readings.is_file() else self.folder / READINGS
+        if readings is not None and kept.is_file():
+            add_files(folder, log, kept, Wish(METER, self.treatment))
+
+
+def _line(kind: str, at_s: float) -> str:
+    return f"{kind} at {at_s:.1f} s"
+
+
+@contextmanager
+def watched_run(case: Case, treatment: int | None, source: str, setup: Path | None) -> Iterator[WatchedRun]:
+    """A run for a case: it alone watches the case, and says how it ended, whatever ends it but a killed process.
+
+    Parameters
+    ----------
+    case : Case
+        Of the patient.
+    treatment : int or None
+        From 1; the last one if None.
+    source : str
+        Where frames come from, for people.
+    setup : Path or None
+        Setup; that of the case, if it has one.
+
+    Raises
+    ------
+    InputError
+        If the case has no such treatment, or frames of a watched injection of it.
+    OutputError
+        If another process watches the case.
+    """
+    from filelock import FileLock, Timeout
+
+    number = _treatment(case, treatment)
+    setup = setup or case_setup(case, number)
+    place = case.folder / MONITORING
+    _made_folder(place)
+    lock = FileLock(place / LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise OutputError(f"{case.folder}: an injection is being watched by another process") from None
+    try:
+        begun = _begun(case, number, place, source, setup)
+        try:
+            yield begun
+        except KeyboardInterrupt:
+            _note_end(begun, "ended")
+            raise
+        except BaseException:
+            # What ended it is said first; a run without an end in the log is noted as lost when the next begins.
+            with suppress(HepaticaError):
+                _note_end(begun, "lost")
+            raise
+        _note_end(begun, "ended")
+    finally:
+        lock.release()
+
+
+def _treatment(case: Case, treatment: int | None) -> int:
+    numbers = case.situation().treatments
+    number = len(numbers) if treatment is None else treatment
+    if number not in numbers:
+        raise InputError(f"{case.folder}: has no treatment {number}", remedy="state its agent first")
+    if _holds(case, FRAMES, number):
+        raise InputError(
+            f"{case.folder}: holds frames of a watched injection of treatment {number}",
+            remedy="take them for unused, or watch it as another treatment",
+        )
+    return number
+
+
+def _holds(case: Case, role: str, treatment: int) -> bool:
+    return bool(case.situation().catalogue.of(role, treatment))
+
+
+def _made_folder(place: Path) -> None:
+    try:
+        place.mkdir(exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{place}: cannot be made ({error.strerror})") from error
+
+
+def case_setup(case: Case, treatment: int) -> Path | None:
+    """The setup that the case has: one that was added, else the result of its step; None where there is none.
+
+    Raises
+    ------
+    InputError
+        If several were added, or the step is out of date.
+    """
+    situation = case.situation()
+    added = situation.catalogue.of(SETUP, treatment)
+    if len(added) > 1:
+        names = ", ".join(item.name for item in added)
+        raise InputError(f"{case.folder}: several setups ({names})", remedy="keep one and take the others for unused")
+    if added:
+        return Path(added[0].path(case.folder))
+    made = folder_name(PREPARING, treatment)
+    return case[made] / "setup.json" if made in situation.records else None
+
+
+def _begun(case: Case, treatment: int, place: Path, source: str, setup: Path | None) -> WatchedRun:
+    with changing(case.folder) as log:
+        note_lost_runs(case.folder, log)
+        folder = place / datetime.now(UTC).strftime("run-%Y%m%d-%H%M%S-%f")
+        _made_folder(folder)
+        about = {"run": folder.name, "state": "running", "treatment": treatment}
+        log.append("watched", about, {"source": source})
+    kept = None
+    if setup is not None:
+        kept = folder / "setup.json"
+        shutil.copyfile(setup, kept)
+    prepared = None if kept is None else Prepared.from_document(json_file(kept), str(setup or kept))
+    agent = str(case.situation().facts.treatments[treatment - 1].get("agent") or (prepared.agent if prepared else ""))
+    live = LiveFile(place / LIVE_FILE, source, agent, prepared.setup.limits_bq if prepared else {})
+    live.write("running")
+    is_of_case = setup is not None and setup == case_setup(case, treatment)
+    keeper = Keeper(live, folder, patient_ids(case.folder))
+    return WatchedRun(case, treatment, folder, keeper, kept, is_of_case)
+
+
+def note_lost_runs(folder: Path, log: Log) -> None:
+    """Say in the log of each run that a killed process left that it was lost, with the alarms that it had raised."""
+    entries = log.read().about("watched")
+    state = {entry.about.get("run"): entry.about.get("state") for entry in entries}
+    for run, last in state.items():
+        if last == "running":
+            raised = _alarms_of(folder / MONITORING / str(run) / "states.jsonl")
+            log.append("watched", {"run": run, "state": "lost", "alarms": raised, "noted_later": True})
+
+
+def _alarms_of(path: Path) -> list[str]:
+    if not path.is_file():
+        return []
+    found = []
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        try:
+            entry: Any = json.loads(line)
+        except ValueError:
+            continue  # the last line of a process that was killed
+        if isinstance(entry, dict) and entry.get("entry") == "alarm":
+            found.append(_line(str(entry.get("kind")), float(entry.get("at_s") or 0.0)))
+    return found
+
+
+def _note_end(run: WatchedRun, word: str) -> None:
+    """What ends without having been entered."""
+    if run.has_ended:
+        return
+    run.has_ended = True
+    run.keeper.live.write("ended" if word == "ended" else "lost")
+    raised = _alarms_of(run.folder / "states.jsonl")
+    with changing(run.case.folder, wait_s=PATIENCE_S) as log:
+        log.append("watched", {"run": run.folder.name, "state": word, "treatment": run.treatment, "alarms": raised})

@@ -1,0 +1,124 @@
+"""Watching an injection, alone or for a case."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from hepatica.case.case import Case
+from hepatica.case.injection.watched import WatchedRun, watched_run
+from hepatica.core.message import Message
+from hepatica.core.options import verb, word_of
+from hepatica.core.options.stated import stated_names
+from hepatica.core.progress import Progress
+from hepatica.errors import InputError
+from hepatica.monitoring.options import FrameOptions, WatchOptions
+from hepatica.workflow.monitoring.keeping import KeepOptions
+from hepatica.workflow.monitoring.monitor import Live, Outlets, watch_injection
+from hepatica.workflow.monitoring.result import MonitorResult
+
+
+@verb
+def monitor(
+    frames: Path | str,
+    *,
+    setup: Path | str | None = None,
+    readings: Path | str | None = None,
+    which: FrameOptions = FrameOptions(),
+    watching: WatchOptions = WatchOptions(),
+    keeping: KeepOptions = KeepOptions(),
+    live_view: Live | None = None,
+    progress: Progress | None = None,
+) -> MonitorResult:
+    """What arrives where while an injection runs, by a gamma camera's frames and a meter; or a replay of it.
+
+    Parameters
+    ----------
+    frames : Path
+        Dynamic gamma camera file, to be replayed; or a folder in which frames arrive, watched until Ctrl-C.
+    setup : Path
+        Setup of the injection (JSON): regions, response of the camera, plan. Without it, and without one in the case,
+        only rates are shown.
+    readings : Path
+        Readings of a meter: CSV of kind, time and value, which may grow; or a serial line (/dev/ttyUSB0).
+    which : FrameOptions
+        Which frames.
+    watching : WatchOptions
+        How it is watched.
+    keeping : KeepOptions
+        Where it is kept: a log of states, a case.
+    live_view : callable, optional
+        Shown each state as it comes.
+    progress : callable, optional
+        Told each step.
+
+    Returns
+    -------
+    MonitorResult
+        Delivered activity of each region, alarms with reasons, the log of states.
+
+    Raises
+    ------
+    InputError
+        If frames, setup or readings cannot be used: another nuclide, masks of another size, no frame at all; or the
+        case holds a watched injection of this treatment.
+    DicomError
+        If a file to be replayed is no gamma camera series with times.
+    OutputError
+        If another process watches the case, or nothing can be written there.
+
+    Examples
+    --------
+    >>> found = hepatica.monitor("frames.dcm", setup="setup.json", readings="readings.csv")  # doctest: +SKIP
+    >>> [alarm.kind for alarm in found.alarms]  # doctest: +SKIP
+    ['stasis']
+    """
+    given: dict[str, Any] = {"readings": readings, "which": which, "watching": watching}
+    if keeping.case is None:
+        if keeping.treatment is not None:
+            raise InputError("`treatment` is one of a case", remedy="state the `case`")
+        return watch_injection(
+            frames, setup=setup, outlets=Outlets(live_view, keeping.state_log, None, progress), **given
+        )
+    case = Case.open(keeping.case)
+    stated = None if setup is None else Path(setup)
+    with watched_run(case, keeping.treatment, _source(Path(frames), which), stated) as run:
+        outlets = Outlets(live_view, keeping.state_log, run.keeper, progress)
+        found = watch_injection(frames, setup=run.setup, outlets=outlets, **given)
+        meter = None if readings is None else Path(readings)
+        return _entered(run, found, Path(frames), meter, options=_words(which, watching))
+
+
+def _entered(
+    run: WatchedRun, found: MonitorResult, frames: Path, readings: Path | None, *, options: Mapping[str, str]
+) -> MonitorResult:
+    said = [
+        Message("not-entered", f"the case did not take the watched injection: {why}",
+                f"mend it, and replay the frames with this case; what was watched is in {run.folder}",
+                severity="critical")
+        for why in run.enter(found, frames, readings, options)
+    ]  # fmt: skip
+    if run.keeper.live.trouble:
+        said.append(Message("not-shown", f"not every state could be kept: {run.keeper.live.trouble}"))
+    return replace(found, messages=(*found.messages, *said)) if said else found
+
+
+def _source(frames: Path, which: FrameOptions) -> str:
+    if which.listen_port is not None:
+        return f"DICOM listener, port {which.listen_port}"
+    name = frames.absolute().name
+    return f"frames arriving in {name}" if frames.is_dir() and not which.replay else f"replay of {name}"
+
+
+HOW = ("idle_s", "listen_port", "replay")
+"""Options of how frames come; a replay of the case has no use for them."""
+
+
+def _words(*given: Any) -> dict[str, str]:
+    """Options that are not the usual ones, as a case states them."""
+    names = [name for name in stated_names(*given) if name not in HOW]
+    values = {name: getattr(one, name) for one in given for name in names if hasattr(one, name)}
+    return {word_of(name).replace("_", "-"): f"{value:g} s" if name.endswith("_s") else str(value) for name, value in
+            values.items()}  # fmt: skip
