@@ -49,6 +49,8 @@ OTHERS_HISTORIES = (1.2e6, 0.4e6)
 GRID = Grid.axial((150, 108, 116), spacing_mm=(FINE_MM,) * 3, origin_mm=(-178.8, -128.4, -138.0))
 WHICH = ("how", "shift", "scatter", "blur", "seed", "stated")
 STATED_MM = SpectLungOptions().registration_uncertainty_mm
+PARTS = ("counting", "scatter", "registration", "border", "model")
+"""Of the uncertainty that is stated of the lungs' mean."""
 Mask = NDArray[np.bool_]
 
 
@@ -230,6 +232,7 @@ def run(scan: Projections, hu: Volume, truth: Truth, camera: str, which: Mapping
     true = truth.lung_bq_ml
     said = {} if found.lung is None else {
         "read": found.lung.mean.value / true, "relative_sd": found.lung.mean.relative_sd,
+        "parts": {part: getattr(found.lung, f"{part}_relative_sd") for part in PARTS},
         "covers": bool(found.lung.interval_95[0] <= true <= found.lung.interval_95[1]),
     }  # fmt: skip
     return {"iterations": rows, "end": truth.measured(found.reconstruction.image), **seconds, **said}
