@@ -13,8 +13,8 @@ from typing import Annotated, Literal
 import numpy as np
 
 from hepatica.core import Grid, Volume
-from hepatica.core.options import Limits, Positive, Unit, options
 from hepatica.core.message import Message
+from hepatica.core.options import Limits, Positive, Unit, options
 from hepatica.core.progress import Progress, silent
 from hepatica.errors import InputError
 from hepatica.imaging.planar.views import PlanarViews
