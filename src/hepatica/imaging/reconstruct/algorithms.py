@@ -42,8 +42,8 @@ BREMSSTRAHLUNG_ITERATIONS = 20
 iterations, and a lesion of 3 cm 16 % (docs/spect-study.md)."""
 SLOW_NUCLIDES = ("Ho-166", "Re-188", "I-131")
 """Nuclides of a peak that take as many. 166Ho has three scattered counts for a primary one: after 10 the liver lacks
-3.4 %, and a lesion of 3 cm 10 %. Under the high-energy collimator of 188Re and 131I the middle of a sphere of 4 cm reads
-1.32 of the truth after 10 and 1.13 after 20, and a lesion of 3 cm lacks 6 % after 10 (docs/spect-study.md)."""
+3.4 %, and a lesion of 3 cm 10 %. Under the high-energy collimator of 188Re and 131I the middle of a sphere of 4 cm
+reads 1.32 of the truth after 10 and 1.13 after 20; a lesion of 3 cm lacks 6 % after 10 (docs/spect-study.md)."""
 
 SUBSETS = 6
 """Updates per iteration where none are stated; "mlem" has one."""
