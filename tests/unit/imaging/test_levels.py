@@ -124,7 +124,7 @@ def test_the_lungs_uncertainty_is_the_root_of_the_squares_of_its_parts() -> None
     assert spilt > 0.05
     assert found.border_relative_sd == pytest.approx(spilt / np.sqrt(3), rel=1e-3)
     around = 1.96 * np.sqrt(np.square(parts).sum() - spilt**2 / 4)
-    ends = [found.mean.value * (1 - spilt / 2 + sign * around) for sign in (-1, 1)]
+    ends = [max(0.0, found.mean.value * (1 - spilt / 2 + sign * around)) for sign in (-1, 1)]
     assert found.interval_95 == pytest.approx(ends, rel=1e-3)
     assert f"{100 * (ends[0] / found.mean.value - 1):+.0f} to" in found.message("Y-90").text
     assert "dose-volume histogram of the lung is not supported" in found.message("Y-90").text
