@@ -173,6 +173,8 @@ def test_levels_without_scatter_of_the_image_are_refused() -> None:
     by_montecarlo = SpectOptions(scatter=ScatterOptions(scatter="mc"))
     assert {name: by_montecarlo.for_nuclide(nuclide(name)).iteration.iterations for name in iterations} == iterations
     assert SpectOptions().for_nuclide(y90).iteration.iterations == 10
+    assert SpectOptions().for_nuclide(nuclide("Ho-166")).iteration.iterations == 10
+    assert SpectOptions().for_nuclide(nuclide("I-131")).iteration.iterations == 20
 
 
 def test_a_lung_of_a_90y_spect_is_said_not_to_have_a_dose_by_voxel() -> None:

@@ -22,6 +22,7 @@ from hepatica.imaging.quantify.acquisition_conditions import Conditions
 from hepatica.imaging.quantify.camera_factor import CameraCalibration
 from hepatica.imaging.quantify.dead_time import live_fraction
 from hepatica.imaging.reconstruct.algorithms import (
+    BLURRED_NUCLIDES,
     BREMSSTRAHLUNG_ITERATIONS,
     ITERATIONS,
     SLOW_NUCLIDES,
@@ -106,7 +107,7 @@ class SpectOptions:
             return self
         bremsstrahlung = any(mode.mode == "spect-bremsstrahlung" for mode in nuclide.imaging)
         slow = (bremsstrahlung or nuclide.name in SLOW_NUCLIDES) and self.scatter.scatter == "mc"
-        rounds = BREMSSTRAHLUNG_ITERATIONS if slow else ITERATIONS
+        rounds = BREMSSTRAHLUNG_ITERATIONS if slow or nuclide.name in BLURRED_NUCLIDES else ITERATIONS
         return replace(self, iteration=replace(self.iteration, iterations=rounds))
 
     @property
