@@ -20,6 +20,7 @@ from hepatica.imaging.quantify.acquisition_conditions import Conditions
 from hepatica.imaging.quantify.camera_factor import CameraCalibration
 from hepatica.imaging.quantify.options import QuantificationOptions
 from hepatica.imaging.reconstruct.algorithms import IterationOptions
+from hepatica.imaging.reconstruct.levels.options import SpectLungOptions
 from hepatica.imaging.spect.attenuation import body_voxels
 from hepatica.imaging.spect.camera.cameras import gamma_camera, nuclide_windows
 from hepatica.imaging.spect.camera.hole_response import hole_response
@@ -384,6 +385,8 @@ def test_nothing_is_said_of_a_lung_that_the_ct_does_not_show(lab: Path) -> None:
     assert not found.lung_in_view
     assert found.messages("I-131", options) == ()
     assert replace(found, lung_in_view=True).messages("I-131", options)
+    by_level = replace(options, scatter=ScatterOptions(scatter="esse"), lung=SpectLungOptions(lung_model="levels"))
+    assert "no lung was found" in found.messages("I-131", by_level)[0].text
 
 
 def test_more_blur_than_the_camera_has_is_not_left_and_said(lab: Path) -> None:

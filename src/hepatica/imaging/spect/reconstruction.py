@@ -109,7 +109,8 @@ class ReconstructedScan:
         if self.lung is not None:
             return (self.lung.message(nuclide),)
         by_level = options.lung.as_levels(nuclide, options.scatter.scatter, options.iteration.method)
-        if not self.lung_in_view or not (by_level or nuclide in LEVELS_FOR):
+        unasked = options.lung.lung_model != "levels" and not self.lung_in_view
+        if unasked or not (by_level or nuclide in LEVELS_FOR):
             return ()
         if not by_level:
             return (_lung_by_voxels(nuclide),)
