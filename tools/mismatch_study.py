@@ -6,8 +6,8 @@ through lead, or with 0.9 or 1.1 times its counts, are the sum of both, with noi
 makes a factor of the near ball, and one of both; ``reconstruct`` takes it, with the default settings. All by the
 commands.
 
-Run: ``python tools/mismatch_study.py FOLDER [--page]``. What is in FOLDER is not done again; FOLDER/runs.jsonl holds the rows.
-A quarter of an hour of one processor; pixels of 9.6 mm keep it so short.
+Run: ``python tools/mismatch_study.py FOLDER [--page]``. What is in FOLDER is not done again; FOLDER/runs.jsonl holds
+the rows. A quarter of an hour of one processor; pixels of 9.6 mm keep it so short.
 """
 
 from __future__ import annotations
