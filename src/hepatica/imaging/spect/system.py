@@ -172,7 +172,8 @@ def beside_peaks(camera: GammaCamera, nuclide: Nuclide, windows: Sequence[Window
             seen, every, _ = window_chance(camera, window)
             energy, emitted = photon_spectrum(nuclide).points
             air = float(emitted @ every(energy))
-            found.append(f"{window} ({float(emitted @ seen(energy)) / air if air else 0.0:.0%})")
+            share = float(emitted @ seen(energy)) / air if air else 0.0
+            found.append(f"{window} ({'not known' if seen is every else f'{share:.0%}'})")
     if not found:
         return ()
     text = (
