@@ -6,8 +6,8 @@ through lead, or with 0.9 or 1.1 times its counts, are the sum of both, with noi
 makes a factor of the near ball, and one of both; ``reconstruct`` takes it, with the default settings. All by the
 commands.
 
-Run: ``python tools/mismatch_study.py FOLDER``. What is in FOLDER is not done again; FOLDER/runs.jsonl holds the rows.
-A quarter of an hour of one processor; pixels of 9.6 mm keep it so short.
+Run: ``python tools/mismatch_study.py FOLDER [--page]``. What is in FOLDER is not done again; FOLDER/runs.jsonl holds
+the rows. A quarter of an hour of one processor; pixels of 9.6 mm keep it so short.
 """
 
 from __future__ import annotations
@@ -179,11 +179,24 @@ def table(rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def write_page(rows: list[dict[str, Any]]) -> None:
+    """Put the table into the page, in place of the one that is there."""
+    page, marks = Path("docs/spect-study.md"), ("<!-- mismatch -->", "<!-- end of mismatch -->")
+    before, rest = page.read_text().split(marks[0])
+    after = rest.split(marks[1])[1]
+    page.write_text(f"{before}{marks[0]}\n\n{table(rows)}\n\n{marks[1]}{after}")
+
+
 def main() -> None:
     """Do what is not there yet, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
-    folder = parser.parse_args().folder
+    parser.add_argument("--page", action="store_true", help="write the table of what is there into docs/spect-study.md")
+    asked = parser.parse_args()
+    folder = asked.folder
+    if asked.page:
+        write_page([json.loads(line) for line in (folder / "runs.jsonl").read_text().splitlines()])
+        return
     folder.mkdir(parents=True, exist_ok=True)
     phantom: Phantom = patient(NUCLIDE.name)
     total = sum(phantom.becquerels.values())

@@ -63,13 +63,12 @@ RECOVERY_RATIO = 10.0
 
 @dataclass(frozen=True)
 class Imaging:
-    """How a nuclide is imaged: camera, scatter correction from windows (None: there is none), activity, iterations."""
+    """How a nuclide is imaged: camera, scatter correction from windows (None: there is none), and activity."""
 
     camera: str
     window_method: str | None
     nema_mbq: float
     patient_mbq: float
-    iterations: int = 10
 
 
 IMAGING: Mapping[str, Imaging] = {
@@ -78,7 +77,7 @@ IMAGING: Mapping[str, Imaging] = {
     "I-131": Imaging("siemens-hegp", "tew", 400, 1000),
     "Ho-166": Imaging("siemens-megp", "upper", 600, 600),
     "Re-188": Imaging("siemens-hegp", "upper", 1000, 1500),
-    "Y-90": Imaging("siemens-hegp", None, 2500, 2500, 20),
+    "Y-90": Imaging("siemens-hegp", None, 2500, 2500),
 }
 
 
@@ -190,7 +189,7 @@ def image_of(file: Path, ct: Path, name: str, method: str, *, quick: bool) -> Vo
                 registered=True,
                 sensitivity_cps_per_mbq="model" if method == "mc" else air_sensitivity(name, method),
             ),
-            iteration=IterationOptions(iterations=3 if quick else imaging.iterations, subsets=6),
+            iteration=IterationOptions(iterations=3 if quick else None, subsets=6),
             scatter=ScatterOptions(
                 scatter=method, stopping=StoppingOptions(target_uncertainty=0.05, time_limit_s=6, seed=501)
             ),

@@ -49,6 +49,8 @@ OTHERS_HISTORIES = (1.2e6, 0.4e6)
 GRID = Grid.axial((150, 108, 116), spacing_mm=(FINE_MM,) * 3, origin_mm=(-178.8, -128.4, -138.0))
 WHICH = ("how", "shift", "scatter", "blur", "seed", "stated")
 STATED_MM = SpectLungOptions().registration_uncertainty_mm
+PARTS = ("counting", "scatter", "registration", "border", "model")
+"""Of the uncertainty that is stated of the lungs' mean."""
 Mask = NDArray[np.bool_]
 
 
@@ -230,9 +232,17 @@ def run(scan: Projections, hu: Volume, truth: Truth, camera: str, which: Mapping
     true = truth.lung_bq_ml
     said = {} if found.lung is None else {
         "read": found.lung.mean.value / true, "relative_sd": found.lung.mean.relative_sd,
+        "interval": [end / true for end in found.lung.interval_95],
+        "parts": {part: getattr(found.lung, f"{part}_relative_sd") for part in PARTS},
         "covers": bool(found.lung.interval_95[0] <= true <= found.lung.interval_95[1]),
     }  # fmt: skip
     return {"iterations": rows, "end": truth.measured(found.reconstruction.image), **seconds, **said}
+
+
+def half_percent(said: list[dict[str, Any]]) -> float:
+    """Mean half-width of the stated intervals, percent of the middle of each."""
+    each = [100 * (one["interval"][1] - one["interval"][0]) / sum(one["interval"]) for one in said]
+    return float(np.mean(each)) if each else 0.0
 
 
 def shown(runs: list[dict[str, Any]]) -> list[str]:
@@ -302,7 +312,7 @@ def table(runs: list[dict[str, Any]]) -> str:
         sd = {key: f" +- {values.std(ddof=1):.1f}" if len(found) > 1 else "" for key, values in of.items()}
         cells = [f"{of[key].mean():+.1f}{sd[key]} %" for key in keys]
         said = [one for one in found if "covers" in one]
-        half = 196 * float(np.mean([one["relative_sd"] for one in said])) if said else 0.0
+        half = half_percent(said)
         read = 100 * (float(np.mean([one["read"] for one in said])) - 1) if said else 0.0
         ends = (
             f"{sum(one['covers'] for one in said)} of {len(said)}, +-{half:.1f} %, mean {read:+.1f} %" if said else ""

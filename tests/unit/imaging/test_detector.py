@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from hepatica.errors import InputError, PhysicsError
-from hepatica.imaging.spect.camera.cameras import GammaCamera, gamma_camera
-from hepatica.imaging.spect.camera.collimator_montecarlo import DetectorRun, simulate_detector
+from hepatica.imaging.spect.camera.cameras import CAMERA_NAMES, GammaCamera, gamma_camera
+from hepatica.imaging.spect.camera.collimator_montecarlo import Bench, DetectorRun, simulate_detector
 from hepatica.imaging.spect.camera.detector import (
     DetectorResponse,
     geometric_response,
@@ -123,6 +123,23 @@ def test_a_table_of_another_geometry_is_refused() -> None:
     data = encode(geometric_response(camera), geometry_of(camera))
     with pytest.raises(InputError, match="made for"):
         decode(data, gamma_camera("ge-megp"), "table")
+
+
+@pytest.mark.parametrize("name", CAMERA_NAMES)
+def test_a_star_adds_and_takes_no_counts(name: str) -> None:
+    """Its sectors have a mean of 1 in every bin; two bins at 30 keV of GE's high-energy collimator had 1.33."""
+    star = detector_response(name).star
+    assert star is not None
+    np.testing.assert_allclose(star.mean(axis=2), 1.0, rtol=1e-9)
+
+
+def test_no_star_of_what_does_not_cross_lead() -> None:
+    """Chances of 1e-320 are multiples of the smallest number, of which sectors hold one, two or none."""
+    bench = Bench(gamma_camera("ge-hegp"), DetectorRun(crystal_photons=1000, collimator_photons=1000, rays=100))
+    for kev in (30.0, 80.0, 400.0):
+        star = bench.straight(0, kev)[2]
+        np.testing.assert_allclose(star.mean(axis=1), 1.0, rtol=1e-9)
+    np.testing.assert_array_equal(bench.straight(0, 30.0)[2][30:40], 1.0)
 
 
 def few_energies(camera: GammaCamera) -> DetectorResponse:

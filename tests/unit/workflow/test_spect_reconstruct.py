@@ -12,6 +12,7 @@ import pydicom
 import pytest
 
 from hepatica.core import Estimate, Grid, Kind, Volume
+from hepatica.core.constants import FWHM_PER_SD
 from hepatica.core.context import DicomContext
 from hepatica.core.image import Image, Stated
 from hepatica.errors import AmbiguousSeriesError, GeometryError, HepaticaError, InputError, PhysicsError, TimeError
@@ -19,8 +20,10 @@ from hepatica.imaging.quantify.acquisition_conditions import Conditions
 from hepatica.imaging.quantify.camera_factor import CameraCalibration
 from hepatica.imaging.quantify.options import QuantificationOptions
 from hepatica.imaging.reconstruct.algorithms import IterationOptions
+from hepatica.imaging.reconstruct.levels.options import SpectLungOptions
 from hepatica.imaging.spect.attenuation import body_voxels
 from hepatica.imaging.spect.camera.cameras import gamma_camera, nuclide_windows
+from hepatica.imaging.spect.camera.hole_response import hole_response
 from hepatica.imaging.spect.options import (
     AcquisitionOptions,
     NoiseOptions,
@@ -30,6 +33,7 @@ from hepatica.imaging.spect.options import (
 )
 from hepatica.imaging.spect.projections import Orbit, Projections, Window
 from hepatica.imaging.spect.projector import SpectProjector
+from hepatica.imaging.spect.reconstruction import reconstruct_scan
 from hepatica.imaging.spect.scan_model import (
     SpectOptions,
     further_conditions,
@@ -369,6 +373,41 @@ def test_a_lung_by_voxels_is_said_of_nuclides_whose_lung_it_reads_low(lab: Path)
     assert [m.code for m in found.messages("Y-90", SpectOptions())] == ["lung-by-voxel"]
     assert found.messages("Y-90", SpectOptions())[0].severity == "warning"
     assert found.messages("Lu-177", SpectOptions()) == ()
+
+
+def test_nothing_is_said_of_a_lung_that_the_ct_does_not_show(lab: Path) -> None:
+    """A phantom of water: it was said that its lung reads too low."""
+    data = read_projections(lab / "tomo.dcm").projections
+    ct = Volume(GRID, np.where(body()[0], 0.0, -1000.0).astype(np.float32), Kind.HU)
+    options = SpectOptions(acquisition=AcquisitionOptions(registered=True), iteration=QUICK)
+    model = scan_model(data, ct, gamma_camera("siemens-megp"), LU, options)
+    found = reconstruct_scan(replace(model, nuclide=nuclide("I-131")), options)
+    assert not found.lung_in_view
+    assert found.messages("I-131", options) == ()
+    assert replace(found, lung_in_view=True).messages("I-131", options)
+    by_level = replace(options, scatter=ScatterOptions(scatter="esse"), lung=SpectLungOptions(lung_model="levels"))
+    assert "no lung was found" in found.messages("I-131", by_level)[0].text
+
+
+def test_more_blur_than_the_camera_has_is_not_left_and_said(lab: Path) -> None:
+    """30 and 100 mm gave one image and two records. The camera's own blur at the axis is that of its response there."""
+    left = {
+        mm: reconstructed(lab, noise=NoiseOptions(remaining_blur_mm=mm), iteration=QUICK) for mm in (6.5, 30.0, 100.0)
+    }
+    codes = {mm: [message.code for message in found.messages] for mm, found in left.items()}
+    assert "blur-of-the-camera-is-less" not in codes[6.5]
+    assert "blur-of-the-camera-is-less" in codes[30.0]
+    camera, kev = gamma_camera("siemens-megp"), 208.4
+    own = FWHM_PER_SD * float(hole_response(camera, [kev]).sd_mm(150.0))
+    done = left[30.0].provenance.parameters["remaining_blur_mm"]
+    assert 0.85 * own < done < own < 30
+    assert f"{done:g} mm left in the image" in left[30.0].conditions.reconstruction["response"]
+    assert left[30.0].conditions == left[100.0].conditions
+    np.testing.assert_array_equal(left[30.0].volume.values, left[100.0].volume.values)
+    asked = reconstructed(lab, noise=NoiseOptions(remaining_blur_mm=done), iteration=QUICK)
+    assert asked.conditions == left[30.0].conditions
+    np.testing.assert_array_equal(asked.volume.values, left[30.0].volume.values)
+    assert left[6.5].provenance.parameters["remaining_blur_mm"] == 6.5
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 import numpy as np
 
 from hepatica.core import Grid, Volume
+from hepatica.core.message import Message
 from hepatica.core.options import Limits, Positive, Unit, options
 from hepatica.core.progress import Progress, silent
 from hepatica.errors import InputError
@@ -25,7 +26,7 @@ from hepatica.imaging.spect.montecarlo.simulate import Acquisition, DeadTime, si
 from hepatica.imaging.spect.projections import Orbit, Projections, Window
 from hepatica.imaging.spect.scan import MonteCarloScanOptions, ScanOptions, measured_camera, scan_windows
 from hepatica.imaging.spect.simulate import Scan, analytic_projections, camera_grid
-from hepatica.imaging.spect.system import analytic_sensitivity
+from hepatica.imaging.spect.system import analytic_sensitivity, beside_peaks
 from hepatica.nuclides import Nuclide
 
 ANTERIOR_DEG, POSTERIOR_DEG = 180.0, 0.0
@@ -108,12 +109,15 @@ class SimulatedViews:
         By way of lead, by Monte Carlo; else empty.
     scattered_share : tuple of float
         Of the counts in each window, scattered or through lead; empty of the analytic method.
+    messages : tuple of Message
+        What the counts of some windows lack.
     """
 
     views: PlanarViews
     sensitivity_cps_per_mbq: tuple[float | None, ...]
     lead_cps_per_mbq: tuple[float, ...] = ()
     scattered_share: tuple[float, ...] = ()
+    messages: tuple[Message, ...] = ()
 
 
 def planar_views(
@@ -160,7 +164,8 @@ def planar_views(
         found = analytic_projections(
             activity, hu, camera=camera, nuclide=nuclide, scan=plan, grid=grid, seed=seed, progress=report_progress
         )
-        return SimulatedViews(_views(found, grid, scan), tuple(_in_air(camera, nuclide, window) for window in windows))
+        known = tuple(_in_air(camera, nuclide, window) for window in windows)
+        return SimulatedViews(_views(found, grid, scan), known, messages=beside_peaks(camera, nuclide, windows))
     measured = measured_camera(camera, nuclide, windows, montecarlo)
     table = montecarlo.detector_response == "table"
     response = detector_response(measured.camera) if table else geometric_response(measured.camera)

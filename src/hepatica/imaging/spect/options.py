@@ -199,8 +199,8 @@ class NoiseOptions:
     Attributes
     ----------
     remaining_blur_mm : float
-        Blur that is left in the image, FWHM: what the camera blurs more is undone. With 0 all of it is undone, means of
-        small lesions are a little higher, and their middles overshoot.
+        Blur that is left in the image, FWHM, no more than the camera has at the axis: what it blurs more is undone.
+        With 0 all of it is undone, means of small lesions are a little higher, and their middles overshoot.
     post_filter_mm : float
         Gaussian filter of the image, FWHM; 0 for none.
     samples : int or None

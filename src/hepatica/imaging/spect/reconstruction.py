@@ -25,7 +25,7 @@ from hepatica.imaging.reconstruct.noise_estimate import quick_sd
 from hepatica.imaging.reconstruct.resampling import Ensemble, bootstrap
 from hepatica.imaging.reconstruct.scatter_updates import ScatterUpdate
 from hepatica.imaging.spect.attenuation import body_voxels
-from hepatica.imaging.spect.lung_levels import level_update, reading_of
+from hepatica.imaging.spect.lung_levels import level_update, lungs_on, reading_of
 from hepatica.imaging.spect.montecarlo.projector import SpectSetup
 from hepatica.imaging.spect.options import FROM_WINDOWS, OF_THE_IMAGE, NoiseOptions
 from hepatica.imaging.spect.scan_model import ScanModel, SpectOptions
@@ -83,6 +83,8 @@ class ReconstructedScan:
         Standard deviation of every voxel, from the samples or the quick estimate.
     lung : LungReading or None
         Mean of the lungs with its uncertainty, where they were found as levels.
+    lung_in_view : bool
+        Whether the CT shows a lung, where it was looked for; True too where nothing was.
     """
 
     volume: Volume
@@ -92,6 +94,7 @@ class ReconstructedScan:
     samples: Ensemble | None
     sd: Float32 | None
     lung: LungReading | None = None
+    lung_in_view: bool = True
 
     @property
     def total(self) -> Estimate:
@@ -105,8 +108,12 @@ class ReconstructedScan:
         """What a reader of the image must know of how its lungs were found."""
         if self.lung is not None:
             return (self.lung.message(nuclide),)
-        if not options.lung.as_levels(nuclide, options.scatter.scatter, options.iteration.method):
-            return (_lung_by_voxels(nuclide),) if nuclide in LEVELS_FOR else ()
+        by_level = options.lung.as_levels(nuclide, options.scatter.scatter, options.iteration.method)
+        unasked = options.lung.lung_model != "levels" and not self.lung_in_view
+        if unasked or not (by_level or nuclide in LEVELS_FOR):
+            return ()
+        if not by_level:
+            return (_lung_by_voxels(nuclide),)
         text = (
             "no lung was found as levels (the CT shows none beyond liver and hot spots, or there were too few "
             "iterations): every voxel was found by the iterations, which read a faint lung too low"
@@ -239,7 +246,14 @@ def reconstruct_scan(
         lung = reading_of(model, options, by_level, levels)
     samples = _samples(model, found, options, report_progress, _Again(within, by_level, levels))
     sd = _quick_sd(model, found, options, levels) if samples is None else samples.sd
-    return ReconstructedScan(finished(model, found.image, options), found, used, update, samples, sd, lung)
+    seen = lung is not None or _lung_in_view(model, options)
+    return ReconstructedScan(finished(model, found.image, options), found, used, update, samples, sd, lung, seen)
+
+
+def _lung_in_view(model: ScanModel, options: SpectOptions) -> bool:
+    """Whether the CT shows a lung; True where there is no CT, or nothing would be said of a lung."""
+    asked = options.lung.lung_model == "levels" or model.nuclide.name in LEVELS_FOR
+    return options.without_ct.stated or not asked or bool(lungs_on(model.hu, model.projector.grid))
 
 
 def _lung_by_voxels(nuclide: str) -> Message:

@@ -36,7 +36,7 @@ from hepatica.imaging.spect.montecarlo.spectrum import HISTORIES
 from hepatica.imaging.spect.projections import Orbit, Projections, Window
 from hepatica.imaging.spect.scan_model import IN_AIR
 from hepatica.imaging.spect.simulate import Scan, analytic_projections, camera_grid, require_in_field
-from hepatica.imaging.spect.system import analytic_sensitivity, window_model
+from hepatica.imaging.spect.system import analytic_sensitivity, beside_peaks, window_model
 from hepatica.nuclides import Nuclide
 from hepatica.transport.runner.settings import StoppingOptions
 
@@ -180,12 +180,20 @@ class AcquiredScan:
         What the Monte Carlo says of itself.
     measured : MeasuredCamera or None
         How the camera differs from its model; None by the analytic method.
+    notes : tuple of Message
+        What the counts of some windows lack.
     """
 
     projections: Projections
     sensitivity_cps_per_mbq: tuple[float | None, ...]
     simulated: SimulatedScan | None = None
     measured: MeasuredCamera | None = None
+    notes: tuple[Message, ...] = ()
+
+    @property
+    def messages(self) -> tuple[Message, ...]:
+        """What a user of the counts must know."""
+        return (*self.notes, *(() if self.measured is None else self.measured.messages))
 
 
 def scan_windows(nuclide: Nuclide, scan: ScanOptions) -> tuple[Window, ...]:
@@ -262,7 +270,8 @@ def acquire(
         counted = analytic_projections(
             activity, hu, camera=camera, nuclide=nuclide, scan=plan, grid=grid, seed=seed, progress=report_progress
         )
-        return AcquiredScan(counted, tuple(_sensitivity(camera, nuclide, window) for window in windows))
+        known = tuple(_sensitivity(camera, nuclide, window) for window in windows)
+        return AcquiredScan(counted, known, notes=beside_peaks(camera, nuclide, windows))
     require_in_field(activity, resample(activity, grid, "total"), plan.orbit)
     table = montecarlo.detector_response == "table"
     measured = measured_camera(camera, nuclide, windows, montecarlo)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -21,6 +22,7 @@ from hepatica.imaging.quantify.acquisition_conditions import Conditions
 from hepatica.imaging.quantify.camera_factor import CameraCalibration
 from hepatica.imaging.quantify.dead_time import live_fraction
 from hepatica.imaging.reconstruct.algorithms import (
+    BLURRED_NUCLIDES,
     BREMSSTRAHLUNG_ITERATIONS,
     ITERATIONS,
     SLOW_NUCLIDES,
@@ -41,7 +43,7 @@ from hepatica.imaging.spect.options import (
     WithoutCtOptions,
 )
 from hepatica.imaging.spect.projections import Projections, Window
-from hepatica.imaging.spect.projector import SpectProjector, SystemModel
+from hepatica.imaging.spect.projector import LEAST_MODELLED, SpectProjector, SystemModel
 from hepatica.imaging.spect.system import WindowModel, model_mismatch, reconstructed_mismatch, window_model
 from hepatica.imaging.spect.windows import main_windows
 from hepatica.nuclides import Nuclide
@@ -105,7 +107,7 @@ class SpectOptions:
             return self
         bremsstrahlung = any(mode.mode == "spect-bremsstrahlung" for mode in nuclide.imaging)
         slow = (bremsstrahlung or nuclide.name in SLOW_NUCLIDES) and self.scatter.scatter == "mc"
-        rounds = BREMSSTRAHLUNG_ITERATIONS if slow else ITERATIONS
+        rounds = BREMSSTRAHLUNG_ITERATIONS if slow or nuclide.name in BLURRED_NUCLIDES else ITERATIONS
         return replace(self, iteration=replace(self.iteration, iterations=rounds))
 
     @property
@@ -195,7 +197,24 @@ class ScanModel:
             )
             found.append(Message("sensitivity-of-the-model", text, "calibrate the camera with a source in air"))
             found.extend(lead_as_primary(self.models, options))
-        return unique(found, self._unlike_model(options))
+        return unique(found, self._too_much_blur(options), self._unlike_model(options))
+
+    def blur_left_mm(self, options: SpectOptions) -> float:
+        """Blur that is left in the image, FWHM: what was asked for, or all that the camera's own blur lets."""
+        return blur_left_mm(options.noise.remaining_blur_mm, self.models, self.data)
+
+    def _too_much_blur(self, options: SpectOptions) -> tuple[Message, ...]:
+        """Whether more blur was to be left in the image than the camera makes."""
+        asked, left = options.noise.remaining_blur_mm, self.blur_left_mm(options)
+        if asked == left:
+            return ()
+        own = min(own_blur_mm(model, self.data) for model in self.models)
+        text = (
+            f"{asked:g} mm of blur were to be left in the image; camera {self.camera.name} itself blurs by {own:.1f} "
+            f"mm at the axis of this orbit: {left:g} mm are left, as is recorded"
+        )
+        remedy = f"state at most {left:g} mm as `remaining_blur_mm`, and smooth the image with `post_filter_mm`"
+        return (Message("blur-of-the-camera-is-less", text, remedy),)
 
     def _unlike_model(self, options: SpectOptions) -> tuple[Message, ...]:
         """Whether sensitivities in air are those of the model; nothing once the counts through lead are fitted."""
@@ -208,8 +227,13 @@ class ScanModel:
             )
         if calibration is not None and calibration.penetration is not None:
             return ()
+        sized = calibration is not None and calibration.kept_in_air is not None
         pairs = zip(measured, self.models, strict=True)
-        return tuple(message for value, one in pairs for message in model_mismatch(value, one, self.camera))
+        return tuple(
+            message
+            for value, one in pairs
+            for message in model_mismatch(value, one, self.camera, self.nuclide, source_known=sized)
+        )
 
     def conditions(self, options: SpectOptions) -> Conditions:
         """Under which conditions the image is made, for a factor or curve that holds for one window."""
@@ -228,7 +252,7 @@ class ScanModel:
                 "post_filter_mm": options.noise.post_filter_mm,
                 **further_conditions(options),
                 "detector": self.detectors,
-                "response": response_name(options.noise.remaining_blur_mm),
+                "response": response_name(self.blur_left_mm(options)),
                 # Other corrections know nothing of what comes through lead.
                 **({"penetration": self.camera.penetration} if options.scatter.scatter == "mc" else {}),
             },
@@ -282,9 +306,10 @@ def scan_model(
     main = main_windows(data, nuclide, stated.energy_windows)
     models = tuple(window_model(camera, nuclide, data.windows[n], energy_kev=stated.photon_energy_kev) for n in main)
     projectors = []
+    left_mm = blur_left_mm(options.noise.remaining_blur_mm, models, data)
     for model in models:
         report_progress(f"attenuation at {energies_text(model)}")
-        projectors.append(_projector(hu, data, model, options.noise.remaining_blur_mm))
+        projectors.append(_projector(hu, data, model, left_mm))
     return ScanModel(
         hu, camera, nuclide, data, main, models,
         projector=projectors[0] if len(projectors) == 1 else JointProjector(projectors),
@@ -301,6 +326,23 @@ def _projector(hu: Volume, data: Projections, model: WindowModel, remaining_blur
     return SpectProjector(
         grid, data.orbit, columns=data.shape[1], response=response, mu_per_mm=maps, energy_weights=model.weights
     )
+
+
+def own_blur_mm(model: WindowModel, data: Projections) -> float:
+    """Blur of camera and collimator at the axis, FWHM of a Gaussian of the same standard deviation."""
+    return FWHM_PER_SD * float(model.response.sd_mm(float(np.mean(data.orbit.radius_mm))))
+
+
+def blur_left_mm(asked_mm: float, models: tuple[WindowModel, ...], data: Projections) -> float:
+    """Blur that is left in the image: what was asked for, unless the camera at the axis has less.
+
+    Then it is the most that the response can leave there, in whole tenths of a millimetre. Nearer to the collimator
+    than where the camera blurs by that much, what it blurs is left.
+    """
+    own = min(own_blur_mm(model, data) for model in models)
+    if asked_mm <= own:
+        return asked_mm
+    return math.floor(10 * own * math.sqrt(1 - LEAST_MODELLED**2)) / 10
 
 
 def response_name(remaining_blur_mm: float) -> str:
@@ -426,7 +468,8 @@ def run_parameters(model: ScanModel, options: SpectOptions) -> Mapping[str, Any]
         energy_kev=[one.energy_kev for one in model.models],
         energy_weights=[one.weights for one in model.models],
         detector=model.detectors,
-        response=response_name(options.noise.remaining_blur_mm),
+        remaining_blur_mm=model.blur_left_mm(options),
+        response=response_name(model.blur_left_mm(options)),
         sensitivity=sensitivity,
         sensitivity_cps_per_mbq=stated.measured_cps_per_mbq or None,
         primary_sensitivity_cps_per_mbq=primary,

@@ -223,7 +223,7 @@ def simulate_planar(
         noise=not scan.noise_free,
         energy_windows=windows,
         scattered_share=found.scattered_share,
-        messages=unique(image.messages, hu.messages),
+        messages=unique(image.messages, hu.messages, found.messages),
         provenance=Provenance(
             inputs=(image.source, hu.source, *of_camera),
             parameters=parameters(

@@ -210,8 +210,10 @@ def _unlike_model(measured: CameraCalibration) -> tuple[Message, ...]:
     camera = _modelled(measured)
     if camera is None or known.window_kev is None:
         return ()
-    model = window_model(camera, nuclide(known.nuclide), Window(*known.window_kev))
-    return model_mismatch(measured.factor.value, model, camera)
+    emitter = nuclide(known.nuclide)
+    model = window_model(camera, emitter, Window(*known.window_kev))
+    sized = measured.kept_in_air is not None
+    return model_mismatch(measured.factor.value, model, camera, emitter, source_known=sized)
 
 
 def _beyond_model(measured: CameraCalibration) -> tuple[Message, ...]:

@@ -234,7 +234,7 @@ def simulate_spect(
         seed=montecarlo.stopping.seed,
         noise=not scan.noise_free,
         energy_windows=window_counts(found),
-        messages=unique(image.messages, hu.messages, () if found.measured is None else found.measured.messages),
+        messages=unique(image.messages, hu.messages, found.messages),
         provenance=Provenance(
             inputs=(image.source, hu.source, *of_camera),
             parameters=parameters(

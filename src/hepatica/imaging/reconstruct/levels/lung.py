@@ -19,8 +19,9 @@ COVERAGE = 1.96
 
 PER_MM = 0.015
 """Relative change of the lungs' mean, as the CT shows them, by a CT a millimetre too high or too low: one 8 mm too high
-read 12 % less, and 10 % in ten draws with blur left in it (docs/spect-study.md), by its attenuation, by the liver
-that then lies in the lung, by hot voxels that take both up, and by the emptier top. One phantom says it: moving CT and
+read 12 % less, and 10 % in ten draws with blur left in it, one 3 mm too high 6 % less (docs/spect-study.md), by its
+attenuation, by hot voxels that take it up, and by the emptier top. One too low reads more, by the liver that then lies
+in the lung, and what that is `spilt` shows. One phantom says it: moving CT and
 lungs in the finished fit does not, since hot voxels are found anew (held, a tenth of it; held to their counts, six
 times as much)."""
 
@@ -50,7 +51,8 @@ class LungReading:
         Of the image over both lungs as the CT shows them, each voxel by its share in them, in the unit of the image;
         all uncertainties below together.
     interval_95 : tuple of float
-        Of this mean.
+        Of the true mean, not around `mean`: what the liver spills into the lung beside it is known by its sign, so that
+        the interval lies around the mean without half of it.
     share_of_image : float
         Activity in the lungs over that in the image.
     parts : tuple of LungPart
@@ -64,7 +66,8 @@ class LungReading:
     registration_relative_sd : float
         Place of the CT: attenuation, and where the lung is.
     border_relative_sd : float
-        What the liver spills into the lung beside it: the difference to the level next to it, evenly distributed.
+        What the liver spills into the lung beside it: the difference to the level beside it, of which anything between
+        nothing and all may be spilt; root mean square.
     model_relative_sd : float
         What the levels leave where everything else is known.
     scatter_scale : float
@@ -85,11 +88,12 @@ class LungReading:
 
     def message(self, nuclide: str) -> Message:
         """What a reader of the image must know of its lungs."""
-        half = COVERAGE * (self.mean.relative_sd or 0.0)
+        below, above = (end / self.mean.value - 1 if self.mean.value else 0.0 for end in self.interval_95)
         text = (
             f"the lungs of this {nuclide} SPECT are {len(self.parts)} levels fitted to the counts, beside liver and "
-            f"hot spots found voxel by voxel: their mean is known within {100 * half:.0f} % (95 %), a dose of single "
-            "voxels or a dose-volume histogram of the lung is not supported by the counts"
+            f"hot spots found voxel by voxel: their true mean lies {100 * below:+.0f} to {100 * above:+.0f} % from "
+            "that of the image (95 %), a dose of single voxels or a dose-volume histogram of the lung is not supported "
+            "by the counts"
         )
         return Message("lung-as-levels", text)
 
@@ -133,7 +137,10 @@ def lung_reading(
     The lung holds ``sum_j s_j f_j``, s the share of voxel j in it and f the finished image: what `dose` reads of the
     same image and lungs. A voxel at the border has a share of the level and counts with its share, as any image's does,
     so that a lung with sharp edges reads low there. Error of the scattered counts moves the levels by
-    ``-N^-1 A (d / expected)``, N the information of the fit, d the error.
+    ``-N^-1 A (d / expected)``, N the information of the fit, d the error. What lies in the lung beside the liver above
+    the level next to it is the liver's, or the lung's own, or in part: evenly distributed between nothing and all of
+    it, s, which has its middle at s / 2 and a standard deviation of s / sqrt(12). The interval is around the
+    mean less that half; the mean stays what `dose` reads, and its standard uncertainty the root mean square about it.
     """
     both = np.minimum(np.sum(lungs, axis=0, dtype=np.float32), 1)
     voxels = float(both.sum(dtype=np.float64))
@@ -156,9 +163,11 @@ def lung_reading(
         abs(spilt) / math.sqrt(3),
         MODEL * held,
     )
-    sd = math.sqrt(sum(part**2 for part in parts))
-    mean = Estimate(held / voxels * unit, sd / voxels * unit)
-    low, high = (max(0.0, (held + sign * COVERAGE * sd) / voxels * unit) for sign in (-1, 1))
+    squares = [part**2 for part in parts]
+    mean = Estimate(held / voxels * unit, math.sqrt(sum(squares)) / voxels * unit)
+    # Between nothing and all: root mean square spilt / sqrt(3) about nothing, spilt / sqrt(12) about the half.
+    around = COVERAGE * math.sqrt(sum(squares) - spilt**2 / 4)
+    low, high = (max(0.0, (held - spilt / 2 + sign * around) / voxels * unit) for sign in (-1, 1))
     counting, scatter, registration, border, model = (part / held if held else 0.0 for part in parts)
     return LungReading(
         mean, (low, high), held / float(levels.image.sum(dtype=np.float64)), _parts(levels, voxel_ml, unit),

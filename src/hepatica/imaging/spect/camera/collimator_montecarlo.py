@@ -59,6 +59,9 @@ IODINE_K_LINES_KEV = (28.317, 28.612, 32.28, 33.05)
 IODINE_K_SHARES = (0.2858, 0.5305, 0.1529, 0.0308)
 """K X rays of iodine: alpha2, alpha1, beta1', beta2' (xraylib 4.3)."""
 
+LEAST_ARRIVED = 1e-100
+"""Chance to cross lead below which there is no star."""
+
 CONTINUUM_BINS = 24
 
 CONE = 1.5
@@ -280,7 +283,8 @@ class Bench:
         chance = np.where(self.paths_mm >= 0, np.exp(-mu * np.maximum(self.paths_mm, 0)), 0.0)
         arrived = chance.mean(axis=1)
         star = np.ones((self._bins, SECTORS))
-        for ring in np.flatnonzero(arrived > 0):
+        # Below that the chances of single rays are rounded to multiples of the smallest number.
+        for ring in np.flatnonzero(arrived > LEAST_ARRIVED):
             rays = np.bincount(self.sectors[ring], minlength=SECTORS)
             of_sector = np.bincount(self.sectors[ring], chance[ring], SECTORS) / np.maximum(rays, 1)
             star[ring] = of_sector / of_sector.mean() if of_sector.mean() else 1.0

@@ -100,6 +100,10 @@ def decode(data: bytes, camera: GammaCamera, where: str) -> DetectorResponse:
         rows = lines[start + 1 : start + 1 + energies * bins]
         components = int(lines[start].split()[1])
         tables[name] = unit * np.loadtxt(rows).reshape(energies, bins, components)
+    if "star" in tables:
+        # A sector over the mean of all: rounding, and bins that next to nothing reaches, are not to add or take counts.
+        mean = tables["star"].mean(axis=2, keepdims=True)
+        tables["star"] = np.where(mean > 0, tables["star"] / np.where(mean > 0, mean, 1.0), 1.0)
     return DetectorResponse(camera=camera.name, energy_resolution=camera.energy_resolution, **vectors, **tables)
 
 
