@@ -46,6 +46,9 @@ MANY_FILES = 60
 FIRST = "@first"
 """Behind the key of an image: one slice of it."""
 
+EDITED_IMAGE = "edited-"
+"""Before the key of a dose map that an edited plan gives: it is in memory alone, and nowhere in the case."""
+
 SLAB_BYTES = 8 << 20
 """Voxels are sent in parts of about so many bytes."""
 
@@ -199,10 +202,17 @@ def loaded(one: OpenCase, key: str) -> Loaded:
     """
     known = {shown.key: shown for shown in shown_images(one.recent())}
     known |= {shown.key + FIRST: _first(shown) for shown in known.values() if shown.first is not None}
+    if key.startswith(EDITED_IMAGE):
+        return one.held(f"image {key}", lambda: _not_kept(key, known))
     if key not in known:
         raise UnknownNameError("image", key, known)
     shown = known[key]
     return one.held(f"image {key} {_stamp(shown.path)}", lambda: _read(shown))
+
+
+def _not_kept(key: str, known: Mapping[str, Shown]) -> Loaded:
+    """What is said of a dose map that is not among the last few any more."""
+    raise UnknownNameError("image", key, known)
 
 
 def _first(shown: Shown) -> Shown:

@@ -18,6 +18,7 @@ from hepatica.case.pictures import kept_pictures
 from hepatica.io.dicom.structures.seg import read_seg
 from hepatica.io.read import read_image
 from hepatica.report.html import html_page
+from hepatica.workflow.sources import as_dose
 from web_makers import DOSE_MIDDLE
 
 VIEWS = ("case", "viewer", "histograms", "plan", "structures", "registration", "forms", "report", "log")
@@ -111,16 +112,21 @@ def test_an_edited_plan_has_the_numbers_of_the_plan_itself(seen: Any, cases: Pat
     page.locator('[data-name="plan.residual"]').fill("3 %")
     page.get_by_role("columnheader", name="edited").wait_for()
     until(page, "!workbench.isOpen && workbench.plan.residual_fraction !== 0")
-    page.locator('[data-name="activity"]').fill("1.5")
-    page.locator('[data-name="activity"]').press("Tab")
-    until(page, "!workbench.isOpen && Math.abs(workbench.plan.administered_gbq - 1.5) < 1e-4")
+    page.locator('[data-name="activity-1"]').fill("1.5")
+    page.locator('[data-name="activity-1"]').press("Tab")
+    until(page, "!workbench.isOpen && workbench.plan.administered_gbq === 1.5")
     edited = page.evaluate("workbench.plan")
+    page.locator('[data-name="margin"]').fill("10")
+    page.locator('[data-name="margin"]').press("Tab")
+    page.locator('section[data-state="ready"]').wait_for()
+    voxels = page.evaluate("workbench.voxels.found")
+    shown = page.evaluate("workbench.voxels.stage.overlay.high")
     aim = page.locator('[data-name="aims.perfused"]').input_value()
     page.locator('[data-name="aims.perfused"]').fill("nonsense")
     page.get_by_role("alert").wait_for()
     assert page.get_by_role("columnheader", name="edited").count() == 0  # numbers of another input are not shown
     assert page.get_by_role("button", name="Write into the case").is_disabled()
-    page.locator('[data-name="activity"]').evaluate("(one) => one.blur()")
+    assert page.evaluate("workbench.voxels.stage.overlay") is None
     page.locator('[data-name="aims.perfused"]').fill(aim)
     page.get_by_role("columnheader", name="edited").wait_for()
     until(page, "!workbench.isOpen")
@@ -142,7 +148,17 @@ def test_an_edited_plan_has_the_numbers_of_the_plan_itself(seen: Any, cases: Pat
     for part in ("administered_gbq", "planned_gbq", "doses"):
         assert edited[part] == stored[part]
     assert [one["status"] for one in edited["limits"]] == [one["status"] for one in stored["limits"]]
-    assert stored["administered_gbq"] == pytest.approx(1.5, rel=1e-4)
+    assert stored["administered_gbq"] == 1.5
+    # The dose map too is the one that the step writes, structure by structure; a margin is looked at besides.
+    by_name = {row["name"]: row for row in voxels["structures"]}
+    for row in stored["voxel_plan"]["structures"]:
+        assert {key: by_name[row["name"]][key] for key in row} == row
+    written = as_dose(copy / "steps" / "plan" / "planned-dose.nii.gz", role="dose").volume
+    assert shown == pytest.approx(float(written.values.max()), rel=1e-6)
+    (margin,) = [row for name, row in by_name.items() if name.endswith("with 10 mm of liver")]
+    tumour = by_name[margin["name"].removesuffix(" with 10 mm of liver")]
+    assert margin["volume_ml"] > tumour["volume_ml"]
+    assert margin["dose_mean_gy"] < tumour["dose_mean_gy"]
     added = {key: before.get(key) for key in facts if facts[key] != before.get(key)}
     Case.open(cases / "course").state(added)
 
