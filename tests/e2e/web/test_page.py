@@ -21,7 +21,7 @@ from hepatica.report.html import html_page
 from hepatica.workflow.sources import as_dose
 from web_makers import DOSE_MIDDLE
 
-VIEWS = ("case", "viewer", "histograms", "plan", "structures", "registration", "forms", "report", "log")
+VIEWS = ("case", "viewer", "histograms", "plan", "structures", "registration", "monitoring", "forms", "report", "log")
 AXE = "axe-core@4.14.1"
 
 

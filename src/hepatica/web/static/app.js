@@ -12,6 +12,7 @@ const VIEWS = {
   plan: { title: 'Plan', load: () => import('./views/plan.js') },
   structures: { title: 'Structures', load: () => import('./views/structures.js') },
   registration: { title: 'Registration', load: () => import('./views/registration.js') },
+  monitoring: { title: 'Monitoring', load: () => import('./views/monitoring.js') },
   forms: { title: 'Forms', load: () => import('./views/forms.js') },
   report: { title: 'Report', load: () => import('./views/report.js') },
   log: { title: 'Log', load: () => import('./views/log.js') },
@@ -44,6 +45,7 @@ async function identify(key, title) {
   const parts = [found.patient || 'no name stated', found.number || 'no number', found.born && `born ${found.born}`].filter(Boolean)
   place.hidden = false
   fill(place, h('strong', {}, parts[0]), `, ${parts.slice(1).join(', ')} `, h('span', { class: 'quiet' }, `case ${found.folder}`),
+    found.read_only ? h('strong', { class: 'overruled' }, ' its folder cannot be changed: everything can be looked at, nothing is kept') : null,
     found.name_of_images ? h('strong', { class: 'overruled' }, ` the images say ${found.name_of_images}`) : null)
   document.title = `${title} · ${[found.patient, found.number].filter(Boolean).join(', ') || found.folder} · hepatica`
 }
