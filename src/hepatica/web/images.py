@@ -15,6 +15,8 @@ from hepatica.case.state import Situation
 from hepatica.core.image import Image, Stated
 from hepatica.core.volume import Kind, Volume
 from hepatica.errors import InputError, UnknownNameError
+from hepatica.io.dicom.mr.read import read_mr_image
+from hepatica.io.itk import is_itk_file
 from hepatica.io.read import read_image
 from hepatica.web.desk import OpenCase
 from hepatica.workflow.sources import as_dose
@@ -140,6 +142,11 @@ class Loaded:
     high: float
 
     @property
+    def unit(self) -> str:
+        """Of a voxel; the signal of MR has none."""
+        return "signal" if self.volume.kind is Kind.UNKNOWN else self.volume.kind.unit
+
+    @property
     def dtype(self) -> str:
         """Of the voxels as they are sent, little-endian."""
         return "int16" if self.is_whole else "float32"
@@ -152,7 +159,7 @@ class Loaded:
             "shape": list(grid.shape),
             "affine": grid.affine.tolist(),
             "frame": grid.frame_of_reference,
-            "unit": self.volume.kind.unit,
+            "unit": self.unit,
             "kind": self.volume.kind.name,
             "meaning": self.volume.kind.meaning,
             "dtype": self.dtype,
@@ -242,6 +249,8 @@ def image_of(shown: Shown) -> Image:
         return read_image(shown.path, role="ct")
     if shown.role == "activity":
         return read_image(shown.path, role="activity", stated=Stated())
+    if shown.role == "mr" and not is_itk_file(shown.path):
+        return read_mr_image(shown.path)
     return read_image(shown.path, role="image")
 
 

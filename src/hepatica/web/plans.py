@@ -151,9 +151,7 @@ def planned(one: OpenCase, treatment: int, edits: Mapping[str, str | None]) -> t
     return plan_course(plan.course), tables
 
 
-def _read(
-    one: OpenCase, treatment: int, edits: Mapping[str, str | None]
-) -> tuple[Plan, dict[str, Any], Scout | None]:
+def _read(one: OpenCase, treatment: int, edits: Mapping[str, str | None]) -> tuple[Plan, dict[str, Any], Scout | None]:
     """The plan with edits as values, its document, and the scout where it has images."""
     tables = plan_document(one, treatment)
     tables = with_edits(tables, whole_edits(tables, edits))

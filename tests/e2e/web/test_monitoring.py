@@ -81,7 +81,7 @@ def test_delivered_stands_against_planned_and_old_words_are_called_lost(seen: An
     page.locator('html[data-monitoring="lost"]').wait_for(state="attached")
     page.unroute("**/monitoring")
     live(state="lost")
-    page.get_by_text("CONNECTION LOST").wait_for()
+    page.get_by_role("alert").filter(has_text="CONNECTION LOST").wait_for()
     live(state="ended", age_s=4000)
     page.locator('html[data-monitoring="ended"]').wait_for(state="attached")
     assert "Ended after 1 min 15 s" in page.inner_text("main")

@@ -15,6 +15,7 @@ import pytest
 
 from hepatica import Case
 from hepatica.case.pictures import kept_pictures
+from hepatica.errors import OutputError
 from hepatica.io.dicom.structures.seg import read_seg
 from hepatica.io.read import read_image
 from hepatica.report.html import html_page
@@ -52,23 +53,84 @@ def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
         return found.read().decode()
 
 
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_no_view_has_a_serious_fault_of_accessibility(new_seen: Any, axe: str, dark: bool) -> None:
-    seen = new_seen(dark=dark)
-    faults = []
+FOCUSED = """() => {
+  const wrong = []
+  const controls = [...document.querySelectorAll('a[href], button, input, select, textarea, summary, canvas[tabindex], [tabindex="0"]')]
+  for (const one of controls.filter((each) => !each.disabled && each.checkVisibility())) {
+    one.focus()
+    const { outlineStyle, outlineWidth } = getComputedStyle(one)
+    if (document.activeElement !== one) wrong.push(`takes no focus: ${one.outerHTML.slice(0, 90)}`)
+    else if (outlineStyle === 'none' || parseFloat(outlineWidth) < 2) wrong.push(`focus is not seen: ${one.outerHTML.slice(0, 90)}`)
+    if (one.tabIndex > 0) wrong.push(`out of its order: ${one.outerHTML.slice(0, 90)}`)
+  }
+  document.activeElement.blur()
+  return wrong
+}"""
+"""Every control takes the focus, shows that it has it, and stands in the order of the page."""
+
+
+def test_every_view_can_be_used_by_keys_and_screen_readers_in_both_colours(seen: Any, axe: str) -> None:
+    faults: list[Any] = []
     for view in VIEWS:
         page = seen.open("course", view)
         page.wait_for_timeout(150)
         page.evaluate(axe + ";void 0")
-        rules = "['wcag2a', 'wcag2aa', 'wcag21aa', 'best-practice']"
-        found = page.evaluate(f"axe.run(document, {{runOnly: {rules}, iframes: false}})")
-        faults += [
-            (view, one["id"], one["nodes"][0]["html"][:120], one["nodes"][0].get("failureSummary", "")[:300])
-            for one in found["violations"]
-            if one["impact"] in ("serious", "critical")
-        ]
-        assert found["passes"]
+        for rules in ("['wcag2a', 'wcag2aa', 'wcag21aa', 'best-practice']", "['cat.color']"):  # light, dark
+            found = page.evaluate(f"axe.run(document, {{runOnly: {rules}, iframes: false}})")
+            faults += [
+                (view, one["id"], one["nodes"][0]["html"][:120], one["nodes"][0].get("failureSummary", "")[:300])
+                for one in found["violations"]
+                if one["impact"] in ("serious", "critical")
+            ]
+            assert found["passes"]
+            page.locator("#theme").click()
+        page.keyboard.press("Tab")
+        faults += [(view, one) for one in page.evaluate(FOCUSED)]
+        wide = "() => document.documentElement.scrollWidth > innerWidth"
+        faults += [(view, "wider than the screen")] if page.evaluate(wide) else []
     assert not faults
+
+
+def test_the_viewer_is_walked_through_by_tab_and_says_its_keys(seen: Any) -> None:
+    page = seen.open("oblique", "viewer")
+    page.keyboard.press("?")
+    assert "the cursor is the next point of what is measured" in page.get_by_role("dialog").inner_text()
+    page.keyboard.press("Escape")
+    page.evaluate("document.activeElement.blur()")
+    walked = []
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        here = page.evaluate(
+            "(document.activeElement.getAttribute('aria-label') ?? document.activeElement.textContent).trim()"
+        )
+        if here in walked[:1]:
+            break
+        walked.append(here)
+    # To the content, the views, then the planes before their controls
+    assert walked[0] == "To the content"
+    assert (
+        walked.index("Log")
+        < walked.index("Use dark colours")
+        < walked.index("axial plane")
+        < walked.index("coronal plane")
+    )
+    assert walked.index("sagittal plane") < walked.index("Cursor") < walked.index("Angle") < walked.index("Download")
+
+
+def test_a_case_that_cannot_be_changed_can_be_looked_at(seen: Any, bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What writes refuses with its place and reason; the head of every view says so before."""
+
+    def locked(*args: Any, **kwargs: Any) -> Any:
+        raise OutputError("course: cannot be changed (Read-only file system)")
+
+    monkeypatch.setattr("hepatica.web.routes.cases.os.access", lambda path, mode: False)
+    monkeypatch.setattr(Case, "check", locked)
+    page = seen.open("course", "case")
+    assert "cannot be changed: everything can be looked at" in page.inner_text("#who")
+    page.get_by_role("row", name="Absorbed dose").get_by_role("button", name="Check").click()
+    page.get_by_label("Who checked it").fill("A. Physicist")
+    page.get_by_role("button", name="I checked it").click()
+    page.get_by_role("alert").filter(has_text="Read-only file system").wait_for()
 
 
 def test_the_course_can_be_seen_stated_and_checked(seen: Any, bench: Any) -> None:

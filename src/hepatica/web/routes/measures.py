@@ -52,7 +52,7 @@ def values_in_region(key: str, asked: Region, bench: Bench) -> dict[str, Any]:
     rows = []
     for image in asked.images:
         found = loaded(one, image)
-        about = {"key": image, "title": found.shown.title, "unit": found.volume.kind.unit, "count": 0, "error": ""}
+        about = {"key": image, "title": found.shown.title, "unit": found.unit, "count": 0, "error": ""}
         try:
             ways = _ways(one.recent(), base, found.volume.grid)
         except GeometryError as error:

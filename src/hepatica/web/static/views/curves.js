@@ -32,10 +32,12 @@ export function doseAt({ dose_gy: doses, volume_percent: volumes }, percent) {
 export function chart(element, { data, series, x, y, range, height, said, ...more }) {
   const style = getComputedStyle(document.documentElement)
   const rule = style.getPropertyValue('--rule')
-  const axis = { stroke: style.getPropertyValue('--ink'), grid: { stroke: rule, width: 1 }, ticks: { stroke: rule } }
+  const rem = Number.parseFloat(style.fontSize) // larger on a large screen
+  const font = `${0.8 * rem}px system-ui, sans-serif`
+  const axis = { font, labelFont: `bold ${font}`, stroke: style.getPropertyValue('--ink'), grid: { stroke: rule, width: 1 }, ticks: { stroke: rule } }
   const plot = new uPlot({
-    width: Math.max(280, element.clientWidth), height, legend: { show: false }, series,
-    scales: { x: { time: false }, y: range ? { range } : {} }, axes: [{ ...axis, label: x }, { ...axis, label: y }], ...more,
+    width: Math.max(280, element.clientWidth), height: (height * rem) / 15, legend: { show: false }, series,
+    scales: { x: { time: false }, y: range ? { range } : {} }, axes: [{ ...axis, label: x }, { ...axis, label: y, size: 4.4 * rem }], ...more,
   }, data, fill(element))
   const canvas = plot.root.querySelector('canvas')
   canvas.setAttribute('role', 'img')

@@ -29,7 +29,7 @@ class Monitoring {
     this.chart = h('div', { class: 'chart low' })
     this.regions = h('section', { class: 'card', 'aria-label': 'By region' })
     this.frames = h('section', { class: 'card', 'aria-label': 'Frames' })
-    this.body = h('div', { class: 'columns' }, h('div', {}, this.delivered, h('section', { class: 'card' }, h('h2', {}, 'Course of the injection'), this.chart), this.regions), h('div', {}, this.alarmList, this.frames))
+    this.body = h('div', { class: 'columns monitor' }, h('div', {}, this.delivered, h('section', { class: 'card' }, h('h2', {}, 'Course of the injection'), this.chart), this.regions), h('div', {}, this.alarmList, this.frames))
     this.redraw = () => this.drawCurve()
     window.addEventListener('themechange', this.redraw)
     window.addEventListener('resize', this.redraw)

@@ -171,7 +171,7 @@ class PlanEditor {
       this.drawControls()
       this.controls.querySelector('[data-name="nuclide"]').focus()
     }, { 'data-name': 'nuclide' })
-    return h('div', { class: 'numbers' }, labelled('Nuclide', nuclide), labelled('Agent', agent))
+    return h('div', { class: 'numbers uneven' }, labelled('Nuclide', nuclide), labelled('Agent', agent))
   }
 
   // The activity itself, as a person states it: it is given by no rule, and emptied again by the method's

@@ -31,7 +31,7 @@ export class Panel {
     const { viewer } = this
     const focused = document.activeElement?.closest?.('.panel') ? document.activeElement.getAttribute('data-name') : null
     fill(viewer.panelElement, viewer.bar, viewer.said, this.tools(), viewer.stages.length === 2 ? this.linkSaid() : null, viewer.stages.map((stage, n) => this.of(stage, n)),
-      viewer.stages.length === 2 ? viewer.values : null, this.measures(), this.keys())
+      viewer.stages.length === 2 ? viewer.values : null, this.measures())
     if (focused) viewer.panelElement.querySelector(`[data-name="${focused}"]`)?.focus()
   }
 
@@ -198,9 +198,5 @@ export class Panel {
       : [each.title, each.error, '', ''])
     const size = found.volume_ml === null ? `${number(found.area_mm2)} mm²` : `${number(found.volume_ml)} mL`
     return [depth, table(`Measurement ${n + 1}: ${size}`, ['image', 'mean ± SD', 'range', 'voxels'], rows)]
-  }
-
-  keys() {
-    return h('details', {}, h('summary', {}, 'Keys'), h('p', { class: 'quiet' }, 'In a plane: arrows move the cursor by 1 mm (with Shift 10 mm), Page Up and Page Down go through the slices, + and − zoom, 0 shows all, [ and ] change opacity, Enter or a double click shows one plane, m marks the cursor as the next point of what is measured (chosen among the tools), Delete takes the last measurement away. Wheel: slices; with Ctrl: zoom. Right button: window. Shift and drag: move.'))
   }
 }
