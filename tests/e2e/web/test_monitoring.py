@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -49,7 +48,7 @@ def live(cases: Path) -> Iterator[Any]:
     def write(age_s: float = 0.0, **changes: Any) -> None:
         at = datetime.now(UTC) - timedelta(seconds=age_s)
         (place / "new").write_text(json.dumps(LIVE | {"updated": at.isoformat()} | changes))
-        os.replace(place / "new", place / "live.json")
+        (place / "new").replace(place / "live.json")
 
     yield write
     for path in place.iterdir():

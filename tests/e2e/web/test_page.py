@@ -55,13 +55,14 @@ def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 FOCUSED = """() => {
   const wrong = []
-  const controls = [...document.querySelectorAll('a[href], button, input, select, textarea, summary, canvas[tabindex], [tabindex="0"]')]
-  for (const one of controls.filter((each) => !each.disabled && each.checkVisibility())) {
+  const kinds = 'a[href], button, input, select, textarea, summary, canvas[tabindex], [tabindex="0"]'
+  for (const one of [...document.querySelectorAll(kinds)].filter((each) => !each.disabled && each.checkVisibility())) {
     one.focus()
     const { outlineStyle, outlineWidth } = getComputedStyle(one)
-    if (document.activeElement !== one) wrong.push(`takes no focus: ${one.outerHTML.slice(0, 90)}`)
-    else if (outlineStyle === 'none' || parseFloat(outlineWidth) < 2) wrong.push(`focus is not seen: ${one.outerHTML.slice(0, 90)}`)
-    if (one.tabIndex > 0) wrong.push(`out of its order: ${one.outerHTML.slice(0, 90)}`)
+    const name = one.outerHTML.slice(0, 90)
+    if (document.activeElement !== one) wrong.push(`takes no focus: ${name}`)
+    else if (outlineStyle === 'none' || parseFloat(outlineWidth) < 2) wrong.push(`focus is not seen: ${name}`)
+    if (one.tabIndex > 0) wrong.push(`out of its order: ${name}`)
   }
   document.activeElement.blur()
   return wrong

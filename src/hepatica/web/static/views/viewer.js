@@ -5,7 +5,7 @@ import { announce, askFor, fill, h, notice, number, problem, table } from '../do
 import { PLANES, apply, inverse } from '../slicer/geometry.js'
 import { isRegion, isWhole, regionOf } from '../slicer/measures.js'
 import { Stage } from '../slicer/stage.js'
-import { Images, isSame } from './images.js'
+import { Images, isSame, usualWindow } from './images.js'
 import { Panel } from './viewer-panel.js'
 
 const CURSOR_MS = 60
@@ -87,7 +87,7 @@ export class Viewer {
     const image = await this.images.open(key, begun)
     if (stage.imageKey !== key) return
     stage.caption = this.images.titleOf(key)
-    stage.window = about.role === 'ct' ? [-160, 240] : [0, 0.7 * image.high || 1]
+    stage.window = usualWindow(image)
     stage.lines.clear()
     const keeps = before && before.frame === image.frame
     if (!keeps) stage.measures = [] // places of another frame of reference
@@ -106,7 +106,7 @@ export class Viewer {
   async first(stage, about) {
     if (!about.first || this.images.opened.has(about.key)) return null
     const slice = await this.images.single(about.first)
-    stage.window = about.role === 'ct' ? [-160, 240] : [0, 0.7 * slice.high || 1]
+    stage.window = usualWindow(slice)
     stage.caption = `${about.title}, one slice, the others are read …`
     stage.overlay = null
     stage.doses = []
