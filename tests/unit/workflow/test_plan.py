@@ -141,7 +141,7 @@ WRONG_LINES = {
     "a unit": ('lung_shunt = "5 %"', 'lung_shunt = "5"', r"lungs.lung_shunt \(.*plan.toml, line 31\)"),
     "a choice": ('intent = "unilobar"', 'intent = "lobar"', r"plan.intent \(.*plan.toml, line 11\).*unilobar"),
     "a key": ('indication = "HCC"', 'indicatoin = "HCC"', r"plan.indicatoin \(.*line 12\).*did you mean indication"),
-    "in the second lesion": ('mass = "35 g"', 'mass = "35"', r"lesion.mass \(.*plan.toml, line 51\)"),
+    "in the second lesion": ('mass = "35 g"', 'mass = "35"', r"lesion.mass \(.*plan.toml, line 52\)"),
     "a negative number": ('perfused = "120 Gy"', 'perfused = "-120 Gy"', r"aims.perfused \(.*line 15\).*positive"),
     "what is missing": ('normal_mass = "0.9 kg"', "", r"territory.normal_mass is missing \[quantity in kg\]"),
 }
