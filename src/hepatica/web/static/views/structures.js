@@ -59,7 +59,7 @@ class Drawing {
     await this.setImage(base.key)
     this.active = sessionStorage.getItem(`hepatica-active-${this.key}`)
     if (sketch) this.take(sketch)
-    if (sketch?.restored) fill(this.said, notice('note', `What was drawn and not saved is here again, as it was at ${instant(sketch.restored)} UTC; what was done before can not be taken back.`))
+    if (sketch?.restored) fill(this.said, notice('note', `What was drawn and not saved is here again, as it was at ${instant(sketch.restored)} UTC, with its steps back.`))
     await this.listDrafts()
     this.draw()
     this.looking = setInterval(() => this.look(), LOOK_MS)
