@@ -20,6 +20,7 @@ export class Voxels {
     this.said = h('div', { role: 'status' })
     this.chart = h('div', { class: 'chart low' })
     this.numbers = h('div')
+    this.notes = h('div')
     this.stage = new Stage(this.images.address, 'Dose of the edited plan')
     this.stage.lines.failed = (error) => fill(this.said, problem(error))
     this.stage.choose(this.stage.tiles[0])
@@ -30,7 +31,7 @@ export class Voxels {
         this.margin = Number(event.target.value)
         this.want(this.columns)
       } }), 'their dose with so much liver around them; it changes nothing of the plan'),
-      this.said, this.stageElement, this.chart, this.numbers)
+      this.said, this.stageElement, this.chart, this.numbers, this.notes)
     this.redraw = () => this.draw()
     window.addEventListener('themechange', this.redraw)
     window.addEventListener('resize', this.redraw)
@@ -64,8 +65,8 @@ export class Voxels {
       }
       if (this.isClosed) return
       const { voxel_mm: voxel } = this.found
-      fill(this.said, this.margin && this.margin < voxel ? notice('warning', `The voxels are ${number(voxel)} mm wide, and a margin is made of whole voxels: one of ${this.margin} mm may hold nothing.`) : null,
-        this.found.messages.map((one) => notice(one.severity, one.text, one.remedy)))
+      fill(this.said, this.margin && this.margin < voxel ? notice('warning', `The voxels are ${number(voxel)} mm wide, and a margin is made of whole voxels: one of ${this.margin} mm may hold nothing.`) : null)
+      fill(this.notes, this.found.messages.map((one) => notice(one.severity, one.text, one.remedy)))
       this.draw()
       await this.show(this.found.image)
       this.element.dataset.state = 'ready'
@@ -87,6 +88,7 @@ export class Voxels {
     this.stage.doses = []
     this.stage.changedLook()
     fill(this.said)
+    fill(this.notes)
     this.draw()
   }
 

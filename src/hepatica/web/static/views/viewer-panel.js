@@ -194,9 +194,9 @@ export class Panel {
     } }), one.kind === 'ellipse' ? '0: this slice alone; more: an ellipsoid' : '0: this slice alone; more: a box')
     if (!found) return depth
     const rows = found.values.map((each) => each.count
-      ? [each.title, `${number(each.mean, 4)} ± ${each.sd === null ? '–' : number(each.sd)} ${each.unit}`, `${number(each.low, 4)} to ${number(each.high, 4)}`, each.count]
-      : [each.title, each.error, '', ''])
+      ? [each.title, [`${number(each.mean, 4)} ± ${each.sd === null ? '–' : number(each.sd)} ${each.unit}`, h('small', { class: 'block' }, `${number(each.low, 4)} to ${number(each.high, 4)}; ${each.count} voxels`)]]
+      : [each.title, each.error])
     const size = found.volume_ml === null ? `${number(found.area_mm2)} mm²` : `${number(found.volume_ml)} mL`
-    return [depth, table(`Measurement ${n + 1}: ${size}`, ['image', 'mean ± SD', 'range', 'voxels'], rows)]
+    return [depth, table(`Measurement ${n + 1}: ${size}`, ['image', 'mean ± SD; range'], rows)]
   }
 }
