@@ -3,8 +3,8 @@
 import * as api from '../api.js'
 import { choice, fill, h, labelled, notice, number, problem, swatch, table } from '../dom.js'
 import { Stage } from '../slicer/stage.js'
-import { chart, doseAt, dosesOf, volumeAt } from './curves.js'
-import { Images } from './images.js'
+import { chart, doseAt, dosesOf, volumeAt } from '../parts/curves.js'
+import { Images } from '../parts/images.js'
 import { usualLevels } from './viewer.js'
 
 export async function show(main, key) {

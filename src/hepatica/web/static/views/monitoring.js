@@ -3,7 +3,7 @@
 
 import * as api from '../api.js'
 import { announce, fill, h, notice, number, table } from '../dom.js'
-import { chart } from './curves.js'
+import { chart } from '../parts/curves.js'
 
 const ASK_MS = 1000
 const LOST_MS = 5000

@@ -4,8 +4,8 @@ import * as api from '../api.js'
 import { fill, h, labelled, notice, number, problem, swatch, table } from '../dom.js'
 import { apply } from '../slicer/geometry.js'
 import { Stage } from '../slicer/stage.js'
-import { chart, dosesOf, volumeAt } from './curves.js'
-import { Images } from './images.js'
+import { chart, dosesOf, volumeAt } from '../parts/curves.js'
+import { Images } from '../parts/images.js'
 import { usualLevels } from './viewer.js'
 
 const SOON_MS = 350
@@ -51,37 +51,36 @@ export class Voxels {
 
   async ask() {
     if (this.asking) return
-    const open = () => this.columns.find(([, edits]) => !this.made.has(this.signature(edits)))
     this.asking = true
     try {
-      for (let next = open(); next && !this.isClosed; next = open()) {
-        fill(this.said, h('p', { class: 'quiet' }, `The dose map of ${next[0]} is being computed …`))
-        const begun = performance.now()
-        const asked = this.signature(next[1])
-        const answer = await api.ask(`${this.address}/voxels`, { edits: next[1], margin_mm: this.margin })
-        this.took = performance.now() - begun
-        this.made.set(asked, answer)
-        while (this.made.size > 12) this.made.delete(this.made.keys().next().value)
-      }
-      if (this.isClosed) return
-      const { voxel_mm: voxel } = this.found
-      fill(this.said, this.margin && this.margin < voxel ? notice('warning', `The voxels are ${number(voxel)} mm wide, and a margin is made of whole voxels: one of ${this.margin} mm may hold nothing.`) : null)
-      fill(this.notes, this.found.messages.map((one) => notice(one.severity, one.text, one.remedy)))
-      this.draw()
-      await this.show(this.found.image)
-      this.element.dataset.state = 'ready'
+      // What was wished for meanwhile is done before anything is called ready
+      do {
+        this.tried = this.columns
+        await this.compute()
+        if (this.isClosed || !this.found) return
+        const { voxel_mm: voxel, messages, image } = this.found
+        fill(this.said, this.margin && this.margin < voxel ? notice('warning', `The voxels are ${number(voxel)} mm wide, and a margin is made of whole voxels: one of ${this.margin} mm may hold nothing.`) : null)
+        fill(this.notes, messages.map((one) => notice(one.severity, one.text, one.remedy)))
+        this.draw()
+        await this.show(image)
+        if (this.isClosed) return
+      } while (this.missing || this.found?.image !== this.shown)
+      if (this.found) this.element.dataset.state = 'ready'
     } catch (error) {
+      const isWishedAnew = this.columns !== this.tried && this.columns.length
+      if (isWishedAnew || this.isClosed) return
       this.clear()
-      if (!this.isClosed) fill(this.said, problem(error))
-      this.element.dataset.state = 'failed'
+      fill(this.said, problem(error))
     } finally {
       this.asking = false
+      if (this.columns !== this.tried && this.missing && !this.isClosed) this.want(this.columns)
     }
   }
 
   // Nothing old stands where something new cannot be computed
   clear() {
     clearTimeout(this.soon)
+    this.element.dataset.state = 'failed'
     this.columns = []
     this.shown = null
     this.stage.overlay = null
@@ -98,11 +97,35 @@ export class Voxels {
     return last && this.made.get(this.signature(last[1]))
   }
 
+  get missing() {
+    return this.columns.find(([, edits]) => !this.made.has(this.signature(edits)))
+  }
+
+  async compute() {
+    for (let next = this.missing; next && !this.isClosed; next = this.missing) {
+      fill(this.said, h('p', { class: 'quiet' }, `The dose map of ${next[0]} is being computed …`))
+      const begun = performance.now()
+      const asked = this.signature(next[1])
+      const answer = await api.ask(`${this.address}/voxels`, { edits: next[1], margin_mm: this.margin })
+      this.took = performance.now() - begun
+      this.made.set(asked, answer)
+      while (this.made.size > 12) this.made.delete(this.made.keys().next().value)
+    }
+  }
+
   async show(key) {
     const { stage } = this
     if (this.shown === key && stage.overlay) return
     const { images } = this.images.images ? { images: this.images.images } : await this.images.list()
-    const volume = await this.images.single(key)
+    const volume = await this.images.single(key).catch((error) => {
+      if (error.status !== 404) throw error
+      return null
+    })
+    if (!volume) {
+      // The server keeps the last few maps: this one is computed anew
+      for (const [asked, one] of this.made) if (one.image === key) this.made.delete(asked)
+      return
+    }
     if (this.isClosed || this.found?.image !== key) return
     const before = stage.image ? stage.position : null
     const base = await this.under(images, key)

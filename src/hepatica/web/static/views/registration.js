@@ -4,8 +4,8 @@ import * as api from '../api.js'
 import { announce, askFor, choice, fill, h, labelled, notice, number, problem, table } from '../dom.js'
 import { apply, inverse } from '../slicer/geometry.js'
 import { Stage } from '../slicer/stage.js'
-import { Images, SAME, usualWindow } from './images.js'
-import { judgement } from './proposals.js'
+import { Images, SAME, usualWindow } from '../parts/images.js'
+import { judgement } from '../parts/proposals.js'
 
 const DEGREES = Math.PI / 180
 const NUDGES = [['x', 'to the left, mm'], ['y', 'to posterior, mm'], ['z', 'to superior, mm'], ['rx', 'turn about left-right, °'], ['ry', 'turn about front-back, °'], ['rz', 'turn about head-foot, °']]

@@ -5,8 +5,8 @@ import { announce, askFor, choice, fill, h, instant, labelled, notice, number, p
 import { plus } from '../slicer/geometry.js'
 import { Lines } from '../slicer/lines.js'
 import { Stage } from '../slicer/stage.js'
-import { Images, usualWindow } from './images.js'
-import { judgement } from './proposals.js'
+import { Images, usualWindow } from '../parts/images.js'
+import { judgement } from '../parts/proposals.js'
 
 const NORMALS = { axial: [0, 0, 1], coronal: [0, 1, 0], sagittal: [1, 0, 0] }
 const LOOK_MS = 3000 // another tab's strokes appear, and this one says that it still draws

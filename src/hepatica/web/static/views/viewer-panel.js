@@ -3,7 +3,7 @@
 import { choice, fill, h, labelled, number, swatch, table } from '../dom.js'
 import { NAMES, css } from '../slicer/colours.js'
 import { KINDS, isRegion, said } from '../slicer/measures.js'
-import { WINDOWS } from './images.js'
+import { WINDOWS } from '../parts/images.js'
 
 // Said beside whatever is shown of a result that is out of date
 function stale(viewer, key) {

@@ -5,7 +5,7 @@ import { announce, askFor, fill, h, notice, number, problem, table } from '../do
 import { PLANES, apply, inverse } from '../slicer/geometry.js'
 import { isRegion, isWhole, regionOf } from '../slicer/measures.js'
 import { Stage } from '../slicer/stage.js'
-import { Images, isSame, usualWindow } from './images.js'
+import { Images, isSame, usualWindow } from '../parts/images.js'
 import { Panel } from './viewer-panel.js'
 
 const CURSOR_MS = 60
