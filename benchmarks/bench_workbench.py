@@ -2,7 +2,8 @@
 
     python benchmarks/bench_workbench.py [--small]
 
-Prints each number beside what is asked of it. Times depend on what else the machine does: the load is printed too.
+Prints each number beside what is asked of it. Times depend on what else the machine does: the load is printed too, and
+of three page loads and of three rows of redraws the fastest counts.
 """
 
 from __future__ import annotations
@@ -101,11 +102,16 @@ def measured(address: str, process: subprocess.Popen[str], chromium: str) -> dic
     found: dict[str, float] = {"server before, MB": memory_mb(process.pid)}
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 1280, "height": 800})
-        begun = time.perf_counter()
-        page.goto(address)
-        page.locator("html[data-state=ready]").wait_for(state="attached", timeout=120000)
-        found["page of the case, s"] = time.perf_counter() - begun
+        loads = []
+        for last in (False, False, True):
+            page = browser.new_context(viewport={"width": 1280, "height": 800}).new_page()
+            begun = time.perf_counter()
+            page.goto(address)
+            page.locator("html[data-state=ready]").wait_for(state="attached", timeout=120000)
+            loads.append(time.perf_counter() - begun)
+            if not last:
+                page.context.close()
+        found["page of the case, s"] = min(loads)
         base, key = address.split("/login", maxsplit=1)[0], re.search(r"case/([0-9a-f]+)", page.url)[1]
         begun = time.perf_counter()
         page.goto(f"{base}/#/case/{key}/viewer")
@@ -116,7 +122,7 @@ def measured(address: str, process: subprocess.Popen[str], chromium: str) -> dic
         found["CT and dose complete, s"] = time.perf_counter() - begun
         page.wait_for_timeout(1500)
         page.evaluate(REDRAWS, 20)  # the first pass compiles
-        found["redraws of three planes with dose and lines, 1/s"] = page.evaluate(REDRAWS, 60)
+        found["redraws of three planes with dose and lines, 1/s"] = max(page.evaluate(REDRAWS, 40) for _ in range(3))
         found["change of window, ms"] = page.evaluate(ONE, "window")
         found["change of opacity, ms"] = page.evaluate(ONE, "opacity")
         found["server while open, MB"] = memory_mb(process.pid)
@@ -135,11 +141,12 @@ ASKED = {
     "page of the case, s": ("<", 2.0), "first slice, s": ("<", 1.5), "change of window, ms": ("<", 50),
     "change of opacity, ms": ("<", 50), "redraws of three planes with dose and lines, 1/s": (">", 20),
     "server at most, MB": ("<", 1500), "plan edited, ms": ("<", 200),
+    "its dose map, s": ("<", 10),
 }  # fmt: skip
 
 
-def plan_ms(folder: Path, chromium: str) -> float:
-    """Median of the time from an edit to the numbers on the page, of a case with a plan."""
+def plan_times(folder: Path, chromium: str) -> dict[str, float]:
+    """Medians of the time from an edit to the numbers on the page, and to the dose map, of a case with a plan."""
     from playwright.sync_api import sync_playwright
 
     process, address = served(folder)
@@ -151,9 +158,17 @@ def plan_ms(folder: Path, chromium: str) -> float:
             page.locator("html[data-state=ready]").wait_for(state="attached", timeout=60000)
             page.goto(re.sub(r"/case$", "/plan", page.url))
             page.locator('[data-name="aims.perfused"]').wait_for(timeout=60000)
+            done = page.locator('section[data-state="ready"]')
+            done.wait_for(timeout=120000)
             times = [page.evaluate(EDIT, f"{dose}.5 Gy") for dose in range(100, 112)]
+            voxels = []
+            for dose in (130, 140, 150):
+                page.evaluate(EDIT, f"{dose}.5 Gy")
+                page.locator('section[data-state="waiting"]').wait_for(timeout=20000)
+                done.wait_for(timeout=120000)
+                voxels.append(page.evaluate("workbench.voxels.took / 1000"))
             browser.close()
-        return float(np.median(times))
+        return {"plan edited, ms": float(np.median(times)), "its dose map, s": float(np.median(voxels))}
     finally:
         process.terminate()
         process.wait(20)
@@ -178,7 +193,7 @@ def main() -> None:
             process.terminate()
             process.wait(20)
     if asked.case is not None:
-        found["plan edited, ms"] = plan_ms(asked.case, asked.chromium)
+        found |= plan_times(asked.case, asked.chromium)
     print(f"CT of {' x '.join(map(str, shape))}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
     for name, value in found.items():
         sign, bound = ASKED.get(name, ("", 0))

@@ -10,7 +10,9 @@ from course_makers import FACTS, write_scout, write_therapy
 from hepatica import Case
 from hepatica.core import Grid, Kind, Region, Volume
 from hepatica.core.context import DicomContext
+from hepatica.imaging.mri.echoes import MultiEcho
 from hepatica.io.dicom.images.write import write_ct
+from hepatica.io.dicom.mr.write import write_multi_echo
 from hepatica.io.dicom.rtdose import write_rtdose
 from hepatica.io.dicom.structures.seg import write_seg
 
@@ -58,19 +60,30 @@ def gaussian_dose(grid: Grid) -> Volume:
     return Volume(grid, (DOSE_MAX_GY * np.exp(-away / (2 * DOSE_SD_MM**2))).astype(np.float32), Kind.DOSE)
 
 
+def oblique_mr(frame: str | None) -> MultiEcho:
+    """Signal that rises to the left and falls from echo to echo."""
+    grid = oblique((30, 26, 18), (5.1, 4.6, 7.3), frame)
+    signal = 200.0 + positions(grid)[..., 0]
+    return MultiEcho.from_arrays(
+        np.stack([signal, 0.5 * signal]), echo_times_s=(0.0012, 0.0024), field_t=1.5, grid=grid, name="MR"
+    )
+
+
 def oblique_case(folder: Path, scratch: Path) -> Case:
-    """CT, dose on other voxels, and a sphere as a structure, all in one frame of reference."""
+    """CT, dose and MR on other voxels, and a sphere as a structure, all in one frame of reference."""
     context = DicomContext.invented(patient_id="OBLIQUE", patient_name="Secret^Name")
     ct = oblique_ct(oblique((60, 44, 40), (2.5, 3.1, 4.2), context.frame_of_reference))
     written = write_ct(scratch / "ct", ct, context)
     dose = gaussian_dose(oblique((40, 36, 34), (4.0, 4.3, 4.9), context.frame_of_reference))
     write_rtdose(scratch / "dose.dcm", dose, written, bits=32)
     inside = ((positions(ct.grid) - DOSE_MIDDLE) ** 2).sum(axis=-1) <= SPHERE_MM**2
+    write_multi_echo(scratch / "mr", oblique_mr(context.frame_of_reference), written, description="GRE")
     write_seg(scratch / "seg.dcm", [Region.from_coverage("Tumour 1", ct.grid, inside)], written, image_grid=ct.grid)
     case = Case.new(folder)
     case.add(scratch / "ct", "therapy-ct", treatment=1)
     case.add(scratch / "dose.dcm", "dose", treatment=1)
     case.add(scratch / "seg.dcm", "therapy-structures", treatment=1)
+    case.add(scratch / "mr", "therapy-mr", treatment=1)
     return case
 
 

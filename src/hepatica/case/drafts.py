@@ -10,9 +10,10 @@ import hashlib
 import json
 import shutil
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,29 @@ from hepatica.io.files import atomic_output
 
 ABOUT = "draft.json"
 BROKEN = (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile, GeometryError)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing that can be taken back, or done again.
+
+    Attributes
+    ----------
+    number : int
+        Tells it from every other one of the drawing.
+    what, name : str
+        What was done, to which structure.
+    is_undone : bool
+        Whether it was taken back, and can be done again.
+    block : callable
+        Gives the part of the structure that it brings back; asked for only where it is not written yet.
+    """
+
+    number: int
+    what: str
+    name: str
+    is_undone: bool
+    block: Callable[[], Region]
 
 
 @dataclass(eq=False)
@@ -44,6 +68,7 @@ class Draft:
     on: str
     start: str
     _written: dict[str, tuple[int, str]] = field(default_factory=dict, repr=False)
+    _steps: set[int] = field(default_factory=set, repr=False)
 
     @property
     def place(self) -> Path:
@@ -55,8 +80,10 @@ class Draft:
         """Whether it was kept."""
         return (self.place / ABOUT).is_file()
 
-    def keep(self, regions: Mapping[str, tuple[int, Region]], about: Mapping[str, Any]) -> None:
-        """Write what changed: each structure with a number that grows when it changes; others stay as they are.
+    def keep(
+        self, regions: Mapping[str, tuple[int, Region]], about: Mapping[str, Any], steps: Sequence[Step] = ()
+    ) -> None:
+        """Write what changed: each structure with a number that grows when it changes, and the steps back.
 
         Raises
         ------
@@ -73,15 +100,38 @@ class Draft:
                     _write(self.place / file, region)
                     self._written[name] = stamp, file
             files = {name: self._written[name][1] for name in regions}
-            content = {**about, "on": self.on, "start": self.start, "structures": files,
+            content = {**about, "on": self.on, "start": self.start, "structures": files, "steps": self._keep(steps),
                        "at": datetime.now(UTC).isoformat(timespec="seconds")}  # fmt: skip
             with atomic_output(self.place / ABOUT) as new:
                 new.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
+            named = {*files.values(), *(one["file"] for one in content["steps"])}
             for path in self.place.glob("*.npz"):
-                if path.name not in files.values():
+                if path.name not in named:
                     path.unlink()
         except OSError as error:
             raise OutputError(f"the drawing cannot be kept in the case ({error.strerror})") from error
+
+    def _keep(self, steps: Sequence[Step]) -> list[dict[str, Any]]:
+        rows = []
+        for step in steps:
+            file = f"step-{step.number}.npz"
+            if step.number not in self._steps:
+                _write(self.place / file, step.block())
+            rows.append({"what": step.what, "name": step.name, "undone": step.is_undone, "file": file})
+        self._steps = {step.number for step in steps}
+        return rows
+
+    def steps(self, grid: Grid) -> tuple[Step, ...]:
+        """Steps that can be taken back or done again, in their order, numbered anew; none where they cannot be read."""
+        try:
+            rows = json.loads((self.place / ABOUT).read_text(encoding="utf-8")).get("steps", [])
+            blocks = [_read(self.place / row["file"], str(row["name"]), grid) for row in rows]
+            return tuple(
+                Step(n, str(row["what"]), block.name, bool(row["undone"]), partial(_same, block))
+                for n, (row, block) in enumerate(zip(rows, blocks, strict=True))
+            )
+        except BROKEN:
+            return ()
 
     def read(self, grid: Grid) -> tuple[tuple[Region, ...], dict[str, Any]]:
         """Its structures on the voxels of its image, and what was said of it.
@@ -110,6 +160,7 @@ class Draft:
             If it cannot be removed.
         """
         self._written.clear()
+        self._steps.clear()
         try:
             if self.place.exists():
                 shutil.rmtree(self.place)
@@ -127,6 +178,10 @@ def drafts_of(folder: Path) -> tuple[tuple[Draft, dict[str, Any]], ...]:
         except BROKEN:
             continue
     return tuple(sorted(found, key=lambda one: str(one[1].get("at", "")), reverse=True))
+
+
+def _same(region: Region) -> Region:
+    return region
 
 
 def _write(path: Path, region: Region) -> None:

@@ -43,11 +43,23 @@ class Workbench:
 
 def application(workbench: Workbench, keys: Keys) -> Gate:
     """The whole as one ASGI application, behind its gate."""
-    from hepatica.web.routes import cases, drawing, forms, histograms, images, plans, registrations, reports
+    from hepatica.web.routes import (
+        cases,
+        drawing,
+        forms,
+        histograms,
+        images,
+        measures,
+        monitoring,
+        plans,
+        registrations,
+        reports,
+    )
 
     app = FastAPI(title="hepatica workbench", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
     app.state.workbench = workbench
-    for routes in (cases, images, histograms, plans, drawing, registrations, forms, reports):
+    views = (cases, images, measures, histograms, plans, drawing, registrations, monitoring, forms, reports)
+    for routes in views:
         app.include_router(routes.router, prefix="/api")
     app.add_exception_handler(HepaticaError, _told)
     app.add_exception_handler(RequestValidationError, _malformed)

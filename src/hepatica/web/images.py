@@ -15,6 +15,8 @@ from hepatica.case.state import Situation
 from hepatica.core.image import Image, Stated
 from hepatica.core.volume import Kind, Volume
 from hepatica.errors import InputError, UnknownNameError
+from hepatica.io.dicom.mr.read import read_mr_image
+from hepatica.io.itk import is_itk_file
 from hepatica.io.read import read_image
 from hepatica.web.desk import OpenCase
 from hepatica.workflow.sources import as_dose
@@ -45,6 +47,9 @@ MANY_FILES = 60
 
 FIRST = "@first"
 """Behind the key of an image: one slice of it."""
+
+EDITED_IMAGE = "edited-"
+"""Before the key of a dose map that an edited plan gives: it is in memory alone, and nowhere in the case."""
 
 SLAB_BYTES = 8 << 20
 """Voxels are sent in parts of about so many bytes."""
@@ -137,6 +142,11 @@ class Loaded:
     high: float
 
     @property
+    def unit(self) -> str:
+        """Of a voxel; the signal of MR has none."""
+        return "signal" if self.volume.kind is Kind.UNKNOWN else self.volume.kind.unit
+
+    @property
     def dtype(self) -> str:
         """Of the voxels as they are sent, little-endian."""
         return "int16" if self.is_whole else "float32"
@@ -149,7 +159,7 @@ class Loaded:
             "shape": list(grid.shape),
             "affine": grid.affine.tolist(),
             "frame": grid.frame_of_reference,
-            "unit": self.volume.kind.unit,
+            "unit": self.unit,
             "kind": self.volume.kind.name,
             "meaning": self.volume.kind.meaning,
             "dtype": self.dtype,
@@ -199,10 +209,17 @@ def loaded(one: OpenCase, key: str) -> Loaded:
     """
     known = {shown.key: shown for shown in shown_images(one.recent())}
     known |= {shown.key + FIRST: _first(shown) for shown in known.values() if shown.first is not None}
+    if key.startswith(EDITED_IMAGE):
+        return one.held(f"image {key}", lambda: _not_kept(key, known))
     if key not in known:
         raise UnknownNameError("image", key, known)
     shown = known[key]
     return one.held(f"image {key} {_stamp(shown.path)}", lambda: _read(shown))
+
+
+def _not_kept(key: str, known: Mapping[str, Shown]) -> Loaded:
+    """What is said of a dose map that is not among the last few any more."""
+    raise UnknownNameError("image", key, known)
 
 
 def _first(shown: Shown) -> Shown:
@@ -232,6 +249,8 @@ def image_of(shown: Shown) -> Image:
         return read_image(shown.path, role="ct")
     if shown.role == "activity":
         return read_image(shown.path, role="activity", stated=Stated())
+    if shown.role == "mr" and not is_itk_file(shown.path):
+        return read_mr_image(shown.path)
     return read_image(shown.path, role="image")
 
 

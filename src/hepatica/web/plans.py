@@ -1,27 +1,41 @@
 """A plan that changes while it is edited: the plan step of the case with other values, planned anew at once.
 
-The numbers come from the same reader and planner as those of `hepatica plan`: what is edited is the document of the
-plan file. What the images hold is measured once for an open case and kept.
+The numbers come from the same reader, planner and dose engine as those of `hepatica plan`: what is edited is the
+document of the plan file. What the images hold is measured once for an open case and kept; so are the last dose maps.
 """
 
 from __future__ import annotations
 
 import copy
+import hashlib
 from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from hepatica.anatomy.structures.roles import structure_of
 from hepatica.case.facts import typed_value
 from hepatica.case.layout import folder_name
 from hepatica.case.steps.course import step_named
 from hepatica.case.steps.plan_tables import plan_document_of
 from hepatica.core.document import document
+from hepatica.core.region import Region
+from hepatica.dosimetry.metrics.region_dose import RegionDose, region_dose
 from hepatica.errors import InputError
 from hepatica.planning.measured.from_images import measured_on
 from hepatica.planning.measured.values import QUANTITIES, Measured
 from hepatica.planning.planner.course_plan import CoursePlan, plan_course
-from hepatica.planning.planner.plan_file import plan_from
+from hepatica.planning.planner.methods import effective_half_life_s
+from hepatica.planning.planner.plan_file import Plan, plan_from
 from hepatica.planning.planner.voxel import PlanImages
+from hepatica.planning.scout.lung_shunt import grown
+from hepatica.planning.scout.scan import Scout
+from hepatica.report.figures.palette import styles_by_name
 from hepatica.web.desk import OpenCase
+from hepatica.web.images import EDITED_IMAGE, Loaded, Shown
+from hepatica.workflow.planning.plan.voxel import VoxelPlan, predict
 from hepatica.workflow.planning.scout import read_scout
 
 EDITED = "edited in the workbench"
@@ -133,18 +147,135 @@ def planned(one: OpenCase, treatment: int, edits: Mapping[str, str | None]) -> t
     InputError
         As `hepatica plan`.
     """
+    plan, tables, _ = _read(one, treatment, edits)
+    return plan_course(plan.course), tables
+
+
+def _read(one: OpenCase, treatment: int, edits: Mapping[str, str | None]) -> tuple[Plan, dict[str, Any], Scout | None]:
+    """The plan with edits as values, its document, and the scout where it has images."""
     tables = plan_document(one, treatment)
     tables = with_edits(tables, whole_edits(tables, edits))
+    scouts: list[Scout] = []
 
     def measure(images: PlanImages, names: Mapping[str, str | None], lung_mass_kg: float | None) -> Measured:
         scout = one.held(
             f"scout {treatment} {_images_of(tables)}",
             lambda: read_scout(images.scout, images.structures, images.reading),
         )
+        scouts.append(scout)
         wanted = f"measured {treatment} {_images_of(tables)} {sorted(names.items())} {lung_mass_kg}"
         return one.held(wanted, lambda: measured_on(scout, names, images.reading.structure_roles, lung_mass_kg))
 
-    return plan_course(plan_from(tables, measure=measure).course), tables
+    return plan_from(tables, measure=measure), tables, scouts[0] if scouts else None
+
+
+MOST_MAPS = 3
+"""Dose maps of edited plans that are kept of a case: of the case, of the one kept beside it, and the edited one."""
+
+MOST_MARGIN_MM = 50.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EditedMap:
+    """Dose map of an edited plan.
+
+    Attributes
+    ----------
+    image : str
+        Its key among the images of the case, for as long as it is one of the last few.
+    plan : VoxelPlan
+        Map and structures, as the plan step writes them.
+    margins : tuple of RegionDose
+        Tumours with a margin of liver around them.
+    """
+
+    image: str
+    plan: VoxelPlan
+    margins: tuple[RegionDose, ...]
+
+    def as_document(self) -> dict[str, Any]:
+        """Structures with their numbers and curves, for the page."""
+        rows = (*self.plan.structures, *self.margins)
+        styles = styles_by_name({one.name: structure_of(one.name).value for one in rows})
+        return {
+            "image": self.image,
+            "engine": self.plan.engine,
+            "voxel_mm": max(self.plan.grid.spacing_mm),
+            "structures": [document(one) | {"curve": _curve(one), "colour": styles[one.name].colour} for one in rows],
+            "messages": document(self.plan.messages),
+        }
+
+
+def predicted(one: OpenCase, treatment: int, edits: Mapping[str, str | None], margin_mm: float = 0.0) -> EditedMap:
+    """Dose map of the plan with edits, by the engine of the plan, where the case has the images for it.
+
+    Parameters
+    ----------
+    one : OpenCase
+        The case.
+    treatment : int
+        From 1.
+    edits : mapping of str to str or None
+        As `planned`.
+    margin_mm : float
+        Around every tumour, within the liver, whose dose is looked at besides; it changes nothing of the plan.
+
+    Raises
+    ------
+    InputError
+        As `hepatica plan`, or if the plan has no images.
+    """
+    if not 0 <= margin_mm <= MOST_MARGIN_MM:
+        raise InputError(f"a margin lies between 0 and {MOST_MARGIN_MM:g} mm, not {margin_mm:g}")
+    plan, tables, scout = _read(one, treatment, edits)
+    if plan.images is None or scout is None:
+        raise InputError("the plan has no images", remedy="add the scout with CT and structures to the case")
+    course, images = plan_course(plan.course), plan.images
+    name = _map_name(course, _images_of(tables))
+    voxels = one.held(f"voxel plan {name}", lambda: predict(course, images, scout))
+    margins = one.held(f"margins {name} {margin_mm:g}", lambda: _margins(voxels, scout, margin_mm))
+    one.held(f"image {EDITED_IMAGE}{name}", lambda: _as_image(EDITED_IMAGE + name, voxels, treatment))
+    for old in one.kept("voxel plan ")[:-MOST_MAPS]:
+        gone = old.removeprefix("voxel plan ")
+        for prefix in (old, f"margins {gone}", f"image {EDITED_IMAGE}{gone}"):
+            one.drop(prefix)
+    return EditedMap(EDITED_IMAGE + name, voxels, margins)
+
+
+def _map_name(course: CoursePlan, images: str) -> str:
+    """Changes with all that a dose map depends on."""
+    given = [(t.name, t.given.prescription.administered_gbq, t.territory.target.lung_shunt) for t in course.territories]
+    carriers = {t.given.carrier.nuclide.name for t in course.territories}
+    leaving = effective_half_life_s(course.course, course.territories[0].given.carrier.agent)
+    return hashlib.sha256(repr((images, given, sorted(carriers), leaving)).encode()).hexdigest()[:12]
+
+
+def _margins(voxels: VoxelPlan, scout: Scout, margin_mm: float) -> tuple[RegionDose, ...]:
+    if not margin_mm:
+        return ()
+    (liver,) = scout.need("liver")
+
+    def around(tumour: Region) -> Region:
+        return ((grown(tumour, margin_mm) & liver) | tumour).renamed(f"{tumour.name} with {margin_mm:g} mm of liver")
+
+    return tuple(region_dose(voxels.dose_map, around(item.region)) for item in voxels.shown if item.is_lesion)
+
+
+def _as_image(key: str, voxels: VoxelPlan, treatment: int) -> Loaded:
+    dose = voxels.dose_map.dose
+    shown = Shown(key, "Dose of the edited plan", "dose", Path(), treatment=treatment)
+    return Loaded(shown, dose, False, float(np.min(dose.values)), float(np.max(dose.values)))
+
+
+CURVE_POINTS = 300
+
+
+def _curve(dose: RegionDose) -> dict[str, list[float]]:
+    found = dose.dvh.cumulative(max(dose.dvh.bin_gy, dose.dose_max_gy / CURVE_POINTS))
+    return {
+        "dose_gy": np.round(found.dose_gy, 4).tolist(),
+        "volume_percent": np.round(100 * found.fraction, 4).tolist(),
+    }
 
 
 def _images_of(tables: Mapping[str, Any]) -> str:

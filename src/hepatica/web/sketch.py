@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,7 +16,7 @@ from numpy.typing import NDArray
 
 from hepatica.anatomy.drawing import brush, shapes
 from hepatica.anatomy.structures.roles import structure_of
-from hepatica.case.drafts import Draft
+from hepatica.case.drafts import Draft, Step
 from hepatica.core.grid import Grid
 from hepatica.core.region import Region, bounding_window
 from hepatica.core.resample import values_at
@@ -35,7 +37,11 @@ TAB_GONE_S = 30.0
 HALF = 0.5
 
 
-@dataclass(frozen=True, slots=True)
+_NUMBERS = itertools.count(time.time_ns())
+"""Of changes: no two are alike, of an earlier run neither, so that what was written of one is never another's."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Change:
     """One thing done: which block of which structure was what before."""
 
@@ -43,6 +49,7 @@ class Change:
     name: str
     window: Window
     before: Mask
+    number: int = field(default_factory=_NUMBERS.__next__)
 
 
 @dataclass(eq=False)
@@ -174,7 +181,7 @@ class Sketch:
 
     @classmethod
     def restored_from(cls, draft: Draft, base: Loaded) -> Sketch:
-        """What was drawn and not saved, as it was kept; the way back is not kept.
+        """What was drawn and not saved, as it was kept, with its steps back.
 
         Raises
         ------
@@ -188,6 +195,11 @@ class Sketch:
         found.masks = {region.name: region.mask() for region in regions if region.name in drawn}
         found.counted = int(about.get("changes", 0))
         found.restored = str(about.get("at", "")) if drawn else ""
+        for step in draft.steps(base.volume.grid):
+            if step.name in found.masks:
+                block = step.block()
+                change = Change(step.what, step.name, block.window, block.coverage > HALF)
+                (found.undone if step.is_undone else found.done).append(change)
         return found
 
     def keep(self) -> None:
@@ -196,10 +208,21 @@ class Sketch:
             return
         regions = {name: (self._stamps.get(name, 0), self.region(name)) for name in self.names}
         try:
-            self.draft.keep(regions, {"drawn": list(self.masks), "changes": self.counted})
+            self.draft.keep(regions, {"drawn": list(self.masks), "changes": self.counted}, self._steps())
             self.not_kept = ""
         except OutputError as error:
             self.not_kept = str(error)
+
+    def _steps(self) -> list[Step]:
+        """The way back and forth, as it is kept; a block is only made where it is not written yet."""
+
+        def block(change: Change) -> Region:
+            return Region(change.name, self.grid, change.window, change.before.astype(np.float32))
+
+        return [
+            Step(one.number, one.what, one.name, one in self.undone, partial(block, one))
+            for one in (*self.done, *self.undone)
+        ]
 
     def hold(self, tab: str, *, take: bool = False) -> None:
         """Let a tab of a browser draw; another one is refused as long as the first gives a sign.

@@ -76,6 +76,19 @@ def test_a_drawing_outlives_tabs_reload_and_server(new_seen: Any, bench: Any, fr
     page.get_by_text("To begin anew, discard it first").wait_for()
     found = bench.json("GET", f"/api/cases/{fresh}/drawing")["structures"]
     assert [one["volume_ml"] for one in found] == volumes
+    # The steps back outlive it too: both strokes are taken back, and done again after one more end of the server.
+    tab = {"x-hepatica-tab": page.evaluate("sessionStorage.getItem('hepatica-tab')")}
+    for _ in range(2):
+        bench.answer("POST", f"/api/cases/{fresh}/drawing/undo", {}, **tab)
+    found = bench.json("GET", f"/api/cases/{fresh}/drawing")
+    assert [one["volume_ml"] for one in found["structures"]] == [0, 0]
+    assert found["undo"] == ""
+    bench.server.desk.release(fresh)
+    for _ in range(2):
+        bench.answer("POST", f"/api/cases/{fresh}/drawing/redo", {}, **tab)
+    found = bench.json("GET", f"/api/cases/{fresh}/drawing")
+    assert [one["volume_ml"] for one in found["structures"]] == volumes
+    assert found["redo"] == ""
     page.get_by_role("button", name="Discard", exact=True).click()
     page.get_by_role("button", name="Discard it for good").click()
     page.get_by_role("radio", name="Tumour 3").wait_for(state="detached")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import itertools
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from web_makers import (
     FIDUCIALS,
     SPHERE_MM,
 )
+from web_seen import Seen
 
 READY = (
     "async () => { while (!workbench.stages[0].overlay) await new Promise((next) => setTimeout(next, 20));"
@@ -39,9 +41,19 @@ def trilinear(values: Any, index: Any) -> float:
     return total
 
 
+@pytest.fixture(scope="module")
+def opened(browser: Any, bench: Any) -> Iterator[Any]:
+    """One page for all of these tests; its view is made anew for each of them."""
+    found = Seen(browser, bench)
+    yield found
+    found.close()
+
+
 @pytest.fixture
-def viewer(seen: Any) -> Any:
-    page = seen.open("oblique", "viewer")
+def viewer(opened: Any) -> Any:
+    page = opened.open("oblique", "viewer")
+    page.evaluate("() => dispatchEvent(new Event('hashchange'))")
+    page.locator("html[data-state=ready]").wait_for(state="attached")
     page.evaluate(READY)
     return page
 
@@ -156,6 +168,71 @@ def test_the_page_interpolates_as_the_server_does(viewer: Any, cases: Path) -> N
         point,
     )
     assert found == pytest.approx(trilinear(ct.values, ct.grid.to_index(point)), rel=1e-6)  # float32 out: 6e-8
+
+
+def test_mr_is_shown_by_its_first_echo(viewer: Any) -> None:
+    """Its signal rises by 1 for each mm to the left, which every interpolation keeps; stored in steps of 1/65535."""
+    found = viewer.evaluate(
+        """async () => { const stage = workbench.stages[0]
+        const mr = workbench.images.images.find((one) => one.role === 'mr')
+        await workbench.setImage(stage, mr.key)
+        stage.moveTo([11.5, -3, 12], true)
+        const answer = await workbench.askNow()
+        return [stage.image.unit, ...answer.values.filter((one) => one.key === mr.key).map((one) => one.value)] }"""
+    )
+    assert found == ["signal", pytest.approx(211.5, abs=0.02)]
+
+
+def by_hand(volume: Any, centre: Any, halves: Any, shape: str) -> Any:
+    """Voxels whose centres lie in a box or ellipsoid along the patient's axes, of all voxels of an image."""
+    where = volume.grid.to_mm(np.stack(np.meshgrid(*map(np.arange, volume.grid.shape), indexing="ij"), axis=-1))
+    away = (where - centre) / halves
+    inside = (np.abs(away) <= 1).all(axis=-1) if shape == "rectangle" else (away**2).sum(axis=-1) <= 1
+    return volume.values[inside].astype(float)
+
+
+def test_regions_hold_what_their_voxels_hold_and_angles_are_angles(viewer: Any, bench: Any, cases: Path) -> None:
+    folder, key = cases / "oblique" / "images", bench.key("oblique")
+    ct = read_image(next(folder.glob("ct-*")), role="ct").volume
+    dose = read_rtdose(next(next(folder.glob("dose-*")).glob("*.dcm"))).volume
+    names = {one["role"]: one["key"] for one in bench.json("GET", f"/api/cases/{key}/images")["images"]}
+    asked = {"centre": DOSE_MIDDLE, "across": (1, 0, 0), "down": (0, 1, 0), "at": names["ct"]}
+    sides = {
+        "half_across_mm": 21.0,
+        "half_down_mm": 15.0,
+        "half_depth_mm": 12.0,
+        "images": [names["ct"], names["dose"]],
+    }
+    for shape, volume_ml in (("ellipse", 4 / 3 * np.pi * 3.78), ("rectangle", 8 * 3.78)):
+        found = bench.json("POST", f"/api/cases/{key}/region", asked | sides | {"shape": shape})
+        assert found["volume_ml"] == pytest.approx(volume_ml)
+        for row, volume in zip(found["values"], (ct, dose), strict=True):
+            values = by_hand(volume, DOSE_MIDDLE, (21.0, 15.0, 12.0), shape)
+            assert row["count"] == values.size > 50
+            assert [row["mean"], row["sd"]] == pytest.approx([values.mean(), values.std(ddof=1)], rel=1e-9)
+            assert (row["low"], row["high"]) == (values.min(), values.max())
+    wrong, _, _ = bench.answer(
+        "POST", f"/api/cases/{key}/region", asked | sides | {"shape": "ellipse", "half_down_mm": 0}
+    )
+    assert wrong == 422
+    # A quarter of a turn by the keys alone: 20 mm to the left, then 10 mm back from the corner.
+    viewer.get_by_role("button", name="Angle").click()
+    canvas = viewer.get_by_role("img", name="axial plane")
+    canvas.focus()
+    for keys in (["m"], ["Shift+ArrowRight", "Shift+ArrowRight", "m"], ["Shift+ArrowDown", "m"]):
+        for each in keys:
+            viewer.keyboard.press(each)
+    viewer.get_by_text("1. Angle, axial: 90.0°").wait_for()
+    viewer.get_by_role("button", name="Ellipse").click()
+    box = canvas.bounding_box()
+    viewer.mouse.move(box["x"] + 0.4 * box["width"], box["y"] + 0.4 * box["height"])
+    viewer.mouse.down()
+    viewer.mouse.move(box["x"] + 0.6 * box["width"], box["y"] + 0.6 * box["height"], steps=3)
+    viewer.mouse.up()
+    table = viewer.get_by_role("region", name="Measurement 2")
+    table.get_by_role("rowheader", name="Dose of another program").wait_for()
+    assert " Gy" in table.inner_text()
+    assert " HU" in table.inner_text()
 
 
 STORED = Path(__file__).parent / "pictures"

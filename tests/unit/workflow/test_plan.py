@@ -58,6 +58,22 @@ def test_the_method_can_be_chosen() -> None:
         answered(document(aims__method="bsa"))
 
 
+def test_an_activity_can_be_stated_for_a_territory() -> None:
+    """By no rule: what it gives is what the same activity gives by the rule that found it."""
+    rule = answered(document())
+    stated = answered(document(territory__administered=f"{rule.administered_gbq!r} GBq"))
+    assert stated.territories[0].chosen == "stated"
+    assert stated.administered_gbq == pytest.approx(rule.administered_gbq, rel=1e-12)
+    assert stated.doses.lesions_gy == pytest.approx(rule.doses.lesions_gy, rel=1e-12)
+    assert "rule-of-other-agent" not in {one.id for one in stated.guardrails.warned}
+    twice = answered(document(territory__administered=f"{2 * rule.administered_gbq!r} GBq"))
+    assert twice.doses.lung_gy == pytest.approx(2 * rule.doses.lung_gy, rel=1e-12)
+    asked = answered(document(territory__administered="1 GBq", territory__method="mird"))
+    assert (asked.territories[0].chosen, asked.administered_gbq) == ("mird", rule.administered_gbq)
+    with pytest.raises(InputError):
+        answered(document(territory__administered="0 GBq"))
+
+
 def test_resin_gets_its_own_rules_side_by_side() -> None:
     plan = answered(
         document(plan__agent="resin", patient__height="1.75 m", patient__weight="75 kg", plan__convention=None)
@@ -125,7 +141,7 @@ WRONG_LINES = {
     "a unit": ('lung_shunt = "5 %"', 'lung_shunt = "5"', r"lungs.lung_shunt \(.*plan.toml, line 31\)"),
     "a choice": ('intent = "unilobar"', 'intent = "lobar"', r"plan.intent \(.*plan.toml, line 11\).*unilobar"),
     "a key": ('indication = "HCC"', 'indicatoin = "HCC"', r"plan.indicatoin \(.*line 12\).*did you mean indication"),
-    "in the second lesion": ('mass = "35 g"', 'mass = "35"', r"lesion.mass \(.*plan.toml, line 51\)"),
+    "in the second lesion": ('mass = "35 g"', 'mass = "35"', r"lesion.mass \(.*plan.toml, line 52\)"),
     "a negative number": ('perfused = "120 Gy"', 'perfused = "-120 Gy"', r"aims.perfused \(.*line 15\).*positive"),
     "what is missing": ('normal_mass = "0.9 kg"', "", r"territory.normal_mass is missing \[quantity in kg\]"),
 }

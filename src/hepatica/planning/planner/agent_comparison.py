@@ -189,7 +189,7 @@ def _column(substance: Carrier, target: Partition, aim: CompareAim) -> AgentColu
         photon_energy_mev=substance.nuclide.photon_energy_mev,
         imaging=substance.agent.imaging if substance.agent else tuple(mode.mode for mode in substance.nuclide.imaging),
         status=substance.agent.status if substance.agent else "no agent",
-        follows_label=substance.follows_label("mird" if aim.dose_gy is not None else "partition"),
+        follows_label=bool(substance.follows_label("mird" if aim.dose_gy is not None else "partition")),
         bed_tumour_gy=bed_tumour,
         bed_normal_liver_gy=bed_normal,
         exceeded=_exceeded(substance, target, doses),

@@ -23,7 +23,7 @@ from hepatica.planning.planner.best_activity import Uncertainty
 from hepatica.planning.planner.territories import PreviousTreatment
 from hepatica.planning.prescriptions.compartments import Partition, Share
 
-Method = Literal["mird", "holmium", "partition-normal", "partition-tumour", "bsa", "empiric"]
+Method = Literal["mird", "holmium", "partition-normal", "partition-tumour", "bsa", "empiric", "stated"]
 METHODS: tuple[str, ...] = get_args(Method)
 
 
@@ -42,12 +42,15 @@ class Territory:
         Where it differs from the plan's.
     method : str or None
         Where it differs from the plan's.
+    administered_gbq : float or None
+        Activity that reaches the patient where a person states it; it is given unless a method is stated.
     """
 
     name: str
     target: Partition
     agent: str | None = None
     method: Method | None = None
+    administered_gbq: Positive | None = None
 
 
 @options
@@ -68,7 +71,7 @@ class Aims:
         Of this and all earlier treatments together.
     normal_lifetime_limit_gy : float or None
         The same for the whole normal liver; its limit of a treatment is taken if not stated, as no label states one.
-    method : {"mird", "holmium", "partition-normal", "partition-tumour", "bsa", "empiric"} or None
+    method : {"mird", "holmium", "partition-normal", "partition-tumour", "bsa", "empiric", "stated"} or None
         The method whose activity is given; the first applicable in the order of the agent's own rule if not stated.
     """
 

@@ -17,6 +17,9 @@ from hepatica.planning.prescriptions import microspheres as rx
 from hepatica.planning.prescriptions.compartments import LUNGS
 from hepatica.planning.prescriptions.dose_constants import Carrier, carrier
 
+STATED = "stated"
+"""The method of an activity that a person states; its constant is the one of the single compartment."""
+
 
 @dataclass(frozen=True, slots=True)
 class TerritoryPlan:
@@ -97,7 +100,7 @@ def plan_territory(course: Course, territory: Territory, lung_limit_gy: float | 
     """
     methods: dict[str, Assessed] = {}
     for name in METHODS:
-        substance = _carrier_for(course, territory, name.split("-")[0])
+        substance = _carrier_for(course, territory, "mird" if name == STATED else name.split("-")[0])
         made = _prescription(course, territory, name, substance, lung_limit_gy)
         if made is not None:
             methods[name] = assess(
@@ -114,7 +117,8 @@ def plan_territory(course: Course, territory: Territory, lung_limit_gy: float | 
         raise InputError(
             f"territory {territory.name!r}: method {wanted!r} does not apply here; applicable: {', '.join(methods)}"
         )
-    return TerritoryPlan(territory, methods, wanted or _first_choice(course, territory, methods))
+    first = STATED if STATED in methods else _first_choice(course, territory, methods)
+    return TerritoryPlan(territory, methods, wanted or first)
 
 
 def _first_choice(course: Course, territory: Territory, methods: Mapping[str, Assessed]) -> str:
@@ -133,6 +137,8 @@ def _prescription(
     """A prescription by one method, or None where it does not apply."""
     aims, target = course.aims, territory.target
     resin = substance.agent is not None and substance.agent.name == "resin"
+    if name == STATED and territory.administered_gbq is not None:
+        return rx.stated(territory.administered_gbq, target, substance.constant, residual=course.residual)
     if name == "mird" and aims.perfused_gy is not None:
         return rx.mird(aims.perfused_gy, target, substance.constant, residual=course.residual)
     if name == "holmium" and substance.nuclide.name == "Ho-166" and aims.perfused_gy is not None:

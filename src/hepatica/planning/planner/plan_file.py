@@ -71,6 +71,7 @@ unperfused_normal_mass = "0.6 kg"
 name = "right lobe"
 normal_mass = "0.9 kg"           # normal liver in the territory, without tumour
 # agent = "resin"                # if another than the plan's
+# administered = "1.5 GBq"       # activity that reaches the patient, where a person states it
 # lung_shunt = "4 %"             # if measured for this injection alone
 
 [[territory.lesion]]
@@ -158,7 +159,8 @@ TABLES: dict[str, dict[str, tuple[str, Form]]] = {
     "patient": _forms(Course, "height_m weight_kg") | _forms(Patient, "bilirubin_mg_dl hepatic_reserve compromised"),
     "lungs": _forms(MassOptions, "lung_shunt lung_mass_kg") | _forms(Patient, "lung_shunt_sd"),
     "liver": _forms(Course, "unperfused_normal_mass_kg"),
-    "territory": _forms(Territory, "name agent method") | _forms(MassOptions, "normal_mass_kg lung_shunt"),
+    "territory": _forms(Territory, "name agent method administered_gbq")
+    | _forms(MassOptions, "normal_mass_kg lung_shunt"),
     "lesion": _forms(Lesion),
     "previous": _forms(PreviousTreatment, "name normal_liver_gy lung_gy"),
     "uncertainty": _forms(Uncertainty) | _forms(Course, "normal_probability lung_probability"),
@@ -398,7 +400,8 @@ class _Reader:
                 )
             lesions = tuple(self.lesion(lesion, files) for lesion in self.rows(row, "lesion"))
             target = Partition(normal, lesions, values.get("lung_shunt", shunt), lung_kg)
-            found.append(Territory(name, target, values.get("agent"), values.get("method")))
+            own = {key: values.get(key) for key in ("agent", "method", "administered_gbq")}
+            found.append(Territory(name, target, **own))
         if not found:
             raise InputError(f"{self.where}: at least one [[territory]] is needed")
         return tuple(found)

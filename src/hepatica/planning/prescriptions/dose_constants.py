@@ -115,8 +115,10 @@ class Carrier:
         """Agent's name, or the nuclide's."""
         return self.agent.name if self.agent else self.nuclide.name
 
-    def follows_label(self, method: str) -> bool:
-        """Whether `method` is the agent's own labelled rule."""
+    def follows_label(self, method: str) -> bool | None:
+        """Whether `method` is the agent's own labelled rule; None where an activity was stated, by no rule."""
+        if method == "stated":
+            return None
         return self.agent is not None and self.agent.prescription in RULES_OF_METHODS.get(method, ())
 
 

@@ -43,7 +43,8 @@ class Prescription:
     Attributes
     ----------
     method : str
-        "mird", "bsa", "bsa-lobar", "empiric", "partition", "activity-ratio", "holmium", "fixed", "organ-limit".
+        "mird", "bsa", "bsa-lobar", "empiric", "partition", "activity-ratio", "holmium", "fixed", "organ-limit",
+        "stated".
     source : str
         Where the rule comes from.
     administered_gbq : float
@@ -270,6 +271,32 @@ def empiric(
     out = _reduced("empiric", EMPIRIC_SOURCE, full * target_share, lung_shunt, residual, constant)
     text = "the empiric rule knows neither the patient's size nor the uptake: EANM 2022 advises against it"
     return replace(out, terms={"involvement": involvement, **out.terms}).adding(Message("empiric-rule", text))
+
+
+def stated(
+    administered_gbq: float, target: Partition, constant: DoseConstant, *, residual: float = 0.0
+) -> Prescription:
+    """An activity that a person states, with the doses that it gives by the partition of the patient.
+
+    Parameters
+    ----------
+    administered_gbq : float
+        Activity that reaches the patient.
+    target : Partition
+        Perfused masses with their T/N, lung shunt, lung mass.
+    constant : DoseConstant
+        Energy per activity.
+    residual : float
+        Share left in vial and tubing.
+
+    Raises
+    ------
+    InputError
+        If the activity is not positive.
+    """
+    require_positive(administered_gbq, "activity", "GBq")
+    doses = target.doses(administered_gbq, constant)
+    return Prescription("stated", "stated, by no rule", administered_gbq, residual, constant, doses)
 
 
 def with_doses(prescription: Prescription, target: Partition) -> Prescription:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header
@@ -64,11 +65,11 @@ def _whose(person: Person) -> dict[str, str]:
 
 
 @router.get("/cases/{key}/who")
-def whose_case(key: str, bench: Bench) -> dict[str, str]:
-    """Whose case it is: as stated, else as the images have it, as in the report."""
+def whose_case(key: str, bench: Bench) -> dict[str, Any]:
+    """Whose case it is: as stated, else as the images have it, as in the report; whether its folder can be changed."""
     one: OpenCase = bench.desk[key]
     found = one.held(f"who {one.mark()}", lambda: _whose(person_of(one.recent())))
-    return found | {"folder": one.folder.name}
+    return found | {"folder": one.folder.name, "read_only": not os.access(one.folder, os.W_OK)}
 
 
 @router.get("/cases/{key}")

@@ -101,7 +101,7 @@ def values_at_cursor(key: str, asked: Cursor, bench: Bench) -> dict[str, Any]:
         value = float(values_at(found.volume, point))
         state = states.get(image, "")
         title = f"{found.shown.title} ({state.upper()})" if state else found.shown.title
-        about = {"key": image, "title": title, "state": state, "unit": found.volume.kind.unit}
+        about = {"key": image, "title": title, "state": state, "unit": found.unit}
         values.append(about | {"value": value if np.isfinite(value) else None})
     inside: list[str] = []
     if asked.structures and asked.on:

@@ -11,10 +11,10 @@ from hepatica.case.layout import STEPS, folder_name
 from hepatica.core.text.files import json_file
 from hepatica.core.text.visible import one_line
 from hepatica.errors import InputError
-from hepatica.nuclides import AGENT_NAMES
+from hepatica.nuclides import AGENT_NAMES, agent
 from hepatica.planning.limits.dose_limits import INTENTS
 from hepatica.web.application import Workbench, workbench_of
-from hepatica.web.plans import EDITED, course_document, keys_in_case, plan_document, planned, whole_edits
+from hepatica.web.plans import EDITED, course_document, keys_in_case, plan_document, planned, predicted, whole_edits
 
 NUMBERS = ("planned_gbq", "administered_gbq", "doses", "limits")
 """Of a plan, which the case must give again once the edits are in it."""
@@ -27,6 +27,12 @@ class Edits(BaseModel):
     """Values by key of the plan file."""
 
     edits: dict[str, str | None]
+
+
+class Wanted(Edits):
+    """Edits whose dose map is wanted; a margin around every tumour that is looked at besides."""
+
+    margin_mm: float = 0.0
 
 
 class Choice(Edits):
@@ -50,7 +56,11 @@ def open_plan(key: str, treatment: int, bench: Bench) -> dict[str, Any]:
     return {
         "tables": tables,
         "has_images": "images" in whole,
-        "agents": list(AGENT_NAMES),
+        "agents": [
+            {"name": one.name, "product": one.product, "nuclide": one.nuclide_name}
+            for one in map(agent, AGENT_NAMES)
+            if one.purpose == "therapy"
+        ],
         "intents": list(INTENTS),
         "stored": stored,
         "state": situation.steps[name].state,
@@ -62,6 +72,12 @@ def open_plan(key: str, treatment: int, bench: Bench) -> dict[str, Any]:
 def edit_plan(key: str, treatment: int, said: Edits, bench: Bench) -> dict[str, Any]:
     """The plan with edits; nothing is written."""
     return {"plan": course_document(planned(bench.desk[key], treatment, said.edits)[0])}
+
+
+@router.post("/cases/{key}/plans/{treatment}/voxels")
+def predict_plan(key: str, treatment: int, said: Wanted, bench: Bench) -> dict[str, Any]:
+    """Dose map of the plan with edits: doses and curves of its structures, and the key by which it is shown."""
+    return predicted(bench.desk[key], treatment, said.edits, said.margin_mm).as_document()
 
 
 @router.post("/cases/{key}/plans/{treatment}/choose")

@@ -12,6 +12,7 @@ const VIEWS = {
   plan: { title: 'Plan', load: () => import('./views/plan.js') },
   structures: { title: 'Structures', load: () => import('./views/structures.js') },
   registration: { title: 'Registration', load: () => import('./views/registration.js') },
+  monitoring: { title: 'Monitoring', load: () => import('./views/monitoring.js') },
   forms: { title: 'Forms', load: () => import('./views/forms.js') },
   report: { title: 'Report', load: () => import('./views/report.js') },
   log: { title: 'Log', load: () => import('./views/log.js') },
@@ -44,6 +45,7 @@ async function identify(key, title) {
   const parts = [found.patient || 'no name stated', found.number || 'no number', found.born && `born ${found.born}`].filter(Boolean)
   place.hidden = false
   fill(place, h('strong', {}, parts[0]), `, ${parts.slice(1).join(', ')} `, h('span', { class: 'quiet' }, `case ${found.folder}`),
+    found.read_only ? h('strong', { class: 'overruled' }, ' its folder cannot be changed: everything can be looked at, nothing is kept') : null,
     found.name_of_images ? h('strong', { class: 'overruled' }, ` the images say ${found.name_of_images}`) : null)
   document.title = `${title} · ${[found.patient, found.number].filter(Boolean).join(', ') || found.folder} · hepatica`
 }
@@ -89,6 +91,30 @@ function theme() {
   set(preferred.matches)
 }
 
+// Every key that does something, listed by "?" or the button
+const KEYS = {
+  'Everywhere': [['Tab, Shift+Tab', 'next and previous control'], ['?', 'this list'], ['Escape', 'leave a dialog']],
+  'In a plane that has the focus': [['arrows', 'move the cursor by 1 mm, with Shift by 10 mm'], ['Page Up, Page Down', 'go through the slices, with Shift ten at once'], ['+, −, 0', 'nearer, farther, all of it'], ['[, ]', 'opacity of what lies over it'], ['Enter', 'this plane alone, or all three'], ['m', 'the cursor is the next point of what is measured'], ['Delete', 'take the last measurement away']],
+  'Structures': [['c, b, e, o', 'cursor, brush, erase, contour'], ['Ctrl+Z, Ctrl+Y', 'take back, do again']],
+  'With the mouse in a plane': [['wheel', 'slices; with Ctrl nearer and farther'], ['right button', 'window'], ['Shift and drag', 'move the picture'], ['double click', 'this plane alone']],
+}
+
+function keys() {
+  const open = () => {
+    if (document.querySelector('dialog[open]')) return
+    const dialog = h('dialog', { 'aria-labelledby': 'keys-title' }, h('h2', { id: 'keys-title' }, 'Keys'),
+      Object.entries(KEYS).map(([place, rows]) => [h('h3', {}, place), h('ul', { class: 'plain' }, rows.map(([key, what]) => h('li', {}, key.split(', ').map((one, n) => [n ? ' ' : null, h('kbd', {}, one)]), ` ${what}`)))]),
+      h('div', { class: 'row end' }, h('button', { class: 'main', onclick: () => dialog.close() }, 'Close')))
+    dialog.addEventListener('close', () => dialog.remove())
+    document.body.append(dialog)
+    dialog.showModal()
+  }
+  document.getElementById('keys').addEventListener('click', open)
+  document.addEventListener('keydown', (event) => {
+    if (event.key === '?' && !event.target.closest('input, textarea, select')) open()
+  })
+}
+
 setInterval(async () => {
   const { key } = shown
   if (key === null || document.hidden) return
@@ -113,4 +139,5 @@ addEventListener('beforeunload', (event) => {
   if (api.unsent() > 0) event.preventDefault()
 })
 theme()
+keys()
 show()

@@ -11,11 +11,12 @@ import pytest
 from pydicom.dataset import Dataset
 
 from dicom_makers import small_grid
+from hepatica.core import Kind
 from hepatica.core.context import DicomContext
 from hepatica.errors import DicomError, HepaticaError, InputError
 from hepatica.imaging.mri.echoes import MultiEcho
 from hepatica.io.dicom.mr.components import radians
-from hepatica.io.dicom.mr.read import MrStated, read_multi_echo
+from hepatica.io.dicom.mr.read import MrStated, read_mr_image, read_multi_echo
 from hepatica.io.dicom.mr.write import write_multi_echo
 from hepatica.io.dicom.tags import Header
 
@@ -68,6 +69,21 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     assert scan.phase is not None
     np.testing.assert_allclose(found.phase, scan.phase, atol=2e-4)
     assert found.source.role == "after"
+
+
+def test_an_image_to_look_at_is_the_magnitude_of_the_first_echo_of_any_sequence(tmp_path: Path) -> None:
+    scan = made()
+    folder = written(tmp_path / "mr", scan)
+    changed(folder, "*.dcm", ScanningSequence="SE")  # of which R2* cannot be had: it is looked at all the same
+    found = read_mr_image(folder)
+    assert found.grid.matches(scan.grid)
+    assert found.volume.kind is Kind.UNKNOWN
+    np.testing.assert_allclose(found.volume.values, scan.magnitude[0], atol=100 / 65535)
+    assert found.context is not None
+    assert found.context.frame_of_reference == scan.grid.frame_of_reference
+    (tmp_path / "none").mkdir()
+    with pytest.raises(HepaticaError):
+        read_mr_image(tmp_path / "none")
 
 
 def test_several_series_of_one_echo_each(tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hepatica.core import Grid, InputFile
+from hepatica.core import Grid, InputFile, Kind, Volume
+from hepatica.core.image import Acquisition, Image
 from hepatica.core.message import Message, unique
 from hepatica.errors import DicomError, InputError
 from hepatica.imaging.mri.echoes import SAME_ECHO_S, MultiEcho
@@ -119,6 +120,39 @@ def read_multi_echo(path: Path | str, *, role: str, stated: MrStated = MrStated(
         " ".join(filter(None, (headers[0].text("Manufacturer"), headers[0].text("ManufacturerModelName")))),
         unique(notes, said, about_field, _about_series(chosen)),
     )
+
+
+def read_mr_image(path: Path | str) -> Image:
+    """Signal of an MR image to look at: the magnitude of its first echo, whatever its sequence.
+
+    Parameters
+    ----------
+    path : Path
+        DICOM file, or folder that is searched to any depth.
+
+    Returns
+    -------
+    Image
+        In the scanner's own unit, which means nothing from one scan to another (`Kind.UNKNOWN`).
+
+    Raises
+    ------
+    InputError
+        If there is no such path.
+    DicomError
+        If there is no MR, or its images make no volume.
+    """
+    found = scan(path)
+    chosen = _chosen(found.of_kind(SeriesKind.MR), (), Path(path), [repr(one) for one in found.series])
+    for one in chosen:
+        one.require_whole()
+    headers = [header for one in chosen for header in one.headers]
+    members = _first_echo(_grouped(one_scale([frame for header in headers for frame in _frames(header)])))
+    _require_single(members)
+    stack = geometry.stack_planes([f.plane for f in members], frame_of_reference=frame_of_reference(headers))
+    volume = Volume(stack.grid, _values(members, stack), Kind.UNKNOWN, name=str(path))
+    shown = _unique_headers(members)
+    return Image(volume, context_of(shown), Acquisition(), _source("mr", Path(path), shown), stack.messages)
 
 
 def _chosen(series: Sequence[Series], wanted: tuple[str, ...], path: Path, all_found: Sequence[str]) -> list[Series]:

@@ -4,6 +4,7 @@ import { h } from '../dom.js'
 import { PLANES, apply, plus } from './geometry.js'
 import { Lines } from './lines.js'
 import { css } from './colours.js'
+import { KINDS, drawMeasures, isWhole } from './measures.js'
 import { Tile } from './tile.js'
 
 const STILL_MS = 160
@@ -27,10 +28,11 @@ export class Stage {
     this.position = [0, 0, 0]
     this.zoom = 1
     this.tool = 'cursor'
-    this.measures = [] // {plane, from, to}
+    this.measures = [] // {kind, plane, points}, see measures.js
     this.version = 0
     this.moved = () => {}
     this.changed = () => {}
+    this.measured = () => {}
     this.tiles = PLANES.map((plane) => new Tile(plane, h))
     this.element = h('div', { class: 'stage', role: 'group', 'aria-label': name }, this.tiles.map((tile) => tile.element))
     this.lines = new Lines(address, () => this.redraw())
@@ -139,7 +141,7 @@ export class Stage {
       context.lineTo(bx, by)
     }
     context.stroke()
-    this.drawMeasures(tile, context, frame)
+    drawMeasures(this.measures, this.position, tile, context, frame)
     this.drawMore?.(tile, context, frame)
     this.drawWarnings(tile, context)
     const position = this.position[tile.plane.axis]
@@ -195,28 +197,21 @@ export class Stage {
     })
   }
 
-  drawMeasures(tile, context, frame) {
-    context.font = `${13 * tile.scale}px system-ui, sans-serif`
-    for (const one of this.measures) {
-      const near = Math.abs(one.from[tile.plane.axis] - this.position[tile.plane.axis]) < 1
-      if (one.plane !== tile.plane.name || !near) continue
-      const [x, y] = frame.toPixel(one.from)
-      const [u, v] = frame.toPixel(one.to)
-      for (const [colour, width] of [['rgb(0 0 0 / 70%)', 4], ['#7fe7ff', 1.6]]) {
-        context.strokeStyle = colour
-        context.lineWidth = width * tile.scale
-        context.beginPath()
-        context.moveTo(x, y)
-        context.lineTo(u, v)
-        context.stroke()
-      }
-      const text = `${length(one).toFixed(1)} mm`
-      context.lineWidth = 3 * tile.scale
-      context.strokeStyle = '#000'
-      context.strokeText(text, u + 6, v - 6)
-      context.fillStyle = '#7fe7ff'
-      context.fillText(text, u + 6, v - 6)
-    }
+  // One more point of what is measured: a new measurement, or the next point of one that is not finished
+  mark(plane, point, kind = this.tool) {
+    const last = this.measures.at(-1)
+    const isOpen = last && !isWhole(last) && last.kind === kind && last.plane === plane.name && Math.abs(last.points[0][plane.axis] - point[plane.axis]) < 1
+    if (last && !isWhole(last) && !isOpen) this.measures.pop()
+    const one = isOpen ? last : { kind, plane: plane.name, points: [] }
+    if (!isOpen) this.measures.push(one)
+    one.points.push(point)
+    return one
+  }
+
+  finish(one) {
+    if (isWhole(one)) this.measured(one, this)
+    this.changed()
+    this.redraw()
   }
 
   // What mouse, pen, finger and keys do
@@ -233,7 +228,11 @@ export class Stage {
       canvas.setPointerCapture(event.pointerId)
       const tool = event.button === 2 ? 'window' : event.button === 1 || event.shiftKey ? 'pan' : this.tool
       held = { tool, from: [event.clientX, event.clientY], window: [...this.window], centre: [...this.centre] }
-      if (tool === 'measure') this.measures.push((held.measure = { plane: tile.plane.name, from: point(event), to: point(event) }))
+      if (tool in KINDS) {
+        held.measure = this.mark(tile.plane, point(event), tool)
+        held.isFirst = held.measure.points.length === 1
+        if (held.isFirst) held.measure.points.push(point(event)) // dragged to where it ends
+      }
       else if (tool === 'cursor') this.moveTo(point(event))
       else held.own = this.tools?.[tool]?.(tile, point(event), event)
     })
@@ -241,7 +240,7 @@ export class Stage {
       if (!held) return
       const dx = event.clientX - held.from[0]
       const dy = event.clientY - held.from[1]
-      if (held.measure) held.measure.to = point(event)
+      if (held.measure) held.measure.points[held.measure.points.length - 1] = point(event)
       else if (held.tool === 'cursor') return this.moveTo(point(event))
       else if (held.tool === 'window') this.setWindow(held.window, dx, dy)
       else if (held.tool === 'pan') this.pan(tile, held.centre, dx, dy)
@@ -250,8 +249,12 @@ export class Stage {
     })
     const leave = (event) => {
       held?.own?.end?.(point(event), event)
-      if (held?.measure) this.changed()
+      const one = held?.measure
       held = null
+      if (!one) return
+      // A click that drew nothing is the first point of two
+      if (one.points.length === 2 && Math.hypot(...plus(one.points[1], one.points[0], -1)) < 0.2) one.points.pop()
+      this.finish(one)
     }
     canvas.addEventListener('pointerup', leave)
     canvas.addEventListener('pointercancel', leave)
@@ -311,6 +314,12 @@ export class Stage {
     else if (event.key === '-') this.zoomBy(1 / 1.15)
     else if (event.key === '0') this.reset()
     else if (event.key === 'Enter') this.choose(tile)
+    else if (event.key === 'm') this.finish(this.mark(tile.plane, [...this.position], this.tool in KINDS ? this.tool : 'measure'))
+    else if (event.key === 'Delete' || event.key === 'Backspace') {
+      this.measures.pop()
+      this.changed()
+      this.redraw()
+    }
     else if (event.key === '[' || event.key === ']') {
       this.opacity = Math.min(1, Math.max(0, this.opacity + (event.key === ']' ? 0.1 : -0.1)))
       this.changedLook()
@@ -368,5 +377,3 @@ export class Stage {
     context.fillText(tile.corner.textContent, x + 8 * tile.scale, 18 * tile.scale)
   }
 }
-
-export const length = ({ from, to }) => Math.hypot(...plus(to, from, -1))

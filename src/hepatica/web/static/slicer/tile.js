@@ -74,6 +74,18 @@ export class Tile {
     view.marks(this, context, frame)
   }
 
+  // Sampling is what takes time: a change of window, colours or opacity does without it
+  sampleOnce(view, frame, width, height) {
+    const { image, overlay } = view
+    const about = (volume) => (volume ? `${volume.serial} ${volume.share}` : 'nothing')
+    const signature = `${frame.origin} ${frame.mmPerPixel} ${width} ${height} ${about(image)} ${about(overlay)} ${view.overlayMatrix}`
+    if (signature === this.sampledAs) return
+    this.sampledAs = signature
+    if (image) sample(image, frame, width, height, this.base)
+    else this.base.fill(OUTSIDE)
+    if (overlay) sample(overlay, view.overlayFrame(frame), width, height, this.over)
+  }
+
   paint(view, ratio) {
     const width = Math.ceil(this.width / ratio)
     const height = Math.ceil(this.height / ratio)
@@ -84,8 +96,7 @@ export class Tile {
     const count = width * height
     const [low, high] = view.window
     const gain = 255 / (high - low || 1)
-    if (image) sample(image, frame, width, height, base)
-    else base.fill(OUTSIDE)
+    this.sampleOnce(view, frame, width, height)
     if (!overlay) {
       for (let n = 0; n < count; n++) {
         const value = (base[n] - low) * gain
@@ -93,7 +104,6 @@ export class Tile {
         pixels[n] = base[n] === OUTSIDE ? BLACK : OPAQUE | (grey << 16) | (grey << 8) | grey
       }
     } else {
-      sample(overlay, view.overlayFrame(frame), width, height, over)
       const lut = table(view.colours)
       const [from, to] = view.range
       const steps = 255 / (to - from || 1)

@@ -5,11 +5,13 @@ import { bounds, inverse } from './geometry.js'
 
 const TYPES = { int16: Int16Array, float32: Float32Array }
 const FIRST_SLICES = 2
+let made = 0
 
 export class Volume {
   constructor(about, address) {
     Object.assign(this, about)
     this.address = address
+    this.serial = ++made // tells one from another
     this.toIndex = inverse(about.affine)
     this.bounds = bounds(about.shape, about.affine)
     const Type = TYPES[about.dtype]
@@ -33,6 +35,7 @@ export class Volume {
     const at = index[0] * position[0] + index[1] * position[1] + index[2] * position[2] + index[3]
     const first = Math.max(0, Math.min(k - FIRST_SLICES, Math.floor(at)))
     const bytes = await api.bytes(`${this.address}/voxels?first=${first}&count=${FIRST_SLICES}`)
+    this.serial = ++made // what was sampled before them is old
     new Uint8Array(this.values.buffer).set(new Uint8Array(bytes), first * i * j * this.values.BYTES_PER_ELEMENT)
   }
 

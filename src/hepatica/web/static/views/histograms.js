@@ -1,10 +1,10 @@
 // Dose-volume histograms, planned and delivered together, linked with one plane of the viewer.
 
 import * as api from '../api.js'
-import uPlot from '../vendor/uplot.js'
 import { choice, fill, h, labelled, notice, number, problem, swatch, table } from '../dom.js'
 import { Stage } from '../slicer/stage.js'
-import { Images } from './images.js'
+import { chart, doseAt, dosesOf, volumeAt } from '../parts/curves.js'
+import { Images } from '../parts/images.js'
 import { usualLevels } from './viewer.js'
 
 export async function show(main, key) {
@@ -107,9 +107,7 @@ class Histograms {
     this.plot?.destroy()
     this.colourOf = new Map(this.found.structures.map((one) => [one.name, one.colour])) // as in every view, whatever the ground
     const curves = this.curves()
-    const dark = getComputedStyle(document.documentElement).getPropertyValue('--ink')
-    const rule = getComputedStyle(document.documentElement).getPropertyValue('--rule')
-    const doses = [...new Set(curves.flatMap(({ curve }) => curve.dose_gy))].sort((a, b) => a - b)
+    const doses = dosesOf(curves.map(({ curve }) => curve))
     const data = [doses]
     const series = [{ label: 'dose, Gy' }]
     const bands = []
@@ -127,18 +125,13 @@ class Histograms {
       }
     })
     this.series = series
-    const axis = { stroke: dark, grid: { stroke: rule, width: 1 }, ticks: { stroke: rule } }
-    const width = Math.max(320, this.chart.clientWidth)
-    this.plot = new uPlot({
-      width, height: 420, scales: { x: { time: false }, y: { range: [0, 105] } }, series, bands, legend: { show: false },
-      axes: [{ ...axis, label: 'absorbed dose, Gy' }, { ...axis, label: 'volume, %' }],
+    this.plot = chart(this.chart, {
+      data, series, bands, x: 'absorbed dose, Gy', y: 'volume, %', range: [0, 105], height: 420, said: 'Dose-volume histograms',
       cursor: { focus: { prox: 30 }, points: { show: false } }, focus: { alpha: 0.35 },
       hooks: { setSeries: [(plot, n, options) => {
         if (options.focus != null && n) this.light(series[n].structure ?? this.lit)
       }], setCursor: [(plot) => this.told(plot)] },
-    }, data, fill(this.chart))
-    this.plot.root.querySelector('canvas').setAttribute('role', 'img')
-    this.plot.root.querySelector('canvas').setAttribute('aria-label', 'Dose-volume histograms; the same numbers stand in the tables')
+    })
     this.drawList()
     this.drawNumbers()
   }
@@ -201,28 +194,4 @@ class Histograms {
     this.stage.close()
     this.images.close()
   }
-}
-
-// Volume in per cent that gets at least a dose: linear between the points of the table
-export function volumeAt({ dose_gy: doses, volume_percent: volumes }, dose) {
-  if (dose <= doses[0]) return volumes[0]
-  let high = doses.length - 1
-  if (dose >= doses[high]) return dose > doses[high] ? 0 : volumes[high]
-  let low = 0
-  while (high - low > 1) {
-    const middle = (low + high) >> 1
-    if (doses[middle] <= dose) low = middle
-    else high = middle
-  }
-  return volumes[low] + ((dose - doses[low]) / (doses[high] - doses[low])) * (volumes[high] - volumes[low])
-}
-
-// Dose that a share of the volume gets at least
-export function doseAt({ dose_gy: doses, volume_percent: volumes }, percent) {
-  for (let n = 1; n < doses.length; n++) {
-    if (volumes[n] > percent) continue
-    const share = (volumes[n - 1] - percent) / (volumes[n - 1] - volumes[n] || 1)
-    return doses[n - 1] + share * (doses[n] - doses[n - 1])
-  }
-  return doses.at(-1)
 }

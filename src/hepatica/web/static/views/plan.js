@@ -2,6 +2,7 @@
 
 import * as api from '../api.js'
 import { announce, askFor, choice, fill, h, labelled, notice, number, problem, table } from '../dom.js'
+import { Voxels } from './plan-voxels.js'
 
 const SOON_MS = 40
 
@@ -42,6 +43,8 @@ class PlanEditor {
     this.treatment = treatment
     this.edits = {}
     this.kept = null
+    this.voxels?.close()
+    this.voxels = null
     fill(this.result, h('p', { class: 'quiet' }, 'The plan is being made …'))
     try {
       this.about = await api.get(this.address)
@@ -54,7 +57,17 @@ class PlanEditor {
     this.plan = this.about.plan
     fill(this.said, this.about.state === 'done' ? null : notice('warning', `The plan of the case is ${this.about.state}.`, 'what is shown here is planned from the case as it is now'))
     this.drawControls()
+    if (this.about.has_images) this.voxels = new Voxels(this.key, this.address)
     this.draw()
+    this.predict(true)
+  }
+
+  // The dose map follows what is edited
+  predict(now = false) {
+    const columns = [['the case', {}]]
+    if (this.kept) columns.push(['kept', this.kept.edits])
+    if (Object.keys(this.edits).length) columns.push(['edited', { ...this.edits }])
+    this.voxels?.want(columns, now)
   }
 
   // Value of a control: edited, else that of the case
@@ -83,12 +96,14 @@ class PlanEditor {
       fill(this.said)
       this.draw()
       this.asked(false)
+      this.predict()
       this.took = performance.now() - begun
     } catch (error) {
       if (turn !== this.turn) return
       // The numbers of the input before are not those of what stands in the controls: they are not shown
       this.plan = null
       fill(this.said, problem(error))
+      this.voxels?.clear()
       this.draw()
       this.asked(true)
     }
@@ -124,30 +139,53 @@ class PlanEditor {
       return h('small', { class: 'overruled' }, `${size(one.measured)} from the ${one.source === 'images' ? 'images' : 'earlier result'} is used, not the stated ${size(one.stated)}; a value that is typed here is kept as stated, with the reason`)
     }
     fill(this.controls, h('h2', {}, 'What is asked'),
-      labelled('Agent', choice(['', ...this.about.agents], this.value('plan.agent'), (name) => this.set('plan.agent', name), { 'data-name': 'plan.agent' }), 'its nuclide goes with it'),
+      this.substance(),
       labelled('Intent', choice(['', ...this.about.intents], this.value('plan.intent'), (name) => this.set('plan.intent', name), { 'data-name': 'plan.intent' })),
       CONTROLS.map((one) => [slide(one), one[0] === 'lungs.lung_shunt' ? measured('lung_shunt') : null]),
-      this.plan.territories.map((plan, n) => h('fieldset', {}, h('legend', {}, territories[n]?.name ?? plan.name),
-        labelled('Method whose activity is given', choice(['', ...Object.keys(plan.methods)], this.value(`territory.${n + 1}.method`), (name) => this.set(`territory.${n + 1}.method`, name), { 'data-name': `territory.${n + 1}.method` })),
-        this.plan.territories.length === 1 ? this.activity(plan) : null,
+      (this.plan ?? this.about.plan).territories.map((plan, n) => h('fieldset', {}, h('legend', {}, territories[n]?.name ?? plan.name),
+        labelled('Method whose activity is given', choice(['', ...new Set([...Object.keys(plan.methods), 'stated'])], this.value(`territory.${n + 1}.method`), (name) => this.set(`territory.${n + 1}.method`, name), { 'data-name': `territory.${n + 1}.method` })),
+        this.activity(plan, n),
         this.ratios(plan, n))),
       h('details', {}, h('summary', {}, 'Uncertainties, for the chances'), ['lung_shunt', 'tumour_to_normal', 'discordance', 'mass', 'lung_mass', 'calibration'].map((name) => text(`uncertainty.${name}`, name.replaceAll('_', ' '), 'per cent'))),
       h('div', { class: 'row' }, h('button', { 'data-needs-plan': true, onclick: () => this.keep() }, 'Keep beside'), h('button', { onclick: () => this.reset() }, 'Back to the case'), h('button', { class: 'main', 'data-needs-plan': true, onclick: () => this.choose() }, 'Write into the case')))
   }
 
-  // The activity itself: doses rise with it, so the aim that it follows from is set in proportion
-  activity(plan) {
-    const control = h('input', { type: 'number', min: 0.1, step: 0.05, 'data-name': 'activity', value: Number(this.plan.administered_gbq.toPrecision(4)), onchange: (event) => {
-      const wanted = Number(event.target.value)
-      const aim = this.aimOf(plan)
-      const now = Number.parseFloat(this.value(aim))
-      if (!(wanted > 0) || !Number.isFinite(now)) return
-      const next = `${((now * wanted) / this.plan.administered_gbq).toPrecision(6)} Gy`
-      this.set(aim, next)
-      const shown = this.controls.querySelector(`[data-name="${aim}"]`)
-      if (shown) shown.value = next
+  // Agent and nuclide: an agent carries one nuclide; a nuclide leaves the agents that carry it
+  substance() {
+    const { agents } = this.about
+    const now = agents.find((one) => one.name === this.value('plan.agent'))
+    this.nuclide ??= now?.nuclide ?? ''
+    const fitting = agents.filter((one) => !this.nuclide || one.nuclide === this.nuclide)
+    const options = fitting.map((one) => [one.name, `${one.name}: ${one.product}, ${one.nuclide}`])
+    const names = [...new Set(agents.map((one) => one.nuclide))].sort()
+    const agent = choice([['', now || !this.value('plan.agent') ? 'choose one' : this.value('plan.agent')], ...options], fitting.includes(now) ? now.name : '', (name) => {
+      this.nuclide = agents.find((one) => one.name === name)?.nuclide ?? this.nuclide
+      this.set('plan.agent', name)
+      this.drawControls()
+      this.controls.querySelector('[data-name="plan.agent"]').focus()
+    }, { 'data-name': 'plan.agent' })
+    const nuclide = choice([['', 'any'], ...names], this.nuclide, (name) => {
+      this.nuclide = name
+      const left = agents.filter((one) => one.nuclide === name)
+      if (name && now?.nuclide !== name) this.set('plan.agent', left.length === 1 ? left[0].name : '')
+      this.drawControls()
+      this.controls.querySelector('[data-name="nuclide"]').focus()
+    }, { 'data-name': 'nuclide' })
+    return h('div', { class: 'numbers uneven' }, labelled('Nuclide', nuclide), labelled('Agent', agent))
+  }
+
+  // The activity itself, as a person states it: it is given by no rule, and emptied again by the method's
+  activity(plan, n) {
+    const place = `territory.${n + 1}`
+    const name = plan.name
+    const control = h('input', { type: 'text', inputmode: 'decimal', 'data-name': `activity-${n + 1}`, value: number(given(plan).administered_gbq, 5), onchange: (event) => {
+      const typed = event.target.value.trim()
+      this.set(`${place}.administered`, typed && (/[a-z]/i.test(typed) ? typed : `${typed} GBq`))
+      this.set(`${place}.method`, typed ? 'stated' : '')
+      const method = this.controls.querySelector(`[data-name="${place}.method"]`)
+      if (method) method.value = typed && [...method.options].some((one) => one.value === 'stated') ? 'stated' : ''
     } })
-    return labelled('Activity that reaches the patient, GBq', control, 'sets the aim that it follows from')
+    return labelled('Activity that reaches the patient, GBq', control, `${name}: by the method, or as it is typed here; emptied, by the method again`)
   }
 
   // T/N of every tumour of a territory; one that is measured only gets an entry of its own when it is typed
@@ -169,15 +207,11 @@ class PlanEditor {
     })
   }
 
-  aimOf(plan) {
-    const method = this.value('territory.1.method') || plan.chosen || Object.keys(plan.methods)[0]
-    return method.startsWith('partition-normal') ? 'aims.normal_limit' : method.startsWith('partition-tumour') ? 'aims.tumour' : 'aims.perfused'
-  }
-
   keep() {
     this.kept = { plan: this.plan, edits: { ...this.edits } }
     announce('This plan is kept beside the one that is edited')
     this.draw()
+    this.predict()
   }
 
   reset() {
@@ -185,10 +219,12 @@ class PlanEditor {
     this.turn = (this.turn ?? 0) + 1
     this.edits = {}
     this.plan = this.about.plan
+    this.nuclide = undefined
     fill(this.said)
     this.drawControls()
     this.draw()
     this.asked(false)
+    this.predict()
   }
 
   async choose() {
@@ -220,17 +256,21 @@ class PlanEditor {
     const rows = summaryRows(shown.map(([, one]) => one))
     fill(this.result,
       h('section', { class: 'card' }, h('h2', {}, 'Side by side'), table('Plans', ['', ...shown.map(([name]) => name)], rows)),
+      this.voxels?.element,
       h('section', { class: 'card' }, h('h2', {}, 'Limits'), limits(plan)),
       plan.territories.map((one, n) => h('section', { class: 'card' }, h('h2', {}, `Methods${plan.territories.length > 1 ? `, ${this.about.tables.territory?.[n]?.name ?? ''}` : ''}`), methods(one))),
       plan.planner ? h('section', { class: 'card' }, h('h2', {}, 'Chances'), chances(plan.planner)) : h('p', { class: 'quiet' }, 'Chances of the goals need aims for tumour and normal liver, and uncertainties.'),
       h('section', { class: 'card' }, h('h2', {}, 'Guardrails and messages'), plan.verdict ? h('p', {}, `Verdict: ${plan.verdict}`) : null, guardrails(plan)))
-    const activity = this.controls.querySelector('[data-name="activity"]')
-    if (this.plan && activity && document.activeElement !== activity) activity.value = Number(plan.administered_gbq.toPrecision(4))
+    if (this.plan) plan.territories.forEach((one, n) => {
+      const control = this.controls.querySelector(`[data-name="activity-${n + 1}"]`)
+      if (control && document.activeElement !== control) control.value = number(given(one).administered_gbq, 5)
+    })
     document.documentElement.dataset.planned = String(plan.administered_gbq)
   }
 
   close() {
     clearTimeout(this.soon)
+    this.voxels?.close()
     if (globalThis.workbench === this) globalThis.workbench = null
   }
 }
@@ -245,11 +285,17 @@ function summaryRows(plans) {
     row('agent', (plan) => plan.agent),
     row('activity in the vial, GBq', (plan) => plan.planned_gbq),
     row('activity that reaches the patient, GBq', (plan) => plan.administered_gbq),
-    row('perfused volume, Gy', (plan) => given(plan.territories[0])?.doses?.perfused_gy),
-    row('tumours, Gy', (plan) => given(plan.territories[0])?.doses?.tumour_gy),
+    ...plans[0].territories.flatMap((one, n) => {
+      const head = plans[0].territories.length > 1 ? `${one.name}: ` : ''
+      return [
+        head ? row(`${head}activity, GBq`, (plan) => given(plan.territories[n])?.administered_gbq) : null,
+        row(`${head}perfused volume, Gy`, (plan) => given(plan.territories[n])?.doses?.perfused_gy),
+        row(`${head}tumours, Gy`, (plan) => given(plan.territories[n])?.doses?.tumour_gy),
+        row(`${head}normal liver perfused, Gy`, (plan) => given(plan.territories[n])?.doses?.normal_liver_gy),
+      ].filter(Boolean)
+    }),
     ...[...names].map((name) => row(`${name}, Gy`, (plan) => plan.territories.map((one) => given(one)?.doses?.lesions_gy?.[name]).find((value) => value !== undefined))),
-    row('normal liver perfused, Gy', (plan) => given(plan.territories[0])?.doses?.normal_liver_gy),
-    row('lungs, Gy', (plan) => given(plan.territories[0])?.doses?.lung_gy),
+    row('lungs, from all injections, Gy', (plan) => plan.doses.lung_gy),
     row('limits broken', (plan) => plan.limits.filter((one) => one.status === 'violated').length),
   ]
 }

@@ -4,7 +4,8 @@ import * as api from '../api.js'
 import { announce, askFor, choice, fill, h, labelled, notice, number, problem, table } from '../dom.js'
 import { apply, inverse } from '../slicer/geometry.js'
 import { Stage } from '../slicer/stage.js'
-import { Images, SAME, WINDOWS } from './images.js'
+import { Images, SAME, usualWindow } from '../parts/images.js'
+import { judgement } from '../parts/proposals.js'
 
 const DEGREES = Math.PI / 180
 const NUDGES = [['x', 'to the left, mm'], ['y', 'to posterior, mm'], ['z', 'to superior, mm'], ['rx', 'turn about left-right, °'], ['ry', 'turn about front-back, °'], ['rz', 'turn about head-foot, °']]
@@ -58,7 +59,7 @@ class Registration {
       this.base = found.matrix
       this.from = found
       for (const [stage, image, name] of [[this.first, fixed, this.pair.fixed], [this.second, moving, this.pair.moving]]) {
-        stage.window = image.kind === 'HU' ? WINDOWS['soft tissue'] : [0, 0.7 * image.high]
+        stage.window = usualWindow(image)
         stage.caption = this.images.about(name).title
         stage.show(image)
       }
@@ -123,7 +124,7 @@ class Registration {
     return this.about.steps.filter((one) => one.state === 'done').map((one) => h('div', {},
       notice(one.checked_by ? 'note' : 'warning', `${one.step}: ${one.checked_by ? `accepted by ${one.checked_by}` : 'waits until somebody has looked at it'}`),
       one.messages.map((said) => notice(said.severity, said.text, said.remedy)),
-      h('div', { class: 'row' }, one.checked_by ? null : h('button', { class: 'main', onclick: () => this.accept(one.step) }, 'Accept'), h('button', { onclick: () => this.refuse(one.step) }, 'Refuse'))))
+      judgement(this.key, one.step, 'registration', (what, words) => this.done(what, words), Boolean(one.checked_by))))
   }
 
   marks() {
@@ -179,16 +180,6 @@ class Registration {
     const given = await askFor('Keep this registration', [{ name: 'by', label: 'Who found it good', needed: true }, { name: 'reason', label: 'Why it is kept', needed: true, long: true }], 'Keep it')
     if (!given) return
     await this.done(() => api.change(`${this.address}/keep`, { ...this.pair, ...given, matrix: this.matrix() }), 'It is in the case; steps that stand on the old one are out of date.')
-  }
-
-  async accept(step) {
-    const given = await askFor('Accept the proposed registration', [{ name: 'by', label: 'Who looked at it', needed: true }], 'I accept it')
-    if (given) await this.done(() => api.change(`/api/cases/${this.key}/steps/${step}/check`, given), 'It is accepted.')
-  }
-
-  async refuse(step) {
-    const given = await askFor('Refuse the proposed registration', [{ name: 'reason', label: 'Why', needed: true, long: true }], 'Refuse it')
-    if (given) await this.done(() => api.change(`/api/cases/${this.key}/steps/${step}/skip`, given), 'It is refused.')
   }
 
   async done(what, words) {

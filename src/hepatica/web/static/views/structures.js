@@ -5,7 +5,8 @@ import { announce, askFor, choice, fill, h, instant, labelled, notice, number, p
 import { plus } from '../slicer/geometry.js'
 import { Lines } from '../slicer/lines.js'
 import { Stage } from '../slicer/stage.js'
-import { Images, WINDOWS } from './images.js'
+import { Images, usualWindow } from '../parts/images.js'
+import { judgement } from '../parts/proposals.js'
 
 const NORMALS = { axial: [0, 0, 1], coronal: [0, 1, 0], sagittal: [1, 0, 0] }
 const LOOK_MS = 3000 // another tab's strokes appear, and this one says that it still draws
@@ -58,7 +59,7 @@ class Drawing {
     await this.setImage(base.key)
     this.active = sessionStorage.getItem(`hepatica-active-${this.key}`)
     if (sketch) this.take(sketch)
-    if (sketch?.restored) fill(this.said, notice('note', `What was drawn and not saved is here again, as it was at ${instant(sketch.restored)} UTC; what was done before can not be taken back.`))
+    if (sketch?.restored) fill(this.said, notice('note', `What was drawn and not saved is here again, as it was at ${instant(sketch.restored)} UTC, with its steps back.`))
     await this.listDrafts()
     this.draw()
     this.looking = setInterval(() => this.look(), LOOK_MS)
@@ -81,7 +82,7 @@ class Drawing {
   async setImage(key) {
     const image = await this.images.open(key)
     this.imageKey = key
-    this.stage.window = image.kind === 'HU' ? WINDOWS['soft tissue'] : [0, 0.7 * image.high]
+    this.stage.window = usualWindow(image)
     this.stage.caption = this.images.about(key).title
     this.stage.show(image)
     this.low ??= 0
@@ -271,23 +272,14 @@ class Drawing {
   proposals() {
     return this.about.proposals.filter((step) => step.startsWith('structures')).map((step) => h('div', {},
       notice('warning', `${step}: proposed structures wait for you`, 'look at them in all planes, then accept or refuse'),
-      h('div', { class: 'row' }, h('button', { class: 'main', onclick: () => this.accept(step) }, 'Accept'), h('button', { onclick: () => this.refuse(step) }, 'Refuse'))))
+      judgement(this.key, step, 'structures', (what, words) => this.judged(what, words))))
   }
 
-  async accept(step) {
-    const given = await askFor('Accept the proposed structures', [{ name: 'by', label: 'Who looked at them', needed: true }], 'I accept them')
-    if (given) await this.judged(`check`, step, given)
-  }
-
-  async refuse(step) {
-    const given = await askFor('Refuse the proposed structures', [{ name: 'reason', label: 'Why', needed: true, long: true }], 'Refuse them')
-    if (given) await this.judged('skip', step, given)
-  }
-
-  async judged(how, step, given) {
+  async judged(what, words) {
     try {
-      this.about = await api.change(`/api/cases/${this.key}/steps/${step}/${how}`, given)
+      this.about = await what()
       fill(this.said)
+      announce(words)
     } catch (error) {
       fill(this.said, problem(error))
     }

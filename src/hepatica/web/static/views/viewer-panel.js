@@ -1,9 +1,9 @@
 // Controls of the viewer.
 
-import { choice, fill, h, labelled, number, swatch } from '../dom.js'
+import { choice, fill, h, labelled, number, swatch, table } from '../dom.js'
 import { NAMES, css } from '../slicer/colours.js'
-import { length } from '../slicer/stage.js'
-import { WINDOWS } from './images.js'
+import { KINDS, isRegion, said } from '../slicer/measures.js'
+import { WINDOWS } from '../parts/images.js'
 
 // Said beside whatever is shown of a result that is out of date
 function stale(viewer, key) {
@@ -31,7 +31,7 @@ export class Panel {
     const { viewer } = this
     const focused = document.activeElement?.closest?.('.panel') ? document.activeElement.getAttribute('data-name') : null
     fill(viewer.panelElement, viewer.bar, viewer.said, this.tools(), viewer.stages.length === 2 ? this.linkSaid() : null, viewer.stages.map((stage, n) => this.of(stage, n)),
-      viewer.stages.length === 2 ? viewer.values : null, this.measures(), this.keys())
+      viewer.stages.length === 2 ? viewer.values : null, this.measures())
     if (focused) viewer.panelElement.querySelector(`[data-name="${focused}"]`)?.focus()
   }
 
@@ -46,7 +46,7 @@ export class Panel {
       this.draw()
     } }, text)
     return h('div', { class: 'row', role: 'toolbar', 'aria-label': 'Tools' },
-      tool('cursor', 'Cursor', 'left button: move the cursor'), tool('measure', 'Measure', 'draw a line'), tool('window', 'Window', 'drag across for width, down for level'), tool('pan', 'Move', 'drag the picture'),
+      tool('cursor', 'Cursor', 'left button: move the cursor'), Object.entries(KINDS).map(([name, { title, hint }]) => tool(name, title, hint)), tool('window', 'Window', 'drag across for width, down for level'), tool('pan', 'Move', 'drag the picture'),
       h('button', { type: 'button', 'data-name': 'compare', 'aria-pressed': String(viewer.stages.length === 2), onclick: () => viewer.compare(viewer.stages.length === 1) }, 'Side by side'),
       h('button', { type: 'button', 'data-name': 'three', disabled: viewer.stages.length === 2, title: viewer.stages.length === 2 ? 'with one image alone' : null, onclick: () => viewer.open3d() }, '3-D'),
       h('button', { type: 'button', 'data-name': 'picture', onclick: () => viewer.keepScreenshot() }, 'Picture'),
@@ -178,14 +178,25 @@ export class Panel {
   measures() {
     const found = this.viewer.stages.flatMap((stage) => stage.measures.map((one) => [stage, one]))
     if (!found.length) return null
-    return h('div', {}, h('h3', {}, 'Measured'), h('ul', { class: 'plain' }, found.map(([stage, one]) => h('li', {}, `${one.plane}: ${length(one).toFixed(1)} mm `, h('button', { 'aria-label': 'Take this measurement away', onclick: () => {
+    return h('div', {}, h('h3', {}, 'Measured'), h('ul', { class: 'plain' }, found.map(([stage, one], n) => h('li', {}, `${n + 1}. ${KINDS[one.kind].title}, ${one.plane}: ${said(one)} `, h('button', { 'aria-label': `Take measurement ${n + 1} away`, onclick: () => {
       stage.measures = stage.measures.filter((each) => each !== one)
       stage.redraw()
       this.draw()
-    } }, '×')))))
+    } }, '×'), isRegion(one) ? this.region(stage, one, n) : null))))
   }
 
-  keys() {
-    return h('details', {}, h('summary', {}, 'Keys'), h('p', { class: 'quiet' }, 'In a plane: arrows move the cursor by 1 mm (with Shift 10 mm), Page Up and Page Down go through the slices, + and − zoom, 0 shows all, [ and ] change opacity, Enter or a double click shows one plane. Wheel: slices; with Ctrl: zoom. Right button: window. Shift and drag: move.'))
+  // Values in a region, as the server read them from every image's own voxels
+  region(stage, one, n) {
+    const { found } = one
+    const depth = labelled('Thickness, mm', h('input', { type: 'number', min: 0, step: 1, value: one.depth ?? 0, 'data-name': `depth-${n}`, onchange: (event) => {
+      one.depth = Math.max(0, Number(event.target.value))
+      stage.measured(one, stage)
+    } }), one.kind === 'ellipse' ? '0: this slice alone; more: an ellipsoid' : '0: this slice alone; more: a box')
+    if (!found) return depth
+    const rows = found.values.map((each) => each.count
+      ? [each.title, [`${number(each.mean, 4)} ± ${each.sd === null ? '–' : number(each.sd)} ${each.unit}`, h('small', { class: 'block' }, `${number(each.low, 4)} to ${number(each.high, 4)}; ${each.count} voxels`)]]
+      : [each.title, each.error])
+    const size = found.volume_ml === null ? `${number(found.area_mm2)} mm²` : `${number(found.volume_ml)} mL`
+    return [depth, table(`Measurement ${n + 1}: ${size}`, ['image', 'mean ± SD; range'], rows)]
   }
 }

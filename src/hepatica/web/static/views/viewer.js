@@ -2,9 +2,10 @@
 
 import * as api from '../api.js'
 import { announce, askFor, fill, h, notice, number, problem, table } from '../dom.js'
-import { inverse, apply } from '../slicer/geometry.js'
+import { PLANES, apply, inverse } from '../slicer/geometry.js'
+import { isRegion, isWhole, regionOf } from '../slicer/measures.js'
 import { Stage } from '../slicer/stage.js'
-import { Images, isSame } from './images.js'
+import { Images, isSame, usualWindow } from '../parts/images.js'
 import { Panel } from './viewer-panel.js'
 
 const CURSOR_MS = 60
@@ -72,6 +73,7 @@ export class Viewer {
     }
     stage.moved = (point, from) => this.follow(point, from)
     stage.changed = () => this.panel.draw()
+    stage.measured = (one) => this.measure(stage, one).catch((error) => fill(this.said, problem(error)))
     stage.lines.failed = (error) => fill(this.said, problem(error))
   }
 
@@ -85,15 +87,17 @@ export class Viewer {
     const image = await this.images.open(key, begun)
     if (stage.imageKey !== key) return
     stage.caption = this.images.titleOf(key)
-    stage.window = about.role === 'ct' ? [-160, 240] : [0, 0.7 * image.high || 1]
+    stage.window = usualWindow(image)
     stage.lines.clear()
     const keeps = before && before.frame === image.frame
+    if (!keeps) stage.measures = [] // places of another frame of reference
     stage.show(image)
     if (keeps) stage.moveTo(position, true)
     else if (begun) stage.moveTo(begun, true)
     this.links.clear()
     if (stage.overlayKey) await this.setOverlay(stage, stage.overlayKey)
     for (const dose of doses) await this.setDose(stage, dose.slot, dose.image, dose.levels)
+    this.measureAgain(stage)
     this.panel.draw()
     this.ask()
   }
@@ -102,7 +106,7 @@ export class Viewer {
   async first(stage, about) {
     if (!about.first || this.images.opened.has(about.key)) return null
     const slice = await this.images.single(about.first)
-    stage.window = about.role === 'ct' ? [-160, 240] : [0, 0.7 * slice.high || 1]
+    stage.window = usualWindow(slice)
     stage.caption = `${about.title}, one slice, the others are read …`
     stage.overlay = null
     stage.doses = []
@@ -130,6 +134,7 @@ export class Viewer {
       }
     }
     stage.changedLook()
+    this.measureAgain(stage)
     this.panel.draw()
     this.ask()
   }
@@ -232,6 +237,23 @@ export class Viewer {
     fill(this.values, table('At the cursor', ['what', 'value'], rows))
     fill(this.about, this.tileContent ?? this.values.cloneNode(true))
     return answer
+  }
+
+  measureAgain(stage) {
+    for (const one of stage.measures) if (isWhole(one)) stage.measured(one)
+  }
+
+  // What a region holds, of every image that is shown here
+  async measure(stage, one) {
+    if (!isRegion(one)) return
+    one.found = null
+    const images = [stage.imageKey, stage.overlayKey, ...stage.doses.map((dose) => dose.image)].filter(Boolean)
+    const turn = (one.turn = (one.turn ?? 0) + 1)
+    const found = await api.ask(`${this.images.address}/region`, { ...regionOf(one, PLANES.find((plane) => plane.name === one.plane)), at: stage.imageKey, images: [...new Set(images)] })
+    if (one.turn !== turn) return
+    one.found = found
+    stage.redraw()
+    this.panel.draw()
   }
 
   progress(shares) {

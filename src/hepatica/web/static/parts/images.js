@@ -93,3 +93,6 @@ export const isSame = (matrix) => JSON.stringify(matrix) === JSON.stringify(SAME
 export const WINDOWS = {
   'soft tissue': [-160, 240], liver: [-20, 140], lung: [-1350, 150], bone: [-250, 1250], whole: [-1024, 1500],
 }
+
+// The window that an image is first seen in
+export const usualWindow = (image) => (image.kind === 'HU' ? [...WINDOWS['soft tissue']] : [0, 0.7 * image.high || 1])

@@ -1,0 +1,101 @@
+"""The monitoring view: what the monitor writes is shown with its interval, and nothing old as if it were now."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+LIVE: dict[str, Any] = {
+    "schema": 1,
+    "state": "running",
+    "source": "replay of frames",
+    "agent": "glass",
+    "elapsed_s": 75.0,
+    "delivered_mbq": {"value": 820.0, "low": 760.0, "high": 880.0},
+    "planned_mbq": 1500.0,
+    "regions": [
+        {"name": "right lobe", "kind": "target", "mbq": 790.0, "low": 730.0, "high": 850.0, "limit_mbq": 1600.0},
+        {"name": "stomach", "kind": "organ", "mbq": 9.0, "low": 6.0, "high": 12.0, "limit_mbq": 5.0},
+        {"name": "lungs", "kind": "organ", "mbq": 21.0, "low": 14.0, "high": 28.0, "limit_mbq": 25.0},
+        {"name": "left lobe", "kind": "organ", "mbq": 3.0, "low": None, "high": None, "limit_mbq": None},
+    ],
+    "alarms": [
+        {
+            "time_s": 62.0,
+            "kind": "extrahepatic",
+            "severity": "critical",
+            "sentence": "activity arrives in the stomach",
+            "certainty": 0.98,
+            "ifu": "stop the injection and look at the catheter",
+        }
+    ],
+    "frames": {"seen": 75, "lost": 1, "doubled": 0, "out_of_order": 0},
+    "curve": {"time_s": [0, 30, 75], "delivered_mbq": [0, 350, 820], "low": [0, 300, 760], "high": [5, 400, 880]},
+}
+
+
+@pytest.fixture
+def live(cases: Path) -> Iterator[Any]:
+    """Writes the file of the monitor, as old as it is asked to be."""
+    place = cases / "oblique" / "monitoring"
+    place.mkdir()
+
+    def write(age_s: float = 0.0, **changes: Any) -> None:
+        at = datetime.now(UTC) - timedelta(seconds=age_s)
+        (place / "new").write_text(json.dumps(LIVE | {"updated": at.isoformat()} | changes))
+        (place / "new").replace(place / "live.json")
+
+    yield write
+    for path in place.iterdir():
+        path.unlink()
+    place.rmdir()
+
+
+def test_delivered_stands_against_planned_and_old_words_are_called_lost(seen: Any, live: Any) -> None:
+    page = seen.open("oblique", "monitoring")
+    page.get_by_text("Nothing is monitored in this case").wait_for()
+    live(-3600)  # a clock that is ahead: the file itself is new
+    page.locator('html[data-monitoring="running"]').wait_for(state="attached")
+    assert "820 MBq (760 to 880) of 1500 MBq planned" in page.inner_text("main")
+    rows = {row.split("\t")[0]: row for row in page.inner_text('[aria-label="By region"]').splitlines() if "\t" in row}
+    assert rows["stomach"].endswith("above")
+    assert rows["lungs"].endswith("may be above")
+    assert rows["right lobe"].endswith("below")
+    assert "uncertainty not known" in rows["left lobe"]
+    alarms = page.inner_text('[aria-label="Alarms"]')
+    assert "activity arrives in the stomach" in alarms
+    assert "stop the injection and look at the catheter" in alarms
+    assert page.get_by_text("Research and replay only").is_visible()
+    live(5.5)
+    page.locator('html[data-monitoring="lost"]').wait_for(state="attached")
+    assert "CONNECTION LOST" in page.inner_text("main")
+    live()
+    page.locator('html[data-monitoring="running"]').wait_for(state="attached")
+    page.route("**/monitoring", lambda route: route.abort())  # the server is gone: the page says so by itself
+    page.locator('html[data-monitoring="lost"]').wait_for(state="attached")
+    page.unroute("**/monitoring")
+    live(state="lost")
+    page.get_by_role("alert").filter(has_text="CONNECTION LOST").wait_for()
+    live(state="ended", age_s=4000)
+    page.locator('html[data-monitoring="ended"]').wait_for(state="attached")
+    assert "Ended after 1 min 15 s" in page.inner_text("main")
+
+
+@pytest.mark.parametrize("content", ["{", '{"schema": 2}', '{"schema": 1, "state": "fine", "updated": "now"}', "[]"])
+def test_a_file_that_cannot_be_read_is_a_lost_connection(bench: Any, live: Any, cases: Path, content: str) -> None:
+    (cases / "oblique" / "monitoring" / "live.json").write_text(content)
+    found = bench.json("GET", f"/api/cases/{bench.key('oblique')}/monitoring")
+    assert (found["live"], found["connection"]) == (None, "lost")
+    assert found["error"]
+
+
+def test_a_link_out_of_the_case_is_not_followed(bench: Any, live: Any, cases: Path, tmp_path: Path) -> None:
+    (tmp_path / "live.json").write_text(json.dumps(LIVE))
+    (cases / "oblique" / "monitoring" / "live.json").symlink_to(tmp_path / "live.json")
+    status, _, _ = bench.answer("GET", f"/api/cases/{bench.key('oblique')}/monitoring")
+    assert status == 422
