@@ -16,12 +16,16 @@ from numpy.typing import NDArray
 
 from hepatica.core.message import Message
 from hepatica.errors import InputError
+from hepatica.imaging.planar.montecarlo import OrganResponse
 from hepatica.imaging.planar.options import PlanarUncertaintyOptions
-from hepatica.imaging.planar.organs import Move, OrganRates, with_uncertainty
+from hepatica.imaging.planar.organs import STILL, Move, OrganRates, with_uncertainty
 from hepatica.imaging.planar.projection import REST, BodyModel, Projected, blurred, on_views
 from hepatica.imaging.planar.rates import PlanarRates
 
 FloatArray = NDArray[np.float64]
+
+SIDES = ("anterior", "posterior")
+"""In the order of the templates."""
 
 WIDTHS_MM = (4.0, 8.0, 12.0, 16.0, 20.0, 24.0, 28.0, 32.0)
 """Widths tried, from a low-energy collimator at a hand's breadth to a high-energy one at 35 cm."""
@@ -75,7 +79,7 @@ def fit_views(net: FloatArray, variance: FloatArray, seen: Projected, *, with_le
     InputError
         If the organs are fewer than what is seen can tell apart.
     """
-    templates = seen.templates[:, : len(net)]
+    templates = seen.total
     rows = seen.body_mm.any(axis=0)
     if not rows.any():
         raise InputError("the CT reaches no row of the planar views")
@@ -128,13 +132,34 @@ class ProjectedMeasurement:
     fwhm_mm: float
     mu_scale: float = 1.0
     level: bool = True
+    response: OrganResponse | None = None
+
+    def projected(self, move: Move = STILL) -> Projected:
+        """Templates of the views that there are, on the CT's own pixels."""
+        width = max(self.fwhm_mm + move.width_mm, 0.0)
+        found = self.body.projected(mu_scale=self.mu_scale * move.attenuation, fwhm_mm=width)
+        if self.response is not None:
+            found = self.response.applied_to(found)
+        sides = [SIDES.index(side) for side in self.rates.sides]
+        other = None if found.other is None else found.other[:, sides]
+        return replace(found, templates=found.templates[:, sides], other=other)
 
     def seen(self, move: Move) -> Projected:
         """Templates at a state of the inputs."""
-        width = max(self.fwhm_mm + move.width_mm, 0.0)
-        found = self.body.projected(mu_scale=self.mu_scale * move.attenuation, fwhm_mm=width)
         place = tuple(o + s / p for o, s, p in zip(self.offset, move.shift_mm, self.rates.pixel_mm, strict=True))
-        return on_views(found, (self.rates.rate.shape[1], self.rates.rate.shape[2]), (place[0], place[1]))
+        return on_views(
+            self.projected(move), (self.rates.rate.shape[1], self.rates.rate.shape[2]), (place[0], place[1])
+        )
+
+    def scattered_more(self) -> float:
+        """All that the views count of the rest of the body over a narrow beam without scatter; 1 without response."""
+        if self.response is None:
+            return 1.0
+        whole, rest = self.projected(), self.body.names.index(REST)
+        sides = [SIDES.index(side) for side in self.rates.sides]
+        narrow = whole.templates[rest].sum(axis=(1, 2)) / self.response.gain[rest, sides]
+        ratio = whole.total[rest].sum(axis=(1, 2)) / narrow
+        return float(np.prod(ratio) ** (1 / len(ratio)))
 
     def fit(self, move: Move, seen: Projected) -> ProjectedFit:
         """The fit."""
@@ -145,16 +170,14 @@ class ProjectedMeasurement:
             for name, outward in move.border_mm.items():
                 n = seen.names.index(name)
                 templates[n] = _grown(templates[n], outward, seen.pixel_mm)
-            grown = Projected(
-                seen.names, templates, seen.thickness_mm, seen.body_mm, seen.mu_body, seen.place_mm, seen.pixel_mm
-            )
+            grown = replace(seen, templates=templates)
+        if seen.other is not None:
+            grown = replace(grown, other=seen.other * move.scatter)
         return fit_views(net, self.rates.variance, grown, with_level=self.level)
 
 
 def fitted_fwhm(measurement: ProjectedMeasurement) -> float:
     """Width of the camera's response, mm FWHM at the patient's middle, that leaves least of the views unexplained."""
-    from hepatica.imaging.planar.organs import STILL
-
     plain = replace(measurement, fwhm_mm=0.0).seen(STILL)
 
     def left(fwhm_mm: float) -> float:
@@ -178,8 +201,6 @@ def projected_rates(
     measurement: ProjectedMeasurement, uncertainty: PlanarUncertaintyOptions, messages: tuple[Message, ...] = ()
 ) -> tuple[OrganRates, ProjectedFit, Projected]:
     """Rates of the organs with their uncertainty, the fit, and the templates on the views."""
-    from hepatica.imaging.planar.organs import STILL
-
     seen = measurement.seen(STILL)
     best = measurement.fit(STILL, seen)
     rest = best.names.index(REST)
@@ -197,7 +218,28 @@ def projected_rates(
     rates = with_uncertainty(
         best.names, measure, best.covariance, moves, uniformity=uncertainty.uniformity_sd, messages=messages
     )
+    if measurement.response is not None:
+        found = response_covariance(measurement, measurement.response, best.cps)
+        rates = replace(rates, covariance={**rates.covariance, **found})
     return rates, best, seen
+
+
+def response_covariance(
+    measurement: ProjectedMeasurement, response: OrganResponse, still: FloatArray
+) -> dict[str, FloatArray]:
+    """By the noise of the Monte Carlo, leaving out each of its parts, and by the place of the heads."""
+
+    def cps(other: OrganResponse) -> FloatArray:
+        again = replace(measurement, response=other)
+        return again.fit(STILL, again.seen(STILL)).cps
+
+    parts = np.stack([cps(one) for one in response.left_out]) if response.left_out else still[None]
+    apart = parts - parts.mean(axis=0)
+    found = {"Monte Carlo": apart.T @ apart * (len(parts) - 1) / len(parts)}
+    if response.farther is not None:
+        step = cps(response.farther) - still
+        found["place of the heads"] = np.outer(step, step)
+    return found
 
 
 def left_moves(rates: PlanarRates, uncertainty: PlanarUncertaintyOptions) -> dict[str, Sequence[tuple[Move, Move]]]:

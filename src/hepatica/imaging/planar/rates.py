@@ -18,7 +18,7 @@ from hepatica.imaging.quantify.dead_time import live_fraction
 from hepatica.imaging.spect.projections import Window
 
 FloatArray = NDArray[np.float64]
-ScatterMethod = Literal["none", "tew", "dew", "upper"]
+ScatterMethod = Literal["none", "tew", "dew", "upper", "mc"]
 
 SCATTER_FWHM_MM = 120.0
 """How far scatter in the photopeak's window spreads about its source: about the mean free path of 140 to 364 keV in
@@ -61,7 +61,7 @@ class PlanarRates:
     messages : tuple of Message
         What must be known.
     scatter_method : str
-        How the scatter was estimated.
+        How the scatter was estimated; "mc" leaves it in the rates, to be fitted with the organs.
     """
 
     rate: FloatArray
@@ -187,7 +187,7 @@ def _scatter(views: PlanarViews, peak: int, options: PlanarCountsOptions) -> tup
     window: its density, for the counts that photons of higher energy leave in the photopeak.
     """
     counts = views.counts
-    if options.planar_scatter == "none":
+    if options.planar_scatter in ("none", "mc"):
         return np.zeros_like(counts[:, peak]), np.zeros_like(counts[:, peak])
     lower, upper = scatter_windows(views.windows, peak, options.planar_scatter)
     width = views.windows[peak].width_kev

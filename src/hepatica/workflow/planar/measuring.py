@@ -30,7 +30,15 @@ from hepatica.imaging.planar.measure import (
     stated_place,
     uniform_body,
 )
+from hepatica.imaging.planar.montecarlo import (
+    MARGIN_MM,
+    MONTECARLO_NUCLIDES,
+    PlanarMonteCarloOptions,
+    organ_response,
+)
+from hepatica.imaging.planar.options import PlanarCountsOptions
 from hepatica.imaging.planar.rates import PlanarRates, count_rates, scatter_method
+from hepatica.imaging.spect.camera.cameras import CAMERA_NAMES
 from hepatica.io.dicom.images.planar import read_planar
 from hepatica.io.structures.regions import drawn_structures
 from hepatica.nuclides import Nuclide
@@ -125,9 +133,38 @@ def _require_fit(study: Study) -> None:
         raise InputError("`attenuation` thickness needs `body_thickness_mm`")
 
 
+def _camera(study: Study) -> PlanarMonteCarloOptions:
+    """The Monte Carlo's options with the camera that the files name, where none is stated."""
+    named = {view.collimator for time in study.times if time.read for file in time.read.files for view in file.views}
+    known = sorted(name for name in named if name in CAMERA_NAMES)
+    return study.options.montecarlo.named(known[0] if len(known) == 1 else "")
+
+
+def _counts(study: Study) -> PlanarCountsOptions:
+    """How counts are corrected: by Monte Carlo where window scatter is known not to serve and organs are known.
+
+    Raises
+    ------
+    InputError
+        If Monte Carlo is wanted without a CT, its attenuation or a camera.
+    """
+    counts, able = study.options.counts, study.on_ct and study.options.absorption.attenuation == "ct"
+    camera = _camera(study).camera
+    if counts.planar_scatter == "auto" and able and camera is not None and study.nuclide.name in MONTECARLO_NUCLIDES:
+        return replace(counts, planar_scatter="mc")
+    if counts.planar_scatter == "mc" and not able:
+        raise InputError(
+            "scatter by Monte Carlo needs the organs of a CT and its attenuation",
+            remedy="give `ct` with structures drawn on it, or take another `planar_scatter`",
+        )
+    if counts.planar_scatter == "mc" and study.options.absorption.beam == "broad":
+        raise InputError("`beam` broad stands for scatter that is not corrected; Monte Carlo simulates it")
+    return counts
+
+
 def _require_one_way(study: Study) -> None:
     """InputError where times were counted in other photopeaks, or their scatter would be taken off in other ways."""
-    reading, wanted = study.options.reading, study.options.counts.planar_scatter
+    reading, wanted = study.options.reading, _counts(study).planar_scatter
     found = []
     for time in study.times:
         peak = photopeak(time.views, study.nuclide, reading.energy_window)
@@ -149,7 +186,7 @@ def _require_one_way(study: Study) -> None:
 def _rates(study: Study, time: TimeOfViews) -> tuple[PlanarRates, float, float]:
     """Count rates of a time, the photons' energy, and the factor on the coefficient of a narrow beam."""
     peak = photopeak(time.views, study.nuclide, study.options.reading.energy_window)
-    rates = count_rates(time.views, peak, study.options.counts, half_life_s=study.nuclide.half_life_s)
+    rates = count_rates(time.views, peak, _counts(study), half_life_s=study.nuclide.half_life_s)
     energy = photon_energy_kev(study.nuclide, rates.window)
     scale = mu_scale(study.options.absorption, study.nuclide, energy, scatter=rates.scatter_method != "none")
     return rates, energy, scale
@@ -177,9 +214,17 @@ def _on_ct(study: Study, inputs: list[InputFile], notes: list[Message], progress
         if study.options.absorption.attenuation == "none":
             scale = 0.0
         if model is None or model.body.pixel_mm != time.views.pixel_mm:
+            simulated = rates.scatter_method == "mc"
             model = ct_model(
-                ct.volume, body, regions, roles, energy_kev=energy, pixel_mm=time.views.pixel_mm, mu_scale=scale
-            )
+                ct.volume, body, regions, roles, energy_kev=energy, pixel_mm=time.views.pixel_mm, mu_scale=scale,
+                margin_mm=MARGIN_MM if simulated else 0.0,
+            )  # fmt: skip
+            if simulated:
+                response = organ_response(
+                    ct.volume, model.body, mu_scale=scale, nuclide=study.nuclide, window=rates.window,
+                    options=_camera(study), progress=progress,
+                )  # fmt: skip
+                model = replace(model, response=response)
         organs = measure_on_ct(
             rates, replace(model, mu_scale=scale), place_mm=_place(time, model),
             offset_mm=study.options.organs.offset_mm, fwhm_mm=study.options.organs.resolution_fwhm_mm,

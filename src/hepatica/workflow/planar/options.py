@@ -8,6 +8,7 @@ from hepatica.core.message import Message
 from hepatica.core.options import options
 from hepatica.dosimetry.time.options import TimeOptions
 from hepatica.errors import InputError
+from hepatica.imaging.planar.montecarlo import PlanarMonteCarloOptions
 from hepatica.imaging.planar.options import (
     PlanarAttenuationOptions,
     PlanarCountsOptions,
@@ -30,6 +31,8 @@ class BiodistributionOptions:
         What the planar files do not say.
     counts : PlanarCountsOptions
         Scatter, dead time, time per pixel.
+    montecarlo : PlanarMonteCarloOptions
+        Camera and Monte Carlo of the scatter.
     absorption : PlanarAttenuationOptions
         Attenuation.
     flood : TransmissionOptions
@@ -46,6 +49,7 @@ class BiodistributionOptions:
 
     reading: PlanarReadingOptions = PlanarReadingOptions()
     counts: PlanarCountsOptions = PlanarCountsOptions()
+    montecarlo: PlanarMonteCarloOptions = PlanarMonteCarloOptions()
     absorption: PlanarAttenuationOptions = PlanarAttenuationOptions()
     flood: TransmissionOptions = TransmissionOptions()
     organs: PlanarOrganOptions = PlanarOrganOptions()
@@ -97,7 +101,7 @@ def about_factor(
         unknown = (Message("factor-window-unknown", text),)
     else:
         unknown = tuple(m for rates in views for m in _about_window(Window(*limits), rates.window))[:1]
-    if all(rates.scatter_method == "none" for rates in views):
+    if all(rates.scatter_method in ("none", "mc") for rates in views):
         return unknown
     text = (
         "scatter is taken off the views' counts and not those of the camera factor, which is counted in the "
