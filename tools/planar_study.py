@@ -49,6 +49,7 @@ AGENTS = {
 """Nuclide; lungs, tumours and liver of the administered activity; camera; windows beside the usual ones."""
 
 PIXEL_MM = 6.0
+DISTANCE_MM = 240.0
 ORGANS = ("liver", "lungs", "all tumours")
 SHUNT = "lung shunt"
 
@@ -104,7 +105,7 @@ def views_of(patient: VirtualPatient, agent: str, method: str, histories: int) -
         montecarlo = MonteCarloScanOptions(stopping=StoppingOptions(histories=histories), skip_spectrum=True)
     scan = PlanarScanOptions(
         method=method, pixel_mm=PIXEL_MM, columns=72, noise_free=True, frame_duration_s=300.0,  # type: ignore[arg-type]
-        extra_energy_windows=more if method == "montecarlo" else (), distance_mm=240.0,
+        extra_energy_windows=more if method == "montecarlo" else (), distance_mm=DISTANCE_MM,
     )  # fmt: skip
     return planar_views(
         patient.activity(), patient.ct, camera=gamma_camera(camera), nuclide=nuclide(name), scan=scan,
@@ -197,7 +198,9 @@ def one_patient(agent: str, seed: int, asked: argparse.Namespace) -> list[dict[s
         mu_scale=1.0, margin_mm=MARGIN_MM if simulated else 0.0,
     )  # fmt: skip
     if simulated:
+        # Where the heads stand is known to its uncertainty only.
         own = PlanarMonteCarloOptions(camera=asked.assumed or AGENTS[agent][4], seed=seed + 1)
+        own = replace(own, distance_mm=DISTANCE_MM + own.distance_sd_mm * draw.standard_normal())
         model = replace(model, response=organ_response(
             patient.ct, model.body, mu_scale=1.0, nuclide=chosen, window=seen.views.windows[0], options=own,
         ))  # fmt: skip

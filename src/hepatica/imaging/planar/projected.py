@@ -131,8 +131,13 @@ class ProjectedMeasurement:
     offset: tuple[float, float]
     fwhm_mm: float
     mu_scale: float = 1.0
-    level: bool = True
+    level: bool | None = None
     response: OrganResponse | None = None
+
+    @property
+    def with_level(self) -> bool:
+        """Whether an even level is fitted beside the organs: where scatter is simulated only if it is asked for."""
+        return self.response is None if self.level is None else self.level
 
     def projected(self, move: Move = STILL) -> Projected:
         """Templates of the views that there are, on the CT's own pixels."""
@@ -147,9 +152,8 @@ class ProjectedMeasurement:
     def seen(self, move: Move) -> Projected:
         """Templates at a state of the inputs."""
         place = tuple(o + s / p for o, s, p in zip(self.offset, move.shift_mm, self.rates.pixel_mm, strict=True))
-        return on_views(
-            self.projected(move), (self.rates.rate.shape[1], self.rates.rate.shape[2]), (place[0], place[1])
-        )
+        _, columns, rows = self.rates.rate.shape
+        return on_views(self.projected(move), (columns, rows), (place[0], place[1]))
 
     def scattered_more(self) -> float:
         """All that the views count of the rest of the body over a narrow beam without scatter; 1 without response."""
@@ -173,7 +177,7 @@ class ProjectedMeasurement:
             grown = replace(seen, templates=templates)
         if seen.other is not None:
             grown = replace(grown, other=seen.other * move.scatter)
-        return fit_views(net, self.rates.variance, grown, with_level=self.level)
+        return fit_views(net, self.rates.variance, grown, with_level=self.with_level)
 
 
 def fitted_fwhm(measurement: ProjectedMeasurement) -> float:
@@ -211,7 +215,8 @@ def projected_rates(
         if move.background != 1.0:
             # A rest of the body that is not where its thickness says puts a part of itself into the organs.
             taken = (move.background - 1.0) * best.parts[rest]
-            return fit_views(measurement.rates.net - taken, measurement.rates.variance, seen).cps
+            net = measurement.rates.net - taken
+            return fit_views(net, measurement.rates.variance, seen, with_level=measurement.with_level).cps
         return found
 
     moves = projected_moves(best.names, uncertainty) | left_moves(measurement.rates, uncertainty)
@@ -227,19 +232,23 @@ def projected_rates(
 def response_covariance(
     measurement: ProjectedMeasurement, response: OrganResponse, still: FloatArray
 ) -> dict[str, FloatArray]:
-    """By the noise of the Monte Carlo, leaving out each of its parts, and by the place of the heads."""
+    """By the noise of the Monte Carlo, leaving out each of its parts, by the place of the heads, and by an even level.
 
-    def cps(other: OrganResponse) -> FloatArray:
-        again = replace(measurement, response=other)
+    An even level beside what is simulated (the room, or what the camera's model lacks) is not fitted: where the model
+    is a little off it would take from the lungs. What it would change is one standard uncertainty.
+    """
+
+    def cps(other: OrganResponse, *, level: bool = False) -> FloatArray:
+        again = replace(measurement, response=other, level=level)
         return again.fit(STILL, again.seen(STILL)).cps
 
     parts = np.stack([cps(one) for one in response.left_out]) if response.left_out else still[None]
     apart = parts - parts.mean(axis=0)
     found = {"Monte Carlo": apart.T @ apart * (len(parts) - 1) / len(parts)}
+    steps = {"even level": cps(response, level=True) - still}
     if response.farther is not None:
-        step = cps(response.farther) - still
-        found["place of the heads"] = np.outer(step, step)
-    return found
+        steps["place of the heads"] = cps(response.farther) - still
+    return found | {source: np.outer(step, step) for source, step in steps.items()}
 
 
 def left_moves(rates: PlanarRates, uncertainty: PlanarUncertaintyOptions) -> dict[str, Sequence[tuple[Move, Move]]]:
