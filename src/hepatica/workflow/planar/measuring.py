@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +15,7 @@ from hepatica.core import InputFile, Region, Volume
 from hepatica.core.message import Message
 from hepatica.core.progress import Progress
 from hepatica.errors import InputError
-from hepatica.imaging.planar.attenuation import mu_scale, narrow_mu_per_cm, photon_energy_kev, transmission_mu_t
+from hepatica.imaging.planar.attenuation import mu_scale, narrow_mu_per_cm, photon_energy_kev
 from hepatica.imaging.planar.measure import (
     Beside,
     CtModel,
@@ -39,7 +38,6 @@ from hepatica.imaging.planar.montecarlo import (
 from hepatica.imaging.planar.options import PlanarCountsOptions
 from hepatica.imaging.planar.rates import PlanarRates, count_rates, scatter_method
 from hepatica.imaging.spect.camera.cameras import CAMERA_NAMES
-from hepatica.io.dicom.images.planar import read_planar
 from hepatica.io.structures.regions import drawn_structures
 from hepatica.nuclides import Nuclide
 from hepatica.transport.matter.media import density_from_hu
@@ -51,6 +49,7 @@ from hepatica.workflow.planar.reading import (
     like_first,
     photopeak,
 )
+from hepatica.workflow.planar.transmission import transmission_of
 from hepatica.workflow.sources import ImageSource, StructureSource, as_image, require_one_patient
 
 FloatArray = NDArray[np.float64]
@@ -273,7 +272,7 @@ def _drawn(study: Study, inputs: list[InputFile], notes: list[Message], progress
         require_one_patient(inputs)
         thickness = organ_thicknesses(stated, drawn.roles, study.options.absorption.body_thickness_mm)
         rates, energy, scale = _rates(study, time)
-        body, more = _body(study, time, energy, scale, inputs)
+        body, more = _body(study, time, rates, energy, scale, inputs)
         whole = study.options.organs.normalise != "organs"
         beside = Beside(drawn.background, drawn.body, whole, time.views.whole_body)
         organs = measure_drawn(
@@ -287,7 +286,7 @@ def _drawn(study: Study, inputs: list[InputFile], notes: list[Message], progress
 
 
 def _body(
-    study: Study, time: TimeOfViews, energy_kev: float, scale: float, inputs: list[InputFile]
+    study: Study, time: TimeOfViews, rates: PlanarRates, energy_kev: float, scale: float, inputs: list[InputFile]
 ) -> tuple[DrawnBody, list[Message]]:
     """Attenuation and thickness of the body on the views' pixels."""
     absorption, shape = study.options.absorption, time.views.shape
@@ -298,12 +297,11 @@ def _body(
             Message("no-attenuation-correction", text)
         ]
     if absorption.attenuation == "transmission":
-        scans = [_flat(source, time) for source in (study.options.flood.blank, study.options.flood.transmission_scan)]
-        inputs += [file for _, _, file in scans if file not in inputs]
-        mu_t = scale * transmission_mu_t(
-            scans[0][0], scans[1][0], from_kev=absorption.flood_kev, to_kev=energy_kev,
-            times=(scans[0][1], scans[1][1]),
-        )  # fmt: skip
+        through, files = transmission_of(
+            study.options.flood, time, rates, absorption, energy_kev=energy_kev, known=inputs
+        )
+        inputs += [file for file in files if file not in inputs]
+        mu_t = scale * through
         return DrawnBody(mu_t, mu_t / mu, mu, stated=False), []
     if study.ct is not None and absorption.attenuation == "ct":
         return _ct_on_views(study, time, energy_kev, scale, mu, inputs)
@@ -343,23 +341,3 @@ def _ct_on_views(
         *(one for one in ct.messages if one.severity == "critical"),
         Message("ct-placed-on-views", text, "state `offset_mm` if it is off", "note"),
     ]
-
-
-def _flat(source: Any, time: TimeOfViews) -> tuple[FloatArray, float, InputFile]:
-    """Counts of a flood image as the anterior view is seen, its time, and its file."""
-    files = read_planar([source], all_windows=True)
-    view = files[0].views[0]
-    if view.duration_s is None:
-        raise InputError(
-            f"{files[0].path}: ActualFrameDuration is missing: how long the flood was counted is not known"
-        )
-    duration = view.duration_s
-    image = view.image.values[:, :, 0].astype(np.float64)
-    if image.shape != time.views.shape:
-        raise InputError(
-            f"{files[0].path}: the transmission scan has {image.shape} pixels, the views {time.views.shape}",
-            remedy="acquire it with the matrix of the views",
-        )
-    turned = view.row_to_left == -1 or view.view == "posterior"
-    image = image[::-1] if turned else image
-    return (image[:, ::-1] if view.column_to_head else image), duration, files[0].image.source
