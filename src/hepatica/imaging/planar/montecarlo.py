@@ -144,12 +144,13 @@ def organ_response(
             remedy="state `camera`, or take another `planar_scatter`",
         )
     analytic = body.projected(mu_scale=mu_scale).templates.sum(axis=(2, 3))
-    found = _simulated(hu, body, analytic, nuclide, window, options, progress or silent)
+    found = _simulated(hu, body, analytic, nuclide, window, options, PARTS, progress or silent)
     if not options.distance_sd_mm:
         return found
-    away = replace(options, distance_mm=options.distance_mm + options.distance_sd_mm)
-    farther = _simulated(hu, body, analytic, nuclide, window, away, progress or silent)
-    return replace(found, farther=replace(farther, left_out=()))
+    away = replace(
+        options, distance_mm=options.distance_mm + options.distance_sd_mm, histories=max(options.histories // 2, 5000)
+    )
+    return replace(found, farther=_simulated(hu, body, analytic, nuclide, window, away, 1, progress or silent))
 
 
 def _simulated(
@@ -159,6 +160,7 @@ def _simulated(
     nuclide: Nuclide,
     window: Window,
     options: PlanarMonteCarloOptions,
+    parts: int,
     progress: Progress,
 ) -> OrganResponse:
     assert options.camera is not None
@@ -168,21 +170,21 @@ def _simulated(
     projector = MonteCarloProjector(hu, setup, device=options.device)
     in_air = float(projector.sensitivity_in_air()[0].sum())
     covered = _inside(hu.grid, body.grid)
-    gain = np.ones((PARTS, *analytic.shape))
-    other = np.zeros((PARTS, *analytic.shape, body.grid.shape[0], body.grid.shape[2]))
+    gain = np.ones((parts, *analytic.shape))
+    other = np.zeros((parts, *analytic.shape, body.grid.shape[0], body.grid.shape[2]))
     for number, name in enumerate(body.names):
         held = body.shares[number][:, :, ::-1].astype(np.float64) * covered
         if not held.sum() > 0:
             continue
         progress(f"scatter: {name} at {options.distance_mm:g} mm")
         activity = Volume(body.grid, (held / held.sum()).astype(np.float32), Kind.ACTIVITY)
-        for part in range(PARTS):
+        for part in range(parts):
             seed = int(np.random.SeedSequence([options.seed, part, number]).generate_state(1)[0])
-            settings = ProjectionSettings(histories=max(options.histories // PARTS, 1), seed=seed)
+            settings = ProjectionSettings(histories=max(options.histories // parts, 1), seed=seed)
             made = projector.project(activity, settings)
             gain[part, number] = made.primary[0].sum(axis=(1, 2)) / in_air / analytic[number]
             other[part, number] = _other(made, body, options.montecarlo_smoothing_mm) / in_air
-    without = [np.arange(PARTS) != part for part in range(PARTS)]
+    without = [np.arange(parts) != part for part in range(parts)] if parts > 1 else []
     left_out = tuple(OrganResponse(gain[kept].mean(axis=0), other[kept].mean(axis=0)) for kept in without)
     return OrganResponse(gain.mean(axis=0), other.mean(axis=0), left_out)
 
