@@ -125,6 +125,7 @@ if TYPE_CHECKING:
     from hepatica.imaging.planar.options import (
         PlanarAttenuationOptions,
         PlanarCountsOptions,
+        PlanarMonteCarloOptions,
         PlanarOrganOptions,
         PlanarUncertaintyOptions,
     )
@@ -369,6 +370,7 @@ __all__ = [
     "PlanarAttenuationOptions",
     "PlanarCountsOptions",
     "PlanarGivenOptions",
+    "PlanarMonteCarloOptions",
     "PlanarOrganOptions",
     "PlanarReadingOptions",
     "PlanarScanOptions",
