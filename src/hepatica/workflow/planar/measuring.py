@@ -36,7 +36,13 @@ from hepatica.imaging.planar.montecarlo import (
     organ_response,
 )
 from hepatica.imaging.planar.options import PlanarCountsOptions
-from hepatica.imaging.planar.rates import PlanarRates, count_rates, scatter_method
+from hepatica.imaging.planar.rates import (
+    SCATTER_LEFT,
+    SCATTER_UNKNOWN,
+    PlanarRates,
+    count_rates,
+    scatter_method,
+)
 from hepatica.imaging.spect.camera.cameras import CAMERA_NAMES
 from hepatica.io.structures.regions import drawn_structures
 from hepatica.nuclides import Nuclide
@@ -186,6 +192,10 @@ def _rates(study: Study, time: TimeOfViews) -> tuple[PlanarRates, float, float]:
     """Count rates of a time, the photons' energy, and the factor on the coefficient of a narrow beam."""
     peak = photopeak(time.views, study.nuclide, study.options.reading.energy_window)
     rates = count_rates(time.views, peak, _counts(study), half_life_s=study.nuclide.half_life_s)
+    if study.nuclide.name in MONTECARLO_NUCLIDES and rates.scatter_method != "mc":
+        # Of any other method: what is left of the scatter is known for the upper window, and no smaller without one.
+        others = tuple(m for m in rates.messages if m.code != SCATTER_LEFT.code)
+        rates = replace(rates, messages=(*others, SCATTER_LEFT if rates.scatter_method == "upper" else SCATTER_UNKNOWN))
     energy = photon_energy_kev(study.nuclide, rates.window)
     scale = mu_scale(study.options.absorption, study.nuclide, energy, scatter=rates.scatter_method != "none")
     return rates, energy, scale
