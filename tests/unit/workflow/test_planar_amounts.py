@@ -19,9 +19,10 @@ from hepatica.imaging.planar.views import PlanarViews
 from hepatica.imaging.quantify.acquisition_conditions import Conditions
 from hepatica.imaging.spect.projections import Window
 from hepatica.workflow.planar.doses import doses_of
+from hepatica.workflow.planar.factor import about_factor
 from hepatica.workflow.planar.given import KnownAdministration, PlanarGivenOptions
 from hepatica.workflow.planar.measuring import MeasuredTime, Study, measure_times
-from hepatica.workflow.planar.options import BiodistributionOptions, about_factor
+from hepatica.workflow.planar.options import BiodistributionOptions
 from hepatica.workflow.planar.reading import TimeOfViews
 from hepatica.workflow.planar.times import Point, curves_of, excreted_of, impossible_curves, retained_of
 

@@ -226,7 +226,7 @@ def measure_on_ct(
     notes += _cut(measurement, seen)
     path_mu = None if outside_mm is None else outside_mm * ct.mu_per_mm
     parts, more = with_outside(parts, rates, seen, fit, path_mu=path_mu, scattered_more=measurement.scattered_more())
-    notes += [*more, *_about_montecarlo(fit, seen)]
+    notes += [*more, *_about_montecarlo(fit, seen, ct.response)]
     groups, what = grouped(ct.roles)
     named = _whole(groups)
     others = tuple(name for name in (REST, OUTSIDE) if name in parts.names)
@@ -251,14 +251,14 @@ def measure_on_ct(
     )  # fmt: skip
 
 
-def _about_montecarlo(fit: ProjectedFit, seen: Projected) -> tuple[Message, ...]:
+def _about_montecarlo(fit: ProjectedFit, seen: Projected, response: OrganResponse | None) -> tuple[Message, ...]:
     """How much of the counts the Monte Carlo takes for scatter; nothing where it was not asked."""
-    if seen.other is None:
+    if seen.other is None or response is None:
         return ()
     other = float((fit.cps[:, None, None, None] * seen.other).sum()) / max(float(fit.expected.sum()), 1e-30)
     text = (
         f"{100 * other:.0f} % of what the organs give the views scattered in the patient or came through lead, by "
-        "Monte Carlo of the organs on the CT and of the camera's model"
+        f"Monte Carlo of the organs on the CT and of the model of {response.camera}"
     )
     return (Message("planar-scatter-simulated", text, severity="note"),)
 

@@ -88,6 +88,8 @@ class OrganResponse:
         Unscattered counts through holes over those of the analytic template.
     other : ndarray, shape (organs, views, x, z)
         All other counts.
+    camera : str
+        Its model's name.
     left_out : tuple of OrganResponse
         The same without one part of the histories, for each.
     farther : OrganResponse or None
@@ -96,6 +98,7 @@ class OrganResponse:
 
     gain: FloatArray
     other: FloatArray
+    camera: str = ""
     left_out: tuple[OrganResponse, ...] = ()
     farther: OrganResponse | None = None
 
@@ -185,8 +188,9 @@ def _simulated(
             gain[part, number] = made.primary[0].sum(axis=(1, 2)) / in_air / analytic[number]
             other[part, number] = _other(made, body, options.montecarlo_smoothing_mm) / in_air
     without = [np.arange(parts) != part for part in range(parts)] if parts > 1 else []
-    left_out = tuple(OrganResponse(gain[kept].mean(axis=0), other[kept].mean(axis=0)) for kept in without)
-    return OrganResponse(gain.mean(axis=0), other.mean(axis=0), left_out)
+    name = projector.camera.name
+    left_out = tuple(OrganResponse(gain[kept].mean(axis=0), other[kept].mean(axis=0), name) for kept in without)
+    return OrganResponse(gain.mean(axis=0), other.mean(axis=0), name, left_out)
 
 
 def _other(made: MonteCarloProjections, body: BodyModel, smoothing_mm: float) -> FloatArray:

@@ -8,6 +8,7 @@ body, in proportion to its thickness, and an even level in each view: photons th
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -235,7 +236,8 @@ def response_covariance(
     """By the noise of the Monte Carlo, leaving out each of its parts, by the place of the heads, and by an even level.
 
     An even level beside what is simulated (the room, or what the camera's model lacks) is not fitted: where the model
-    is a little off it would take from the lungs. What it would change is one standard uncertainty.
+    is a little off it would take from the lungs. Anything between none of it and all of it is as likely, so that what it
+    would change, over the root of 3, is a standard uncertainty (JCGM 100:2008, 4.3.7).
     """
 
     def cps(other: OrganResponse, *, level: bool = False) -> FloatArray:
@@ -245,7 +247,7 @@ def response_covariance(
     parts = np.stack([cps(one) for one in response.left_out]) if response.left_out else still[None]
     apart = parts - parts.mean(axis=0)
     found = {"Monte Carlo": apart.T @ apart * (len(parts) - 1) / len(parts)}
-    steps = {"even level": cps(response, level=True) - still}
+    steps = {"even level": (cps(response, level=True) - still) / math.sqrt(3)}
     if response.farther is not None:
         steps["place of the heads"] = cps(response.farther) - still
     return found | {source: np.outer(step, step) for source, step in steps.items()}

@@ -198,16 +198,28 @@ def _scatter(views: PlanarViews, peak: int, options: PlanarCountsOptions) -> tup
     window: its density, for the counts that photons of higher energy leave in the photopeak.
     """
     counts = views.counts
-    if options.planar_scatter in ("none", "mc"):
-        return np.zeros_like(counts[:, peak]), np.zeros_like(counts[:, peak])
-    lower, upper = scatter_windows(views.windows, peak, options.planar_scatter)
-    width = views.windows[peak].width_kev
-    if options.planar_scatter == "dew":
-        weights = {lower: options.dew_fraction}
-    elif options.planar_scatter == "upper":
-        weights = {upper: width / views.windows[upper or 0].width_kev}
-    else:
-        weights = {n: width / 2 / views.windows[n].width_kev for n in (lower, upper) if n is not None}
-    scatter = sum((w * counts[:, n] for n, w in weights.items()), np.zeros_like(counts[:, peak]))
-    variance = sum((w**2 * counts[:, n] for n, w in weights.items()), np.zeros_like(counts[:, peak]))
+    weights = scatter_weights(views.windows, peak, options)
+    nothing = np.zeros_like(counts[:, peak])
+    scatter = sum((w * counts[:, n] for n, w in weights.items()), nothing)
+    variance = sum((w**2 * counts[:, n] for n, w in weights.items()), nothing)
     return scatter, variance
+
+
+def scatter_weights(windows: tuple[Window, ...], peak: int, options: PlanarCountsOptions) -> dict[int, float]:
+    """What of each window's counts is taken for scatter in the photopeak; empty where nothing is taken off.
+
+    Raises
+    ------
+    InputError
+        If a window that the method needs is missing.
+    """
+    method = scatter_method(windows, peak, options.planar_scatter)
+    if method in ("none", "mc"):
+        return {}
+    lower, upper = scatter_windows(windows, peak, method)
+    width = windows[peak].width_kev
+    if method == "dew" and lower is not None:
+        return {lower: options.dew_fraction}
+    if method == "upper" and upper is not None:
+        return {upper: width / windows[upper].width_kev}
+    return {n: width / 2 / windows[n].width_kev for n in (lower, upper) if n is not None}

@@ -44,6 +44,7 @@ from hepatica.imaging.planar.rates import (
     scatter_method,
 )
 from hepatica.imaging.spect.camera.cameras import CAMERA_NAMES
+from hepatica.imaging.spect.projections import Window
 from hepatica.io.structures.regions import drawn_structures
 from hepatica.nuclides import Nuclide
 from hepatica.transport.matter.media import density_from_hu
@@ -138,14 +139,14 @@ def _require_fit(study: Study) -> None:
         raise InputError("`attenuation` thickness needs `body_thickness_mm`")
 
 
-def _camera(study: Study) -> PlanarMonteCarloOptions:
+def camera_of(study: Study) -> PlanarMonteCarloOptions:
     """The Monte Carlo's options with the camera that the files name, where none is stated."""
     named = {view.collimator for time in study.times if time.read for file in time.read.files for view in file.views}
     known = sorted(name for name in named if name in CAMERA_NAMES)
     return study.options.montecarlo.named(known[0] if len(known) == 1 else "")
 
 
-def _counts(study: Study) -> PlanarCountsOptions:
+def counts_of(study: Study) -> PlanarCountsOptions:
     """How counts are corrected: by Monte Carlo where window scatter is known not to serve and organs are known.
 
     Raises
@@ -154,7 +155,7 @@ def _counts(study: Study) -> PlanarCountsOptions:
         If Monte Carlo is wanted without a CT, its attenuation or a camera.
     """
     counts, able = study.options.counts, study.on_ct and study.options.absorption.attenuation == "ct"
-    camera = _camera(study).camera
+    camera = camera_of(study).camera
     if counts.planar_scatter == "auto" and able and camera is not None and study.nuclide.name in MONTECARLO_NUCLIDES:
         return replace(counts, planar_scatter="mc")
     if counts.planar_scatter == "mc" and not able:
@@ -167,13 +168,16 @@ def _counts(study: Study) -> PlanarCountsOptions:
     return counts
 
 
+def windows_of(study: Study) -> list[tuple[tuple[Window, ...], int]]:
+    """Energy windows of each time, and the number of its photopeak."""
+    wanted = study.options.reading.energy_window
+    return [(time.views.windows, photopeak(time.views, study.nuclide, wanted)) for time in study.times]
+
+
 def _require_one_way(study: Study) -> None:
     """InputError where times were counted in other photopeaks, or their scatter would be taken off in other ways."""
-    reading, wanted = study.options.reading, _counts(study).planar_scatter
-    found = []
-    for time in study.times:
-        peak = photopeak(time.views, study.nuclide, reading.energy_window)
-        found.append((time.views.windows[peak], scatter_method(time.views.windows, peak, wanted)))
+    wanted = counts_of(study).planar_scatter
+    found = [(windows[peak], scatter_method(windows, peak, wanted)) for windows, peak in windows_of(study)]
     for number, (window, method) in enumerate(found[1:], start=2):
         if not window.is_near(found[0][0]):
             raise InputError(
@@ -191,7 +195,7 @@ def _require_one_way(study: Study) -> None:
 def _rates(study: Study, time: TimeOfViews) -> tuple[PlanarRates, float, float]:
     """Count rates of a time, the photons' energy, and the factor on the coefficient of a narrow beam."""
     peak = photopeak(time.views, study.nuclide, study.options.reading.energy_window)
-    rates = count_rates(time.views, peak, _counts(study), half_life_s=study.nuclide.half_life_s)
+    rates = count_rates(time.views, peak, counts_of(study), half_life_s=study.nuclide.half_life_s)
     if study.nuclide.name in MONTECARLO_NUCLIDES and rates.scatter_method != "mc":
         # Of any other method: what is left of the scatter is known for the upper window, and no smaller without one.
         others = tuple(m for m in rates.messages if m.code != SCATTER_LEFT.code)
@@ -231,7 +235,7 @@ def _on_ct(study: Study, inputs: list[InputFile], notes: list[Message], progress
             if simulated:
                 response = organ_response(
                     ct.volume, model.body, mu_scale=scale, nuclide=study.nuclide, window=rates.window,
-                    options=_camera(study), progress=progress,
+                    options=camera_of(study), progress=progress,
                 )  # fmt: skip
                 model = replace(model, response=response)
         organs = measure_on_ct(
