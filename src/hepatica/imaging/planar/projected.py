@@ -236,8 +236,8 @@ def response_covariance(
     """By the noise of the Monte Carlo, leaving out each of its parts, by the place of the heads, and by an even level.
 
     An even level beside what is simulated (the room, or what the camera's model lacks) is not fitted: where the model
-    is a little off it would take from the lungs. Anything between none of it and all of it is as likely, so that what it
-    would change, over the root of 3, is a standard uncertainty (JCGM 100:2008, 4.3.7).
+    is a little off it would take from the lungs. Anything between none of it and all of it is as likely: what it would
+    change, over the root of 3, is a standard uncertainty (JCGM 100:2008, 4.3.7).
     """
 
     def cps(other: OrganResponse, *, level: bool = False) -> FloatArray:
