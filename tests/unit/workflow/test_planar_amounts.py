@@ -175,6 +175,37 @@ def test_a_camera_factor_of_another_window_is_refused_or_told() -> None:
         told((260.0, 308.0))
 
 
+def test_what_leaves_the_body_passes_the_bladder_or_is_said() -> None:
+    """0.5 with 100 h and 0.2 with 60 h of 131I (193 h): 0.24 and 0.14 leave; emptied twice as often, about half of it.
+
+    ``1 - lp/l`` of each: 0.5 (1 - 100/192.6) + 0.2 (1 - 60/192.6) = 0.378.
+    """
+    plain, _ = points(SERIES, known(2000), normalise="camera")
+    base = curves_of(plain, TimeOptions(), IODINE)
+    roles, body = {"liver": "liver", "rest of body": "remainder"}, ("liver", "rest of body")
+
+    def bladder_gy(hours: float | None, **more: object) -> tuple[float, list[str]]:
+        interval = None if hours is None else 3600 * hours
+        given = PlanarGivenOptions(patient_sex="male", voiding_interval_s=interval, **more)  # type: ignore[arg-type]
+        doses, _, notes = doses_of(base, roles, IODINE, given, {}, body)
+        found = {d.organ: d.dose_gy.value for d in doses}["bladder_wall"]
+        return found, [m.text for m in notes if m.code in ("excretion-not-in-doses", "bladder-by-model")]
+
+    without, told = bladder_gy(None)
+    assert told[0].startswith("38 % of the administered activity leaves the body")
+    every_four, said = bladder_gy(4.0)
+    assert "emptied every 4 h" in said[0]
+    assert every_four > 1.5 * without
+    half = bladder_gy(2.0)[0] - without
+    assert half == pytest.approx((every_four - without) / 2, rel=0.05)
+    assert bladder_gy(4.0, urine_share=0.5)[0] - without == pytest.approx((every_four - without) / 2, rel=1e-6)
+    given = PlanarGivenOptions(patient_sex="male", voiding_interval_s=3600.0)
+    with pytest.raises(InputError, match="the bladder is drawn"):
+        doses_of(base, roles | {"rest of body": "bladder"}, IODINE, given, {}, body)
+    with pytest.raises(InputError, match="`voiding_interval_s`"):
+        PlanarGivenOptions(urine_share=0.5)
+
+
 def test_doses_take_what_has_no_s_value_into_the_remainder() -> None:
     """A pancreas's decays go where the rest's do; a tumour without a mass is named; the liver keeps its own."""
     plain, _ = points(SERIES, known(2000), normalise="camera")

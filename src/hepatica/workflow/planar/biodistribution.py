@@ -235,7 +235,7 @@ def biodistribution(
     report_progress("curves and doses")
     curves = curves_of(points, with_curve(options.time), chosen)
     roles = {name: role for one in measured.times for name, role in one.organs.roles.items()}
-    doses, tumours, notes = doses_of(curves, roles, chosen, given, measured.masses_g)
+    doses, tumours, notes = doses_of(curves, roles, chosen, given, measured.masses_g, measured.times[0].organs.whole)
     named = (("calibration", given.calibration), ("time curve", options.time.time_curve))
     files = tuple(InputFile.of(role, Path(path)) for role, path in named if isinstance(path, str | Path))
     return BiodistributionResult(
