@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from hepatica.core import Estimate, Grid, Kind, Volume
-from hepatica.imaging.spect.camera.cameras import GammaCamera, gamma_camera
+from hepatica.imaging.spect.camera.cameras import gamma_camera
 from hepatica.imaging.spect.montecarlo.projector import MonteCarloProjector, SpectSetup
 from hepatica.imaging.spect.projections import Orbit, Window
 from hepatica.nuclides import Nuclide
@@ -18,13 +18,13 @@ those through lead and those scattered in collimator and crystal, which models o
 
 
 def kept_in_air(
-    camera: GammaCamera | str, nuclide: Nuclide, windows: tuple[Window, ...], peak: int, weights: Mapping[int, float]
+    camera: str, nuclide: Nuclide, windows: tuple[Window, ...], peak: int, weights: Mapping[int, float]
 ) -> Estimate:
     """Share of the photopeak's counts of a source in air that is left when the windows beside it are taken off.
 
     Parameters
     ----------
-    camera : GammaCamera or str
+    camera : str
         Camera with its collimator.
     nuclide : Nuclide
         What emits.

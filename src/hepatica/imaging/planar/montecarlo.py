@@ -23,7 +23,7 @@ from hepatica.core.progress import Progress, silent
 from hepatica.errors import InputError
 from hepatica.imaging.planar.projection import BodyModel, Projected, blurred
 from hepatica.imaging.planar.simulate import ANTERIOR_DEG, POSTERIOR_DEG, seen_from_the_front
-from hepatica.imaging.spect.camera.cameras import GammaCamera, gamma_camera
+from hepatica.imaging.spect.camera.cameras import gamma_camera
 from hepatica.imaging.spect.montecarlo.projector import MonteCarloProjector, SpectSetup
 from hepatica.imaging.spect.montecarlo.settings import MonteCarloProjections, ProjectionSettings
 from hepatica.imaging.spect.projections import Orbit, Window
@@ -49,8 +49,8 @@ class PlanarMonteCarloOptions:
 
     Attributes
     ----------
-    camera : GammaCamera or str or None
-        Camera and collimator; those that the file names if not given.
+    camera : str or None
+        Camera and collimator by name; those that the file names if not given.
     distance_mm : float
         From the patient's middle to either collimator.
     distance_sd_mm : float
@@ -65,7 +65,7 @@ class PlanarMonteCarloOptions:
         Where the Monte Carlo runs.
     """
 
-    camera: GammaCamera | str | None = None
+    camera: str | None = None
     distance_mm: Annotated[float, Limits(low=50, high=600)] = 220.0
     distance_sd_mm: NonNegative = 20.0
     montecarlo_smoothing_mm: Positive = 12.0

@@ -10,7 +10,6 @@ from hepatica.errors import InputError
 from hepatica.imaging.planar.in_air import kept_in_air
 from hepatica.imaging.planar.options import PlanarCountsOptions
 from hepatica.imaging.planar.rates import PlanarRates, scatter_weights
-from hepatica.imaging.spect.camera.cameras import GammaCamera
 from hepatica.imaging.spect.projections import Window
 from hepatica.nuclides import Nuclide
 from hepatica.workflow.planar.given import KnownAdministration
@@ -67,7 +66,7 @@ def with_side_windows(
     views: Sequence[tuple[tuple[Window, ...], int]],
     counts: PlanarCountsOptions,
     nuclide: Nuclide,
-    camera: GammaCamera | str | None,
+    camera: str | None,
 ) -> tuple[KnownAdministration, tuple[Message, ...]]:
     """The camera factor of counts whose scatter is taken off, where it was counted in the whole photopeak.
 
@@ -82,7 +81,7 @@ def with_side_windows(
         Windows of each time, and the number of its photopeak.
     counts : PlanarCountsOptions
         How scatter was taken off.
-    nuclide, camera : Nuclide, GammaCamera or str or None
+    nuclide, camera : Nuclide, str or None
         What emits, and what sees it, where that is known.
     """
     if known.calibration is None or not views:
@@ -101,9 +100,9 @@ def with_side_windows(
         return known, (Message("factor-with-scatter", text, remedy),)
     kept = kept_in_air(camera, nuclide, windows, peak, weights)
     factor = replace(known.calibration, factor=known.calibration.factor * kept)
-    name = camera if isinstance(camera, str) else camera.name
     text = (
         f"the windows beside the photopeak take {100 * (1 - kept.value):.1f} ± {100 * (kept.sd or 0):.1f} % of a "
-        f"source in air, by the model of {name}: the camera factor, counted in the whole photopeak, is lowered by that"
+        f"source in air, by the model of {camera}: the camera factor, counted in the whole photopeak, is lowered by "
+        "that"
     )
     return replace(known, calibration=factor), (Message("factor-less-scatter", text, severity="note"),)
