@@ -92,7 +92,8 @@ def fit_views(net: FloatArray, variance: FloatArray, seen: Projected, *, with_le
             columns.append(level.ravel())
     design = np.stack(columns, axis=1)
     data, spread = net[:, :, rows].ravel(), variance[:, :, rows].ravel()
-    # A pixel without counts is known no better than one with the mean.
+    # A pixel without counts is known no better than one with a fiftieth of the mean, else the empty edge of the field
+    # would outweigh the organs; our choice.
     per_rate = float(spread.sum() / max(float(np.abs(data).sum()), 1e-30))
     floor = per_rate * max(float(data.mean()), 1e-12) * 0.02 + 1e-30
     excess = np.maximum(spread - per_rate * np.maximum(data, 0), 0)

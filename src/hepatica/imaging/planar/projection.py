@@ -21,7 +21,12 @@ from hepatica.imaging.spect.attenuation import attenuation_map
 FloatArray = NDArray[np.float64]
 
 DEPTH_MM = 5.0
-"""Step along the line of sight."""
+"""Step along the line of sight: between the middles of two steps 188Re and 99mTc lose 7 %, and a template's sum moves by
+less than a thousandth. Our choice."""
+
+LEAST_EXPLAINED = 0.5
+"""Share of the views below which no place of a CT is one: of virtual patients 0.93 to 0.98 is explained, of a CT of
+another patient laid where it fits best 0.8 and more, so that this finds other anatomies alone. Our choice."""
 
 FWHM_PER_SD = 2.3548200450309493
 REST = "rest of body"
@@ -235,7 +240,7 @@ def place_of_ct(net: FloatArray, found: Projected, likely: Sequence[str] = ()) -
     Raises
     ------
     GeometryError
-        If the structures explain less than half of what the views show at any place.
+        If the structures explain less than half (`LEAST_EXPLAINED`) of what the views show at any place.
     """
     from scipy import signal
 
@@ -247,7 +252,7 @@ def place_of_ct(net: FloatArray, found: Projected, likely: Sequence[str] = ()) -
     explained = np.einsum("kxz,kl,lxz->xz", maps, np.linalg.pinv(gram), maps) / float((image**2).sum())
     best = np.unravel_index(int(np.argmax(explained)), explained.shape)
     share = float(explained[best])
-    if share < 0.5:
+    if share < LEAST_EXPLAINED:
         raise GeometryError(
             f"the CT's structures explain {100 * share:.0f} % of the planar views at the best place: are they of one "
             "patient and one treatment?",

@@ -32,7 +32,7 @@ def mass_from_text(text: str) -> tuple[str, float]:
 
 
 HEAVIEST_KG = 10.0
-"""Of an organ; livers with tumours reach some kg."""
+"""Of an organ; livers with tumours reach some kg. Our choice."""
 
 
 @options
