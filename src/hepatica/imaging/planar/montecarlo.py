@@ -147,28 +147,29 @@ def organ_response(
             remedy="state `camera`, or take another `planar_scatter`",
         )
     analytic = body.projected(mu_scale=mu_scale).templates.sum(axis=(2, 3))
-    found = _simulated(hu, body, analytic, nuclide, window, options, PARTS, progress or silent)
+    camera, say = gamma_camera(options.camera), progress or silent
+
+    def setup(distance_mm: float) -> SpectSetup:
+        orbit = Orbit(np.array([ANTERIOR_DEG, POSTERIOR_DEG]), np.full(2, distance_mm))
+        return SpectSetup(camera, nuclide, orbit, (window,), body.grid)
+
+    found = _simulated(hu, body, analytic, setup(options.distance_mm), options, PARTS, say)
     if not options.distance_sd_mm:
         return found
-    away = replace(
-        options, distance_mm=options.distance_mm + options.distance_sd_mm, histories=max(options.histories // 2, 5000)
-    )
-    return replace(found, farther=_simulated(hu, body, analytic, nuclide, window, away, 1, progress or silent))
+    fewer = replace(options, histories=max(options.histories // 2, 5000))
+    away = setup(options.distance_mm + options.distance_sd_mm)
+    return replace(found, farther=_simulated(hu, body, analytic, away, fewer, 1, say))
 
 
 def _simulated(
     hu: Volume,
     body: BodyModel,
     analytic: FloatArray,
-    nuclide: Nuclide,
-    window: Window,
+    setup: SpectSetup,
     options: PlanarMonteCarloOptions,
     parts: int,
     progress: Progress,
 ) -> OrganResponse:
-    assert options.camera is not None
-    orbit = Orbit(np.array([ANTERIOR_DEG, POSTERIOR_DEG]), np.full(2, options.distance_mm))
-    setup = SpectSetup(gamma_camera(options.camera), nuclide, orbit, (window,), body.grid)
     progress("scatter: preparing the Monte Carlo")
     projector = MonteCarloProjector(hu, setup, device=options.device)
     in_air = float(projector.sensitivity_in_air()[0].sum())
@@ -179,7 +180,7 @@ def _simulated(
         held = body.shares[number][:, :, ::-1].astype(np.float64) * covered
         if not held.sum() > 0:
             continue
-        progress(f"scatter: {name} at {options.distance_mm:g} mm")
+        progress(f"scatter: {name} at {setup.orbit.radius_mm[0]:g} mm")
         activity = Volume(body.grid, (held / held.sum()).astype(np.float32), Kind.ACTIVITY)
         for part in range(parts):
             seed = int(np.random.SeedSequence([options.seed, part, number]).generate_state(1)[0])
