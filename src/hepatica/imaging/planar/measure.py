@@ -260,7 +260,11 @@ def _about_montecarlo(fit: ProjectedFit, seen: Projected, response: OrganRespons
         f"{100 * other:.0f} % of what the organs give the views scattered in the patient or came through lead, by "
         f"Monte Carlo of the organs on the CT and of the model of {response.camera}"
     )
-    return (Message("planar-scatter-simulated", text, severity="note"),)
+    remedy = (
+        "check that it is the camera of the views: another maker's high-energy collimator in its place moved lungs by "
+        "1.7 points of 9 and tumours by 5 of 75 on virtual patients with 188Re"
+    )
+    return (Message("planar-scatter-simulated", text, remedy, "note"),)
 
 
 def _placed(
