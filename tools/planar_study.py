@@ -27,8 +27,9 @@ from hepatica.anatomy.virtual_patient.settings import AnatomyOptions, PatientSet
 from hepatica.errors import HepaticaError, InputError
 from hepatica.imaging.planar.attenuation import photon_energy_kev
 from hepatica.imaging.planar.measure import CtModel, ct_model, grouped
+from hepatica.imaging.planar.montecarlo import MARGIN_MM, PlanarMonteCarloOptions, organ_response
 from hepatica.imaging.planar.options import PlanarCountsOptions, PlanarUncertaintyOptions
-from hepatica.imaging.planar.organs import STILL, Move, organs_of
+from hepatica.imaging.planar.organs import STILL, Move, organs_of, share_interval
 from hepatica.imaging.planar.projected import ProjectedMeasurement, fitted_fwhm, projected_rates
 from hepatica.imaging.planar.projection import REST, place_of_ct
 from hepatica.imaging.planar.rates import count_rates
@@ -42,11 +43,15 @@ from hepatica.transport.runner.settings import StoppingOptions
 AGENTS = {
     "lipiodol": ("I-131", 0.16, 0.61, 0.23, "siemens-hegp", ()),
     "sss": ("Re-188", 0.093, 0.749, 0.158, "siemens-hegp", ()),
+    "holmium": ("Ho-166", 0.05, 0.65, 0.30, "siemens-megp", ()),
+    "yttrium": ("Y-90", 0.05, 0.65, 0.30, "siemens-hegp", ()),
 }
 """Nuclide; lungs, tumours and liver of the administered activity; camera; windows beside the usual ones."""
 
 PIXEL_MM = 6.0
+DISTANCE_MM = 240.0
 ORGANS = ("liver", "lungs", "all tumours")
+SHUNT = "lung shunt"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -100,7 +105,7 @@ def views_of(patient: VirtualPatient, agent: str, method: str, histories: int) -
         montecarlo = MonteCarloScanOptions(stopping=StoppingOptions(histories=histories), skip_spectrum=True)
     scan = PlanarScanOptions(
         method=method, pixel_mm=PIXEL_MM, columns=72, noise_free=True, frame_duration_s=300.0,  # type: ignore[arg-type]
-        extra_energy_windows=more if method == "montecarlo" else (), distance_mm=240.0,
+        extra_energy_windows=more if method == "montecarlo" else (), distance_mm=DISTANCE_MM,
     )  # fmt: skip
     return planar_views(
         patient.activity(), patient.ct, camera=gamma_camera(camera), nuclide=nuclide(name), scan=scan,
@@ -146,22 +151,25 @@ def measured(
     base: Move,
     uncertainty: PlanarUncertaintyOptions,
     uneven: Any = 1.0,
-) -> tuple[dict[str, Any], float]:
-    """Organs by name, and the lung shunt without attenuation correction."""
-    measurement = Disturbed(rates, model.body, offset, 0.0, base=base)
+) -> tuple[dict[str, Any], float, tuple[float, float]]:
+    """Organs by name, the lung shunt without attenuation correction, and the shunt with its standard uncertainty."""
+    measurement = Disturbed(rates, model.body, offset, 0.0, base=base, response=model.response)
     measurement = replace(measurement, fwhm_mm=fitted_fwhm(measurement))
-    parts, fit, _ = projected_rates(measurement, uncertainty)
+    parts, fit, seen = projected_rates(measurement, uncertainty)
     parts = replace(parts, cps=parts.cps * uneven)
     groups, what = grouped(model.roles)
     groups[REST], what[REST] = (REST,), "remainder"
-    found = organs_of(parts.summed(groups), what, ("lungs", "liver", REST))
-    counted = fit.parts.sum(axis=(2, 3))
+    summed = parts.summed(groups)
+    found = organs_of(summed, what, ("lungs", "liver", REST))
+    shunt, sds = summed.ratio("lungs", ("lungs", "liver"))
+    counted = fit.cps[:, None] * seen.templates.sum(axis=(2, 3))
     index = {name: n for n, name in enumerate(fit.names)}
     bare = {
         name: math.sqrt(float(np.prod(counted[[index[m] for m in groups[name]]].sum(axis=0))))
         for name in ("lungs", "liver")
     }
-    return {organ.name: organ for organ in found}, bare["lungs"] / (bare["lungs"] + bare["liver"])
+    uncorrected = bare["lungs"] / (bare["lungs"] + bare["liver"])
+    return {organ.name: organ for organ in found}, uncorrected, (shunt, math.hypot(*sds.values()))
 
 
 def random_move(draw: np.random.Generator, names: tuple[str, ...], u: PlanarUncertaintyOptions) -> Move:
@@ -184,25 +192,37 @@ def one_patient(agent: str, seed: int, asked: argparse.Namespace) -> list[dict[s
     draw = np.random.default_rng([seed, 5])
     regions, roles = organs_in(patient)
     energy = photon_energy_kev(chosen, seen.views.windows[0])
+    simulated = asked.scatter == "mc"
     model = ct_model(
         patient.ct, patient.regions["body"], regions, roles, energy_kev=energy, pixel_mm=seen.views.pixel_mm,
-        mu_scale=1.0,
+        mu_scale=1.0, margin_mm=MARGIN_MM if simulated else 0.0,
     )  # fmt: skip
+    if simulated:
+        # Where the heads stand is known to its uncertainty only.
+        own = PlanarMonteCarloOptions(camera=asked.assumed or AGENTS[agent][4], seed=seed + 1)
+        own = replace(own, distance_mm=DISTANCE_MM + own.distance_sd_mm * draw.standard_normal())
+        model = replace(model, response=organ_response(
+            patient.ct, model.body, mu_scale=1.0, nuclide=chosen, window=seen.views.windows[0], options=own,
+        ))  # fmt: skip
     truth = truth_of(patient)
+    true_shunt = truth["lungs"] / (truth["lungs"] + truth["liver"])
     rows = []
     for repeat in range(asked.repeats):
         noisy = frozen(seen.views, draw.poisson(seen.views.counts).astype(np.float64))
-        counts = PlanarCountsOptions(planar_scatter="auto" if asked.method == "montecarlo" else "none")
+        counts = PlanarCountsOptions(planar_scatter=asked.scatter if asked.method == "montecarlo" else "none")
         rates = count_rates(noisy, 0, counts, half_life_s=chosen.half_life_s)
-        offset, _ = place_of_ct(rates.net, model.body.projected())
+        still = ProjectedMeasurement(rates, model.body, (0.0, 0.0), 0.0, response=model.response)
+        offset, _ = place_of_ct(rates.net, still.projected())
         base = STILL if repeat == 0 else random_move(draw, model.body.names, uncertainty)
         uneven = 1.0 if repeat == 0 else 1 + uncertainty.uniformity_sd * draw.standard_normal(len(model.body.names))
-        found, bare = measured(model, rates, offset, base, uncertainty, uneven)
+        found, bare, (shunt, shunt_sd) = measured(model, rates, offset, base, uncertainty, uneven)
         row: dict[str, Any] = {
             "seed": seed,
             "repeat": repeat,
-            "shunt_ratio_uncorrected": bare / (truth["lungs"] / (truth["lungs"] + truth["liver"])),
+            "shunt_ratio_uncorrected": bare / true_shunt,
         }
+        low, high = share_interval(shunt, shunt_sd)
+        row[SHUNT] = {"true": true_shunt, "found": shunt, "sd": shunt_sd, "held": bool(low <= true_shunt <= high)}
         for name in ORGANS:
             organ = found[name]
             row[name] = {"true": truth[name], "found": organ.share.value, "sd": organ.share.sd,
@@ -219,6 +239,8 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=1, help="seed of the first patient")
     parser.add_argument("--repeats", type=int, default=10)
     parser.add_argument("--method", choices=("analytic", "montecarlo"), default="montecarlo")
+    parser.add_argument("--scatter", choices=("auto", "none", "tew", "upper", "mc"), default="auto")
+    parser.add_argument("--assumed", help="camera that the correction by Monte Carlo takes in place of the true one")
     parser.add_argument("--histories", type=float, default=1e6)
     parser.add_argument("--out", type=Path)
     asked = parser.parse_args()
@@ -230,7 +252,7 @@ def main() -> None:
             print(f"seed {seed}: left out: {error}", flush=True)
     print(f"{asked.agent}, {asked.method}: {len(rows)} measurements, {time.process_time() - start:.0f} s of processor")
     still = [row for row in rows if row["repeat"] == 0]
-    for name in ORGANS:
+    for name in (*ORGANS, SHUNT):
         error = np.array([100 * (row[name]["found"] - row[name]["true"]) for row in still])
         moved = [row for row in rows if row["repeat"] > 0]
         held = np.mean([row[name]["held"] for row in moved]) if moved else math.nan

@@ -131,6 +131,7 @@ NOUNS = {
     "PlanarAttenuationOptions": "imaging.planar.options",
     "PlanarCountsOptions": "imaging.planar.options",
     "PlanarGivenOptions": "workflow.planar.given",
+    "PlanarMonteCarloOptions": "imaging.planar.montecarlo",
     "PlanarOrganOptions": "imaging.planar.options",
     "PlanarReadingOptions": "workflow.planar.reading",
     "PlanarScanOptions": "imaging.planar.simulate",

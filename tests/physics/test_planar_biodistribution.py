@@ -57,7 +57,7 @@ def test_shares_of_a_virtual_patient(monkeypatch: pytest.MonkeyPatch) -> None:
         rates = count_rates(noisy, 0, PlanarCountsOptions(planar_scatter="none"), half_life_s=chosen.half_life_s)
         offset, explained = place_of_ct(rates.net, model.body.projected())
         base = STILL if repeat == 0 else study.random_move(draw, model.body.names, uncertainty)
-        found, bare = study.measured(model, rates, offset, base, uncertainty)
+        found, bare, _ = study.measured(model, rates, offset, base, uncertainty)
         if repeat == 0:
             assert explained > 0.9
             for name, limit in (("liver", 0.05), ("lungs", 0.05), ("all tumours", 0.15)):

@@ -19,9 +19,10 @@ from hepatica.imaging.planar.views import PlanarViews
 from hepatica.imaging.quantify.acquisition_conditions import Conditions
 from hepatica.imaging.spect.projections import Window
 from hepatica.workflow.planar.doses import doses_of
+from hepatica.workflow.planar.factor import about_factor
 from hepatica.workflow.planar.given import KnownAdministration, PlanarGivenOptions
 from hepatica.workflow.planar.measuring import MeasuredTime, Study, measure_times
-from hepatica.workflow.planar.options import BiodistributionOptions, about_factor
+from hepatica.workflow.planar.options import BiodistributionOptions
 from hepatica.workflow.planar.reading import TimeOfViews
 from hepatica.workflow.planar.times import Point, curves_of, excreted_of, impossible_curves, retained_of
 
@@ -172,6 +173,38 @@ def test_a_camera_factor_of_another_window_is_refused_or_told() -> None:
     assert told(None) == ["factor-window-unknown"]
     with pytest.raises(InputError, match="measured in 260-308 keV"):
         told((260.0, 308.0))
+
+
+def test_what_leaves_the_body_passes_the_bladder_or_is_said() -> None:
+    """0.5 with 100 h and 0.2 with 60 h of 131I (193 h): 0.24 and 0.14 leave; emptied twice as often, about half of it.
+
+    ``1 - lp/l`` of each: 0.5 (1 - 100/192.6) + 0.2 (1 - 60/192.6) = 0.378.
+    """
+    plain, _ = points(SERIES, known(2000), normalise="camera")
+    base = curves_of(plain, TimeOptions(), IODINE)
+    roles, body = {"liver": "liver", "rest of body": "remainder"}, ("liver", "rest of body")
+
+    def bladder_gy(hours: float | None, **more: object) -> tuple[float, list[str]]:
+        interval = None if hours is None else 3600 * hours
+        given = PlanarGivenOptions(patient_sex="male", voiding_interval_s=interval, **more)  # type: ignore[arg-type]
+        doses, _, notes = doses_of(base, roles, IODINE, given, {}, body)
+        found = {d.organ: d.dose_gy.value for d in doses}["bladder_wall"]
+        return found, [m.text for m in notes if m.code in ("excretion-not-in-doses", "bladder-by-model")]
+
+    without, told = bladder_gy(None)
+    assert told[0].startswith("38 % of the administered activity leaves the body")
+    every_four, said = bladder_gy(4.0)
+    assert "emptied every 4 h" in said[0]
+    assert every_four > 1.5 * without
+    # With a bladder of its own the rest of the body lies beside it: what is common to both drops out of differences.
+    half, none = (bladder_gy(4.0, urine_share=share)[0] for share in (0.5, 0.0))
+    assert every_four - half == pytest.approx(half - none, rel=1e-6)
+    assert bladder_gy(2.0)[0] == pytest.approx(half, rel=0.02)
+    given = PlanarGivenOptions(patient_sex="male", voiding_interval_s=3600.0)
+    with pytest.raises(InputError, match="the bladder is drawn"):
+        doses_of(base, roles | {"rest of body": "bladder"}, IODINE, given, {}, body)
+    with pytest.raises(InputError, match="`voiding_interval_s`"):
+        PlanarGivenOptions(urine_share=0.5)
 
 
 def test_doses_take_what_has_no_s_value_into_the_remainder() -> None:

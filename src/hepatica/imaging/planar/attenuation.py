@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepatica.core.tables.shipped import table_text
-from hepatica.errors import InputError, UnknownNameError
+from hepatica.errors import InputError
 from hepatica.imaging.planar.options import PlanarAttenuationOptions
 from hepatica.imaging.spect.camera.cameras import GammaCamera
 from hepatica.imaging.spect.projections import Window
@@ -34,14 +34,18 @@ def broad_share(nuclide: Nuclide) -> float:
 
     Raises
     ------
-    UnknownNameError
+    InputError
         If the nuclide is not in the table.
     """
     rows = [line.split(",") for line in table_text("hepatica.imaging.planar", "broad_beam.csv").splitlines()
             if line and not line.startswith("#")][1:]  # fmt: skip
     known = {row[0]: float(row[3]) for row in rows}
     if nuclide.name not in known:
-        raise UnknownNameError("nuclide with a coefficient of broad beams", nuclide.name, known)
+        raise InputError(
+            f"there is no coefficient of counts of {nuclide.name} with their scatter; of {', '.join(known)} there is",
+            remedy="give a CT with structures and `camera`, for scatter by Monte Carlo, or state "
+            "`attenuation_coefficient`",
+        )
     return known[nuclide.name]
 
 

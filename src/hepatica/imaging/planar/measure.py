@@ -15,9 +15,10 @@ from hepatica.core.message import Message
 from hepatica.errors import GeometryError, InputError, UnknownNameError
 from hepatica.imaging.planar.attenuation import narrow_mu_per_cm
 from hepatica.imaging.planar.drawn import SINGLE_VIEW, DrawnMeasurement, DrawnOrgan, drawn_rates
+from hepatica.imaging.planar.montecarlo import OrganResponse
 from hepatica.imaging.planar.options import PlanarUncertaintyOptions
 from hepatica.imaging.planar.organs import STILL, OrganRates, share_interval
-from hepatica.imaging.planar.projected import ProjectedMeasurement, fitted_fwhm, projected_rates
+from hepatica.imaging.planar.projected import ProjectedFit, ProjectedMeasurement, fitted_fwhm, projected_rates
 from hepatica.imaging.planar.projection import REST, BodyModel, Projected, place_of_ct
 from hepatica.imaging.planar.rates import PlanarRates
 from hepatica.imaging.planar.whole_body import OUTSIDE, Outline, outline_of, with_outside
@@ -147,6 +148,7 @@ class CtModel:
     mu_scale: float
     frame_of_reference: str | None
     mu_per_mm: float = 0.0
+    response: OrganResponse | None = None
 
 
 def ct_model(
@@ -158,6 +160,7 @@ def ct_model(
     energy_kev: float,
     pixel_mm: tuple[float, float],
     mu_scale: float,
+    margin_mm: float = 0.0,
 ) -> CtModel:
     """Of a CT and its structures; tumours go before the perfused part of the liver, that before the rest of it.
 
@@ -167,7 +170,10 @@ def ct_model(
     order = {Structure.TUMOUR: 0, Structure.TUMOUR_ELSEWHERE: 0, Structure.PERFUSED: 1, Structure.LIVER: 2}
     order |= dict.fromkeys(LUNGS, 3)
     names = sorted(regions, key=lambda name: order.get(roles[name], 4))
-    model = BodyModel.of(hu, body, {name: regions[name] for name in names}, energy_kev=energy_kev, pixel_mm=pixel_mm)
+    model = BodyModel.of(
+        hu, body, {name: regions[name] for name in names}, energy_kev=energy_kev, pixel_mm=pixel_mm,
+        margin_mm=margin_mm,
+    )  # fmt: skip
     return CtModel(
         model,
         {name: roles[name] for name in names},
@@ -206,26 +212,28 @@ def measure_on_ct(
     uncertainty : PlanarUncertaintyOptions
         Of the inputs.
     """
-    plain = ct.body.projected(mu_scale=ct.mu_scale)
+    blank = ProjectedMeasurement(rates, ct.body, (0.0, 0.0), 0.0, ct.mu_scale, response=ct.response)
+    plain = blank.projected()
     pixel, shape, size = rates.pixel_mm, rates.rate.shape[1:], plain.body_mm.shape
     offset, explained, notes = _placed(rates, plain, ct, place_mm, offset_mm, 3 * uncertainty.position_sd_mm)
     notes += _turned(rates, plain, explained)
     if len(rates.sides) == 1:
         notes.append(SINGLE_VIEW)
-    measurement = ProjectedMeasurement(rates, ct.body, offset, fwhm_mm or 0.0, ct.mu_scale)
+    measurement = replace(blank, offset=offset, fwhm_mm=fwhm_mm or 0.0)
     if fwhm_mm is None:
         measurement = replace(measurement, fwhm_mm=fitted_fwhm(measurement))
     parts, fit, seen = projected_rates(measurement, uncertainty)
     notes += _cut(measurement, seen)
-    parts, more = with_outside(parts, rates, seen, path_mu=None if outside_mm is None else outside_mm * ct.mu_per_mm)
-    notes += more
+    path_mu = None if outside_mm is None else outside_mm * ct.mu_per_mm
+    parts, more = with_outside(parts, rates, seen, fit, path_mu=path_mu, scattered_more=measurement.scattered_more())
+    notes += [*more, *_about_montecarlo(fit, seen, ct.response)]
     groups, what = grouped(ct.roles)
     named = _whole(groups)
     others = tuple(name for name in (REST, OUTSIDE) if name in parts.names)
     for name in others:
         groups[name], what[name] = (name,), "remainder"
     index = {name: n for n, name in enumerate(fit.names)}
-    counted = fit.parts.sum(axis=(2, 3))
+    counted = fit.cps[:, None] * seen.templates.sum(axis=(2, 3))
     uncorrected, outlines = {}, {}
     for name, members in groups.items():
         if name == OUTSIDE:
@@ -241,6 +249,22 @@ def measure_on_ct(
         ((offset[0] + (size[0] - shape[0]) / 2) * pixel[0], -(offset[1] + (size[1] - shape[1]) / 2) * pixel[1]),
         (*rates.messages, *notes),
     )  # fmt: skip
+
+
+def _about_montecarlo(fit: ProjectedFit, seen: Projected, response: OrganResponse | None) -> tuple[Message, ...]:
+    """How much of the counts the Monte Carlo takes for scatter; nothing where it was not asked."""
+    if seen.other is None or response is None:
+        return ()
+    other = float((fit.cps[:, None, None, None] * seen.other).sum()) / max(float(fit.expected.sum()), 1e-30)
+    text = (
+        f"{100 * other:.0f} % of what the organs give the views scattered in the patient or came through lead, by "
+        f"Monte Carlo of the organs on the CT and of the model of {response.camera}"
+    )
+    remedy = (
+        "check that it is the camera of the views: another maker's high-energy collimator in its place moved lungs by "
+        "1.7 points of 9 and tumours by 5 of 75 on virtual patients with 188Re"
+    )
+    return (Message("planar-scatter-simulated", text, remedy, "note"),)
 
 
 def _placed(
@@ -305,7 +329,7 @@ def _turned(rates: PlanarRates, plain: Projected, explained: float) -> list[Mess
 
 def _cut(measurement: ProjectedMeasurement, seen: Projected) -> list[Message]:
     """A message if structures lie partly outside the views."""
-    whole = measurement.body.projected(mu_scale=measurement.mu_scale, fwhm_mm=measurement.fwhm_mm)
+    whole = measurement.projected()
     pairs = zip(seen.names, seen.templates, whole.templates, strict=True)
     cut = [name for name, here, every in pairs if name != REST and here.sum() < MOST_CUT * every.sum()]
     if not cut:

@@ -31,9 +31,10 @@ class PlanarCountsOptions:
 
     Attributes
     ----------
-    planar_scatter : {"auto", "none", "tew", "dew", "upper"}
-        Scatter by the windows on both sides of the photopeak, by the one below, the one above (188Re), or not at all;
-        auto takes what the file's windows allow, in this order: tew, upper, dew, none.
+    planar_scatter : {"auto", "none", "tew", "dew", "upper", "mc"}
+        Scatter by the windows on both sides of the photopeak, by the one below, the one above, by Monte Carlo of the
+        organs of a CT, or not at all; auto takes mc for 188Re, 166Ho and 90Y with a CT and a known camera, else what
+        the file's windows allow, in this order: tew, upper, dew, none.
     dew_fraction : float
         Dual window: scatter in the photopeak over counts in the lower window (Jaszczak: 0.5).
     dead_time_s : float
@@ -44,7 +45,7 @@ class PlanarCountsOptions:
         Time for which a point of a whole-body scan is in view, where scan speed and field do not say it.
     """
 
-    planar_scatter: Literal["auto", "none", "tew", "dew", "upper"] = "auto"
+    planar_scatter: Literal["auto", "none", "tew", "dew", "upper", "mc"] = "auto"
     dew_fraction: Annotated[float, Limits(above=0, high=2)] = 0.5
     dead_time_s: Annotated[float, Limits(low=0, below=1)] = 0.0
     dead_time_model: DeadTimeModel = "paralysable"
@@ -97,7 +98,7 @@ class PlanarUncertaintyOptions:
     position_sd_mm : float
         Of structures of a CT on the views, in each direction.
     scatter_sd : float
-        Of the scatter taken off, relative.
+        Of the scatter taken off, or simulated, relative.
     scatter_left_sd : float
         Of the counts, scatter of the patient that the upper window, or no correction, leaves in the photopeak.
     background_sd : float

@@ -8,6 +8,7 @@ body, in proportion to its thickness, and an even level in each view: photons th
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -16,12 +17,16 @@ from numpy.typing import NDArray
 
 from hepatica.core.message import Message
 from hepatica.errors import InputError
+from hepatica.imaging.planar.montecarlo import OrganResponse
 from hepatica.imaging.planar.options import PlanarUncertaintyOptions
-from hepatica.imaging.planar.organs import Move, OrganRates, with_uncertainty
+from hepatica.imaging.planar.organs import STILL, Move, OrganRates, with_uncertainty
 from hepatica.imaging.planar.projection import REST, BodyModel, Projected, blurred, on_views
 from hepatica.imaging.planar.rates import PlanarRates
 
 FloatArray = NDArray[np.float64]
+
+SIDES = ("anterior", "posterior")
+"""In the order of the templates."""
 
 WIDTHS_MM = (4.0, 8.0, 12.0, 16.0, 20.0, 24.0, 28.0, 32.0)
 """Widths tried, from a low-energy collimator at a hand's breadth to a high-energy one at 35 cm."""
@@ -75,7 +80,7 @@ def fit_views(net: FloatArray, variance: FloatArray, seen: Projected, *, with_le
     InputError
         If the organs are fewer than what is seen can tell apart.
     """
-    templates = seen.templates[:, : len(net)]
+    templates = seen.total
     rows = seen.body_mm.any(axis=0)
     if not rows.any():
         raise InputError("the CT reaches no row of the planar views")
@@ -87,7 +92,8 @@ def fit_views(net: FloatArray, variance: FloatArray, seen: Projected, *, with_le
             columns.append(level.ravel())
     design = np.stack(columns, axis=1)
     data, spread = net[:, :, rows].ravel(), variance[:, :, rows].ravel()
-    # A pixel without counts is known no better than one with the mean.
+    # A pixel without counts is known no better than one with a fiftieth of the mean, else the empty edge of the field
+    # would outweigh the organs; our choice.
     per_rate = float(spread.sum() / max(float(np.abs(data).sum()), 1e-30))
     floor = per_rate * max(float(data.mean()), 1e-12) * 0.02 + 1e-30
     excess = np.maximum(spread - per_rate * np.maximum(data, 0), 0)
@@ -127,14 +133,39 @@ class ProjectedMeasurement:
     offset: tuple[float, float]
     fwhm_mm: float
     mu_scale: float = 1.0
-    level: bool = True
+    level: bool | None = None
+    response: OrganResponse | None = None
+
+    @property
+    def with_level(self) -> bool:
+        """Whether an even level is fitted beside the organs: where scatter is simulated only if it is asked for."""
+        return self.response is None if self.level is None else self.level
+
+    def projected(self, move: Move = STILL) -> Projected:
+        """Templates of the views that there are, on the CT's own pixels."""
+        width = max(self.fwhm_mm + move.width_mm, 0.0)
+        found = self.body.projected(mu_scale=self.mu_scale * move.attenuation, fwhm_mm=width)
+        if self.response is not None:
+            found = self.response.applied_to(found)
+        sides = [SIDES.index(side) for side in self.rates.sides]
+        other = None if found.other is None else found.other[:, sides]
+        return replace(found, templates=found.templates[:, sides], other=other)
 
     def seen(self, move: Move) -> Projected:
         """Templates at a state of the inputs."""
-        width = max(self.fwhm_mm + move.width_mm, 0.0)
-        found = self.body.projected(mu_scale=self.mu_scale * move.attenuation, fwhm_mm=width)
         place = tuple(o + s / p for o, s, p in zip(self.offset, move.shift_mm, self.rates.pixel_mm, strict=True))
-        return on_views(found, (self.rates.rate.shape[1], self.rates.rate.shape[2]), (place[0], place[1]))
+        _, columns, rows = self.rates.rate.shape
+        return on_views(self.projected(move), (columns, rows), (place[0], place[1]))
+
+    def scattered_more(self) -> float:
+        """All that the views count of the rest of the body over a narrow beam without scatter; 1 without response."""
+        if self.response is None:
+            return 1.0
+        whole, rest = self.projected(), self.body.names.index(REST)
+        sides = [SIDES.index(side) for side in self.rates.sides]
+        narrow = whole.templates[rest].sum(axis=(1, 2)) / self.response.gain[rest, sides]
+        ratio = whole.total[rest].sum(axis=(1, 2)) / narrow
+        return float(np.prod(ratio) ** (1 / len(ratio)))
 
     def fit(self, move: Move, seen: Projected) -> ProjectedFit:
         """The fit."""
@@ -145,16 +176,14 @@ class ProjectedMeasurement:
             for name, outward in move.border_mm.items():
                 n = seen.names.index(name)
                 templates[n] = _grown(templates[n], outward, seen.pixel_mm)
-            grown = Projected(
-                seen.names, templates, seen.thickness_mm, seen.body_mm, seen.mu_body, seen.place_mm, seen.pixel_mm
-            )
-        return fit_views(net, self.rates.variance, grown, with_level=self.level)
+            grown = replace(seen, templates=templates)
+        if seen.other is not None:
+            grown = replace(grown, other=seen.other * move.scatter)
+        return fit_views(net, self.rates.variance, grown, with_level=self.with_level)
 
 
 def fitted_fwhm(measurement: ProjectedMeasurement) -> float:
     """Width of the camera's response, mm FWHM at the patient's middle, that leaves least of the views unexplained."""
-    from hepatica.imaging.planar.organs import STILL
-
     plain = replace(measurement, fwhm_mm=0.0).seen(STILL)
 
     def left(fwhm_mm: float) -> float:
@@ -178,8 +207,6 @@ def projected_rates(
     measurement: ProjectedMeasurement, uncertainty: PlanarUncertaintyOptions, messages: tuple[Message, ...] = ()
 ) -> tuple[OrganRates, ProjectedFit, Projected]:
     """Rates of the organs with their uncertainty, the fit, and the templates on the views."""
-    from hepatica.imaging.planar.organs import STILL
-
     seen = measurement.seen(STILL)
     best = measurement.fit(STILL, seen)
     rest = best.names.index(REST)
@@ -190,14 +217,41 @@ def projected_rates(
         if move.background != 1.0:
             # A rest of the body that is not where its thickness says puts a part of itself into the organs.
             taken = (move.background - 1.0) * best.parts[rest]
-            return fit_views(measurement.rates.net - taken, measurement.rates.variance, seen).cps
+            net = measurement.rates.net - taken
+            return fit_views(net, measurement.rates.variance, seen, with_level=measurement.with_level).cps
         return found
 
     moves = projected_moves(best.names, uncertainty) | left_moves(measurement.rates, uncertainty)
     rates = with_uncertainty(
         best.names, measure, best.covariance, moves, uniformity=uncertainty.uniformity_sd, messages=messages
     )
+    if measurement.response is not None:
+        found = response_covariance(measurement, measurement.response, best.cps)
+        rates = replace(rates, covariance={**rates.covariance, **found})
     return rates, best, seen
+
+
+def response_covariance(
+    measurement: ProjectedMeasurement, response: OrganResponse, still: FloatArray
+) -> dict[str, FloatArray]:
+    """By the noise of the Monte Carlo, leaving out each of its parts, by the place of the heads, and by an even level.
+
+    An even level beside what is simulated (the room, or what the camera's model lacks) is not fitted: where the model
+    is a little off it would take from the lungs. Anything between none of it and all of it is as likely: what it would
+    change, over the root of 3, is a standard uncertainty (JCGM 100:2008, 4.3.7).
+    """
+
+    def cps(other: OrganResponse, *, level: bool = False) -> FloatArray:
+        again = replace(measurement, response=other, level=level)
+        return again.fit(STILL, again.seen(STILL)).cps
+
+    parts = np.stack([cps(one) for one in response.left_out]) if response.left_out else still[None]
+    apart = parts - parts.mean(axis=0)
+    found = {"Monte Carlo": apart.T @ apart * (len(parts) - 1) / len(parts)}
+    steps = {"even level": (cps(response, level=True) - still) / math.sqrt(3)}
+    if response.farther is not None:
+        steps["place of the heads"] = cps(response.farther) - still
+    return found | {source: np.outer(step, step) for source, step in steps.items()}
 
 
 def left_moves(rates: PlanarRates, uncertainty: PlanarUncertaintyOptions) -> dict[str, Sequence[tuple[Move, Move]]]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hepatica.core import Grid, Volume
 from hepatica.core.message import Message
@@ -212,14 +213,20 @@ def _in_air(camera: GammaCamera, nuclide: Nuclide, window: Window) -> float | No
         return None
 
 
+def seen_from_the_front(counts: NDArray[np.float64], sides: tuple[str, ...]) -> NDArray[np.float64]:
+    """Projections, shape (..., views, u, v), as the anterior view is seen: the posterior one flipped, rows downward."""
+    downward = counts[..., ::-1]
+    turned = [downward[..., n, :: 1 if side == "anterior" else -1, :] for n, side in enumerate(sides)]
+    return np.stack(turned, axis=-3)
+
+
 def _views(found: Projections, grid: Grid, scan: PlanarScanOptions) -> PlanarViews:
     """Projections as views on one frame: the posterior one flipped, rows towards the feet."""
-    counts = found.counts.astype(np.float64)[:, :, :, ::-1]
     sides = scan.taken
-    images = [counts[:, n] if side == "anterior" else counts[:, n, ::-1] for n, side in enumerate(sides)]
+    images = np.moveaxis(seen_from_the_front(found.counts.astype(np.float64), sides), 1, 0)
     first = grid.to_mm((0, 0, grid.shape[2] - 1))
     return PlanarViews(
-        np.stack(images), sides, found.windows, found.pixel_mm, (scan.dwell_s,) * len(sides),
+        images, sides, found.windows, found.pixel_mm, (scan.dwell_s,) * len(sides),
         (0.0,) * len(sides), found.start, (float(first[0]), float(first[2])), scan.technique == "whole-body",
     )  # fmt: skip
 

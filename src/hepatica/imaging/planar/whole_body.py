@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from hepatica.core.message import Message
 from hepatica.imaging.planar.organs import OrganRates
+from hepatica.imaging.planar.projected import ProjectedFit
 from hepatica.imaging.planar.projection import Projected, blurred
 from hepatica.imaging.planar.rates import PlanarRates
 
@@ -91,7 +92,13 @@ def outline_of(rates: PlanarRates, drawn: FloatArray | None = None) -> Outline:
 
 
 def with_outside(
-    parts: OrganRates, rates: PlanarRates, seen: Projected, *, path_mu: float | None = None
+    parts: OrganRates,
+    rates: PlanarRates,
+    seen: Projected,
+    fit: ProjectedFit,
+    *,
+    path_mu: float | None = None,
+    scattered_more: float = 1.0,
 ) -> tuple[OrganRates, tuple[Message, ...]]:
     """What the views count in rows that the CT does not reach, as an organ of its own; nothing where it reaches all.
 
@@ -103,14 +110,19 @@ def with_outside(
         Of the views.
     seen : Projected
         The CT on the views.
+    fit : ProjectedFit
+        Of the organs: what scatters from them beyond the CT is not counted there.
     path_mu : float, optional
         Integral of the coefficient along the line of sight there; without it `PATH_OUTSIDE` of the mean on the CT.
+    scattered_more : float
+        Counts of the rest of the body with their scatter over those of a narrow beam, where scatter is not taken off.
     """
     reached = seen.body_mm.any(axis=0)
     if int((~reached).sum()) < LEAST_ROWS:
         return parts, ()
     outline = outline_of(rates)
-    net = (rates.net - outline.level[:, None, None]) * outline.coverage
+    scattered = 0.0 if seen.other is None else np.einsum("k,kvxz->vxz", fit.cps, seen.other)
+    net = (rates.net - outline.level[:, None, None] - scattered) * outline.coverage
     counted = net[:, :, ~reached].sum(axis=(1, 2))
     variance = (rates.variance * outline.coverage)[:, :, ~reached].sum(axis=(1, 2))
     inside = seen.body_mm > 0
@@ -121,7 +133,7 @@ def with_outside(
     if not mean > 0:
         return parts, ()
     transmission = math.exp(-path / 2)
-    rate = mean / transmission
+    rate = mean / transmission / scattered_more
     relative = math.sqrt(float((variance / counted**2).sum())) / len(counted)
     spread = path / 2 * (PATH_OUTSIDE_SD / PATH_OUTSIDE if not stated else 0.05)
     cps = np.append(parts.cps, rate)

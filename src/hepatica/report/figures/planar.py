@@ -81,7 +81,7 @@ def draw_organ_curves(
     curves : sequence of tuple
         Name; hours and shares of the measured points; hours and shares of the fitted curve.
     """
-    from matplotlib.ticker import FuncFormatter
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     figure, axis = new_figure(7.0, 4.0)
     for number, (name, points_h, points, times_h, shares) in enumerate(curves):
@@ -90,8 +90,9 @@ def draw_organ_curves(
         axis.plot(times_h, [100 * s for s in shares], color=colour, linestyle=dashes, label=name_label(name))
         axis.plot(points_h, [100 * s for s in points], "o", color=colour, markersize=4)
     axis.set_yscale("log")
-    for which in (axis.yaxis.set_major_formatter, axis.yaxis.set_minor_formatter):
-        which(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.yaxis.set_minor_formatter(NullFormatter())
     axis.set_xlim(left=0)
     axis.set_xlabel("time after the administration, h")
     axis.set_ylabel("share, %")

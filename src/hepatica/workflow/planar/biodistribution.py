@@ -21,8 +21,9 @@ from hepatica.dosimetry.time.organ_curve import OrganCurve
 from hepatica.io.curve_files import with_curve
 from hepatica.io.structures.regions import sources_of
 from hepatica.workflow.planar.doses import doses_of
-from hepatica.workflow.planar.measuring import Study, measure_times
-from hepatica.workflow.planar.options import BiodistributionOptions, about_factor
+from hepatica.workflow.planar.factor import about_factor, with_side_windows
+from hepatica.workflow.planar.measuring import Study, camera_of, counts_of, measure_times, windows_of
+from hepatica.workflow.planar.options import BiodistributionOptions
 from hepatica.workflow.planar.reading import PlanarInput, nuclide_of, times_of
 from hepatica.workflow.planar.shown import ShownTime, TimeOfDistribution
 from hepatica.workflow.planar.times import curves_of, excreted_of, impossible_curves, retained_of, shares_of
@@ -227,11 +228,14 @@ def biodistribution(
     measured = measure_times(study, report_progress)
     known = given.of(views)
     calibrated = about_factor(known, options, [one.rates for one in measured.times], chosen.name)
+    if options.organs.normalise == "camera":
+        known, more = with_side_windows(known, windows_of(study), counts_of(study), chosen, camera_of(study).camera)
+        calibrated += more
     points, amounts = retained_of(measured.times, study, known, options.organs)
     report_progress("curves and doses")
     curves = curves_of(points, with_curve(options.time), chosen)
     roles = {name: role for one in measured.times for name, role in one.organs.roles.items()}
-    doses, tumours, notes = doses_of(curves, roles, chosen, given, measured.masses_g)
+    doses, tumours, notes = doses_of(curves, roles, chosen, given, measured.masses_g, measured.times[0].organs.whole)
     named = (("calibration", given.calibration), ("time curve", options.time.time_curve))
     files = tuple(InputFile.of(role, Path(path)) for role, path in named if isinstance(path, str | Path))
     return BiodistributionResult(

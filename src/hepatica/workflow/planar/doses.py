@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 from hepatica.anatomy.structures.kinds import LUNGS, Structure
@@ -10,6 +11,7 @@ from hepatica.core.message import Message
 from hepatica.dosimetry.organs.organ_dose import PHANTOM_GEOMETRY, OrganDose, organ_doses, sphere_dose_gy
 from hepatica.dosimetry.organs.s_values import REMAINDER, reference_masses_g, sources
 from hepatica.dosimetry.time.organ_curve import OrganCurve
+from hepatica.dosimetry.time.voiding import bladder_residence_s
 from hepatica.errors import InputError, UnknownNameError
 from hepatica.nuclides import Nuclide
 from hepatica.workflow.planar.given import PlanarGivenOptions
@@ -22,6 +24,11 @@ SOURCES = {
 
 GUT = {"stomach": "stomach", "colon": "colon", "small_bowel": "small_intestine", "bowel": "small_intestine",
        "duodenum": "small_intestine"}  # fmt: skip
+
+BLADDER = SOURCES["bladder"]
+LEAST_EXCRETED = 0.01
+"""Share of the administered activity from which on it is said that excretion is not in the doses: a dose to the bladder
+of less is below that from what decays in the body. Our choice."""
 
 WITHIN_LIVER = (Structure.TUMOUR.value, Structure.NORMAL_LIVER.value, Structure.ALL_TUMOURS.value)
 """Parts of the liver, whose decays are the liver's."""
@@ -40,6 +47,7 @@ def doses_of(
     nuclide: Nuclide,
     given: PlanarGivenOptions,
     ct_masses_g: Mapping[str, float],
+    body: Sequence[str] = (),
 ) -> tuple[tuple[OrganDose, ...], dict[str, Estimate], tuple[Message, ...]]:
     """Doses of organs, of tumours, and what must be known; none without sex and absolute activities.
 
@@ -75,12 +83,56 @@ def doses_of(
                 unweighed.append(curve.organ)
             else:
                 tumours[curve.organ] = sphere_dose_gy(held, _electrons_kev(nuclide), mass)
-    notes = _notes(elsewhere, unweighed)
+    through, told = _through_bladder([c for c in curves if c.organ in body], roles, nuclide, given)
+    if through is not None:
+        decays[BLADDER] = through
+    notes = (*_notes(elsewhere, unweighed), *told)
     if not decays:
         return (), tumours, notes
     masses = _target_masses(given.masses_g, ct_masses_g)
     found = organ_doses(decays, nuclide.name, given.patient_sex, masses_g=masses)
     return found, tumours, (PHANTOM_GEOMETRY, *notes)
+
+
+def _through_bladder(
+    body: Sequence[OrganCurve], roles: Mapping[str, str], nuclide: Nuclide, given: PlanarGivenOptions
+) -> tuple[Estimate | None, tuple[Message, ...]]:
+    """Decays in the bladder of what leaves the body, and what must be known; None where it is drawn, or not stated.
+
+    Raises
+    ------
+    InputError
+        If a voiding interval is stated of a bladder that is measured.
+    """
+    measured = Structure.BLADDER.value in roles.values()
+    if measured and given.voiding_interval_s is not None:
+        raise InputError("the bladder is drawn, and what it holds is measured: `voiding_interval_s` has no effect")
+    decay = math.log(2) / nuclide.half_life_s
+    excreted = bq_s = 0.0
+    for curve in body:
+        parts = [(a, math.log(2) / t) for a, t in zip(curve.amplitudes, curve.half_lives_s, strict=True)]
+        excreted += sum(a * max(1 - decay / rate, 0.0) for a, rate in parts)
+        if given.voiding_interval_s is not None and curve.decays_bq_s is not None:
+            administered = curve.decays_bq_s.value / (3600 * curve.residence_time_h.value)
+            bq_s += administered * bladder_residence_s(
+                curve.amplitudes, curve.half_lives_s, physical_half_life_s=nuclide.half_life_s,
+                interval_s=given.voiding_interval_s, urine_share=given.urine_share,
+            )  # fmt: skip
+    if measured or excreted < LEAST_EXCRETED:
+        return None, ()
+    if given.voiding_interval_s is None:
+        text = (
+            f"{100 * excreted:.0f} % of the administered activity leaves the body before it decays, by its curves; "
+            "what bladder and bowel receive on its way is not in the doses"
+        )
+        remedy = "draw the bladder and measure it (`planar_organs`), or state `voiding_interval_s` and `urine_share`"
+        return None, (Message("excretion-not-in-doses", text, remedy),)
+    text = (
+        f"{100 * excreted:.0f} % of the administered activity leaves the body before it decays, "
+        f"{100 * given.urine_share:g} % of it through a bladder that is emptied every "
+        f"{given.voiding_interval_s / 3600:g} h; how it fills is a model"
+    )
+    return Estimate(bq_s, None), (Message("bladder-by-model", text, severity="note"),)
 
 
 def _electrons_kev(nuclide: Nuclide) -> float:

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from hepatica.core import Estimate
 from hepatica.core.image import Image
 from hepatica.core.message import Message
-from hepatica.core.options import Positive, Text, Unit, options
+from hepatica.core.options import Fraction, Positive, Text, Unit, options
 from hepatica.core.options.kinds import Limits
 from hepatica.errors import InputError
 from hepatica.imaging.quantify.camera_factor import CameraCalibration
@@ -32,7 +32,7 @@ def mass_from_text(text: str) -> tuple[str, float]:
 
 
 HEAVIEST_KG = 10.0
-"""Of an organ; livers with tumours reach some kg."""
+"""Of an organ; livers with tumours reach some kg. Our choice."""
 
 
 @options
@@ -75,6 +75,10 @@ class PlanarGivenOptions:
         Masses of organs: 'liver = 1.6'; without, those of the CT, else the reference adult's.
     gut_content : {"contents", "wall"}
         Whether what stomach and bowel hold lies in their contents or in their walls.
+    voiding_interval_s : float or None
+        Between two emptyings of the bladder, for what passes through it to be in organ doses; without it that is not.
+    urine_share : float
+        Of what is excreted, by urine.
     """
 
     administered_bq: Positive | None = None
@@ -84,8 +88,12 @@ class PlanarGivenOptions:
     patient_sex: Literal["female", "male"] | None = None
     organ_mass_kg: Annotated[tuple[tuple[str, float], ...], Text(mass_from_text, "ORGAN = KG")] = ()
     gut_content: Literal["contents", "wall"] = "contents"
+    voiding_interval_s: Annotated[float, Unit("s"), Limits(above=0, high=86400)] | None = None
+    urine_share: Fraction = 1.0
 
     def __post_init__(self) -> None:
+        if self.voiding_interval_s is None and self.urine_share != 1.0:
+            raise InputError("`urine_share` is of a bladder that is emptied: state `voiding_interval_s`")
         for name, kg in self.organ_mass_kg:
             if not 0 < kg <= HEAVIEST_KG:
                 raise InputError(f"a mass of {kg:g} kg of {name}", remedy="state `organ_mass_kg` in kg")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +15,7 @@ from hepatica.core import InputFile, Region, Volume
 from hepatica.core.message import Message
 from hepatica.core.progress import Progress
 from hepatica.errors import InputError
-from hepatica.imaging.planar.attenuation import mu_scale, narrow_mu_per_cm, photon_energy_kev, transmission_mu_t
+from hepatica.imaging.planar.attenuation import mu_scale, narrow_mu_per_cm, photon_energy_kev
 from hepatica.imaging.planar.measure import (
     Beside,
     CtModel,
@@ -30,8 +29,22 @@ from hepatica.imaging.planar.measure import (
     stated_place,
     uniform_body,
 )
-from hepatica.imaging.planar.rates import PlanarRates, count_rates, scatter_method
-from hepatica.io.dicom.images.planar import read_planar
+from hepatica.imaging.planar.montecarlo import (
+    MARGIN_MM,
+    MONTECARLO_NUCLIDES,
+    PlanarMonteCarloOptions,
+    organ_response,
+)
+from hepatica.imaging.planar.options import PlanarCountsOptions
+from hepatica.imaging.planar.rates import (
+    SCATTER_LEFT,
+    SCATTER_UNKNOWN,
+    PlanarRates,
+    count_rates,
+    scatter_method,
+)
+from hepatica.imaging.spect.camera.cameras import CAMERA_NAMES
+from hepatica.imaging.spect.projections import Window
 from hepatica.io.structures.regions import drawn_structures
 from hepatica.nuclides import Nuclide
 from hepatica.transport.matter.media import density_from_hu
@@ -43,6 +56,7 @@ from hepatica.workflow.planar.reading import (
     like_first,
     photopeak,
 )
+from hepatica.workflow.planar.transmission import transmission_of
 from hepatica.workflow.sources import ImageSource, StructureSource, as_image, require_one_patient
 
 FloatArray = NDArray[np.float64]
@@ -125,13 +139,45 @@ def _require_fit(study: Study) -> None:
         raise InputError("`attenuation` thickness needs `body_thickness_mm`")
 
 
+def camera_of(study: Study) -> PlanarMonteCarloOptions:
+    """The Monte Carlo's options with the camera that the files name, where none is stated."""
+    named = {view.collimator for time in study.times if time.read for file in time.read.files for view in file.views}
+    known = sorted(name for name in named if name in CAMERA_NAMES)
+    return study.options.montecarlo.named(known[0] if len(known) == 1 else "")
+
+
+def counts_of(study: Study) -> PlanarCountsOptions:
+    """How counts are corrected: by Monte Carlo where window scatter is known not to serve and organs are known.
+
+    Raises
+    ------
+    InputError
+        If Monte Carlo is wanted without a CT, its attenuation or a camera.
+    """
+    counts, able = study.options.counts, study.on_ct and study.options.absorption.attenuation == "ct"
+    camera = camera_of(study).camera
+    if counts.planar_scatter == "auto" and able and camera is not None and study.nuclide.name in MONTECARLO_NUCLIDES:
+        return replace(counts, planar_scatter="mc")
+    if counts.planar_scatter == "mc" and not able:
+        raise InputError(
+            "scatter by Monte Carlo needs the organs of a CT and its attenuation",
+            remedy="give `ct` with structures drawn on it, or take another `planar_scatter`",
+        )
+    if counts.planar_scatter == "mc" and study.options.absorption.beam == "broad":
+        raise InputError("`beam` broad stands for scatter that is not corrected; Monte Carlo simulates it")
+    return counts
+
+
+def windows_of(study: Study) -> list[tuple[tuple[Window, ...], int]]:
+    """Energy windows of each time, and the number of its photopeak."""
+    wanted = study.options.reading.energy_window
+    return [(time.views.windows, photopeak(time.views, study.nuclide, wanted)) for time in study.times]
+
+
 def _require_one_way(study: Study) -> None:
     """InputError where times were counted in other photopeaks, or their scatter would be taken off in other ways."""
-    reading, wanted = study.options.reading, study.options.counts.planar_scatter
-    found = []
-    for time in study.times:
-        peak = photopeak(time.views, study.nuclide, reading.energy_window)
-        found.append((time.views.windows[peak], scatter_method(time.views.windows, peak, wanted)))
+    wanted = counts_of(study).planar_scatter
+    found = [(windows[peak], scatter_method(windows, peak, wanted)) for windows, peak in windows_of(study)]
     for number, (window, method) in enumerate(found[1:], start=2):
         if not window.is_near(found[0][0]):
             raise InputError(
@@ -149,7 +195,11 @@ def _require_one_way(study: Study) -> None:
 def _rates(study: Study, time: TimeOfViews) -> tuple[PlanarRates, float, float]:
     """Count rates of a time, the photons' energy, and the factor on the coefficient of a narrow beam."""
     peak = photopeak(time.views, study.nuclide, study.options.reading.energy_window)
-    rates = count_rates(time.views, peak, study.options.counts, half_life_s=study.nuclide.half_life_s)
+    rates = count_rates(time.views, peak, counts_of(study), half_life_s=study.nuclide.half_life_s)
+    if study.nuclide.name in MONTECARLO_NUCLIDES and rates.scatter_method != "mc":
+        # Of any other method: what is left of the scatter is known for the upper window, and no smaller without one.
+        others = tuple(m for m in rates.messages if m.code != SCATTER_LEFT.code)
+        rates = replace(rates, messages=(*others, SCATTER_LEFT if rates.scatter_method == "upper" else SCATTER_UNKNOWN))
     energy = photon_energy_kev(study.nuclide, rates.window)
     scale = mu_scale(study.options.absorption, study.nuclide, energy, scatter=rates.scatter_method != "none")
     return rates, energy, scale
@@ -177,9 +227,17 @@ def _on_ct(study: Study, inputs: list[InputFile], notes: list[Message], progress
         if study.options.absorption.attenuation == "none":
             scale = 0.0
         if model is None or model.body.pixel_mm != time.views.pixel_mm:
+            simulated = rates.scatter_method == "mc"
             model = ct_model(
-                ct.volume, body, regions, roles, energy_kev=energy, pixel_mm=time.views.pixel_mm, mu_scale=scale
-            )
+                ct.volume, body, regions, roles, energy_kev=energy, pixel_mm=time.views.pixel_mm, mu_scale=scale,
+                margin_mm=MARGIN_MM if simulated else 0.0,
+            )  # fmt: skip
+            if simulated:
+                response = organ_response(
+                    ct.volume, model.body, mu_scale=scale, nuclide=study.nuclide, window=rates.window,
+                    options=camera_of(study), progress=progress,
+                )  # fmt: skip
+                model = replace(model, response=response)
         organs = measure_on_ct(
             rates, replace(model, mu_scale=scale), place_mm=_place(time, model),
             offset_mm=study.options.organs.offset_mm, fwhm_mm=study.options.organs.resolution_fwhm_mm,
@@ -228,7 +286,7 @@ def _drawn(study: Study, inputs: list[InputFile], notes: list[Message], progress
         require_one_patient(inputs)
         thickness = organ_thicknesses(stated, drawn.roles, study.options.absorption.body_thickness_mm)
         rates, energy, scale = _rates(study, time)
-        body, more = _body(study, time, energy, scale, inputs)
+        body, more = _body(study, time, rates, energy, scale, inputs)
         whole = study.options.organs.normalise != "organs"
         beside = Beside(drawn.background, drawn.body, whole, time.views.whole_body)
         organs = measure_drawn(
@@ -242,7 +300,7 @@ def _drawn(study: Study, inputs: list[InputFile], notes: list[Message], progress
 
 
 def _body(
-    study: Study, time: TimeOfViews, energy_kev: float, scale: float, inputs: list[InputFile]
+    study: Study, time: TimeOfViews, rates: PlanarRates, energy_kev: float, scale: float, inputs: list[InputFile]
 ) -> tuple[DrawnBody, list[Message]]:
     """Attenuation and thickness of the body on the views' pixels."""
     absorption, shape = study.options.absorption, time.views.shape
@@ -253,12 +311,11 @@ def _body(
             Message("no-attenuation-correction", text)
         ]
     if absorption.attenuation == "transmission":
-        scans = [_flat(source, time) for source in (study.options.flood.blank, study.options.flood.transmission_scan)]
-        inputs += [file for _, _, file in scans if file not in inputs]
-        mu_t = scale * transmission_mu_t(
-            scans[0][0], scans[1][0], from_kev=absorption.flood_kev, to_kev=energy_kev,
-            times=(scans[0][1], scans[1][1]),
-        )  # fmt: skip
+        through, files = transmission_of(
+            study.options.flood, time, rates, absorption, energy_kev=energy_kev, known=inputs
+        )
+        inputs += [file for file in files if file not in inputs]
+        mu_t = scale * through
         return DrawnBody(mu_t, mu_t / mu, mu, stated=False), []
     if study.ct is not None and absorption.attenuation == "ct":
         return _ct_on_views(study, time, energy_kev, scale, mu, inputs)
@@ -298,23 +355,3 @@ def _ct_on_views(
         *(one for one in ct.messages if one.severity == "critical"),
         Message("ct-placed-on-views", text, "state `offset_mm` if it is off", "note"),
     ]
-
-
-def _flat(source: Any, time: TimeOfViews) -> tuple[FloatArray, float, InputFile]:
-    """Counts of a flood image as the anterior view is seen, its time, and its file."""
-    files = read_planar([source], all_windows=True)
-    view = files[0].views[0]
-    if view.duration_s is None:
-        raise InputError(
-            f"{files[0].path}: ActualFrameDuration is missing: how long the flood was counted is not known"
-        )
-    duration = view.duration_s
-    image = view.image.values[:, :, 0].astype(np.float64)
-    if image.shape != time.views.shape:
-        raise InputError(
-            f"{files[0].path}: the transmission scan has {image.shape} pixels, the views {time.views.shape}",
-            remedy="acquire it with the matrix of the views",
-        )
-    turned = view.row_to_left == -1 or view.view == "posterior"
-    image = image[::-1] if turned else image
-    return (image[:, ::-1] if view.column_to_head else image), duration, files[0].image.source

@@ -34,6 +34,13 @@ class Pages:
     shares: str
 
 
+def _scatter_in(method: str) -> str:
+    """What a picture of the views shows of the scatter."""
+    if method == "mc":
+        return "with their scatter, which is fitted by Monte Carlo"
+    return "with their scatter" if method == "none" else f"scatter taken off ({method})"
+
+
 def biodistribution_document(found: Pages, messages: tuple[Message, ...], provenance: Provenance) -> Document:
     """The document."""
     sections = []
@@ -45,8 +52,8 @@ def biodistribution_document(found: Pages, messages: tuple[Message, ...], proven
         figure = draw_planar_views(shown.rates.net, shown.rates.sides, shown.rates.pixel_mm, outlines, kinds)
         when = "" if time.start is None else f", {time.start:%Y-%m-%d %H:%M}"
         caption = (
-            f"{shown.rates.window}{when}; grey is the square root of the counts, scatter taken off "
-            f"({time.scatter_method}). Each view as its camera sees it."
+            f"{shown.rates.window}{when}; grey is the square root of the counts, {_scatter_in(time.scatter_method)}. "
+            "Each view as its camera sees it."
         )
         shares = tables["organs" if number == 1 else f"organs-{number}"]
         sections.append(Section(

@@ -6,10 +6,9 @@ from dataclasses import field
 from datetime import datetime
 from pathlib import Path
 
-from hepatica.core import InputFile, Provenance
+from hepatica.core import Provenance
 from hepatica.core.context import DicomContext
 from hepatica.core.document import HIDDEN
-from hepatica.core.image import Stated
 from hepatica.core.message import unique
 from hepatica.core.options import options, parameters, verb
 from hepatica.core.progress import Progress, silent
@@ -22,15 +21,13 @@ from hepatica.imaging.spect.scan_facts import (
     MODELS,
     ScannedActivityOptions,
     WindowCounts,
-    in_frame_of,
     physics_tables,
-    scanned_activity,
 )
-from hepatica.io.calibration_files import load_calibration
 from hepatica.nuclides import Nuclide
 from hepatica.nuclides import nuclide as find_nuclide
 from hepatica.workflow.result import Result, result
-from hepatica.workflow.sources import ImageSource, as_image
+from hepatica.workflow.sources import ImageSource
+from hepatica.workflow.spect.scanned import scanned
 
 
 @options
@@ -184,17 +181,8 @@ def simulate_planar(
     scan, montecarlo, stated = options.scan, options.montecarlo, options.stated
     require_heads(scan, head)
     report_progress("reading")
-    of_camera: tuple[InputFile, ...] = ()
-    if isinstance(montecarlo.calibration, str | Path):
-        from dataclasses import replace
-
-        of_camera = (InputFile.of("calibration", Path(montecarlo.calibration)),)
-        montecarlo = replace(montecarlo, calibration=load_calibration(montecarlo.calibration))
-    known = Stated(unit=stated.activity_unit, time=stated.activity_at)
-    hu = as_image(ct, role="ct", series=stated.ct_series)
-    image = as_image(activity, role="activity", series=stated.series, stated=known)
-    image = in_frame_of(hu, image, registered=stated.registered)
-    source = scanned_activity(image, chosen, stated.total_bq)
+    given = scanned(activity, ct, chosen, stated, montecarlo)
+    source, hu, montecarlo = given.source, given.ct, given.montecarlo
     assert source.time is not None
     found = planar_views(
         source, hu.volume, camera=head, nuclide=chosen, scan=scan, montecarlo=montecarlo, progress=report_progress
@@ -223,9 +211,9 @@ def simulate_planar(
         noise=not scan.noise_free,
         energy_windows=windows,
         scattered_share=found.scattered_share,
-        messages=unique(image.messages, hu.messages, found.messages),
+        messages=unique(given.messages, found.messages),
         provenance=Provenance(
-            inputs=(image.source, hu.source, *of_camera),
+            inputs=given.inputs,
             parameters=parameters(
                 scan, stated, *((montecarlo,) if scan.method == "montecarlo" else ()), nuclide=chosen.name,
                 activity_mbq=source.total / 1e6, seed=montecarlo.stopping.seed, calibration=None,

@@ -6,10 +6,9 @@ from dataclasses import field, replace
 from datetime import datetime
 from pathlib import Path
 
-from hepatica.core import InputFile, Provenance, Volume
+from hepatica.core import Provenance, Volume
 from hepatica.core.context import DicomContext
 from hepatica.core.document import HIDDEN
-from hepatica.core.image import Stated
 from hepatica.core.message import unique
 from hepatica.core.options import parameters, verb
 from hepatica.core.progress import Progress, silent
@@ -27,19 +26,17 @@ from hepatica.imaging.spect.scan_facts import (
     SimulationOptions,
     WindowCounts,
     concentration_on,
-    in_frame_of,
     montecarlo_facts,
     physics_tables,
     scan_model_text,
-    scanned_activity,
     window_counts,
 )
-from hepatica.io.calibration_files import load_calibration
 from hepatica.io.files import write_text
 from hepatica.nuclides import Nuclide
 from hepatica.nuclides import nuclide as find_nuclide
 from hepatica.workflow.result import Result, result
-from hepatica.workflow.sources import ImageSource, as_image
+from hepatica.workflow.sources import ImageSource
+from hepatica.workflow.spect.scanned import scanned
 
 
 @result
@@ -197,16 +194,9 @@ def simulate_spect(
     scan, montecarlo, stated = options.scan, options.montecarlo, options.stated
     scan_windows(chosen, scan)
     report_progress("reading")
-    of_camera: tuple[InputFile, ...] = ()
-    if isinstance(montecarlo.calibration, str | Path):
-        of_camera = (InputFile.of("calibration", Path(montecarlo.calibration)),)
-        montecarlo = replace(montecarlo, calibration=load_calibration(montecarlo.calibration))
-    known = Stated(unit=stated.activity_unit, time=stated.activity_at)
-    hu = as_image(ct, role="ct", series=stated.ct_series)
-    image = as_image(activity, role="activity", series=stated.series, stated=known)
-    image = in_frame_of(hu, image, registered=stated.registered)
-    source = scanned_activity(image, chosen, stated.total_bq)
-    grid = scan_grid(hu.volume, scan, image.grid.frame_of_reference)
+    given = scanned(activity, ct, chosen, stated, montecarlo)
+    source, hu, montecarlo = given.source, given.ct, given.montecarlo
+    grid = scan_grid(hu.volume, scan, given.image.grid.frame_of_reference)
     found = acquire(
         source, hu.volume, grid, camera=head, nuclide=chosen, scan=scan, montecarlo=montecarlo,
         progress=report_progress,
@@ -234,9 +224,9 @@ def simulate_spect(
         seed=montecarlo.stopping.seed,
         noise=not scan.noise_free,
         energy_windows=window_counts(found),
-        messages=unique(image.messages, hu.messages, found.messages),
+        messages=unique(given.messages, found.messages),
         provenance=Provenance(
-            inputs=(image.source, hu.source, *of_camera),
+            inputs=given.inputs,
             parameters=parameters(
                 scan, stated, *((montecarlo,) if scan.method == "montecarlo" else ()),
                 nuclide=chosen.name, activity_mbq=source.total / 1e6, seed=montecarlo.stopping.seed, calibration=None,

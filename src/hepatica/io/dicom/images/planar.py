@@ -36,6 +36,7 @@ FASTEST_MM_S = 200.0
 """A couch that moves faster is in another unit: clinical scans run at 0.8 to 5 mm/s."""
 
 LARGEST_FIELD_MM = 1000.0
+"""Fields of heads are 400 to 600 mm long; more is another unit, or the length of the scan. Our choice."""
 
 FEWEST_BITS, PLATEAU_PIXELS = 8, 4
 """A largest count of all bits set, from so many bits on, in so many pixels is a limit: noise puts one or two pixels at

@@ -24,7 +24,7 @@ from hepatica.io.dicom.context import context_of
 from hepatica.io.dicom.images.camera_heads import OWN_MAKER, Head, find_axis, read_heads, view_seconds
 from hepatica.io.dicom.images.nm import one_file
 from hepatica.io.dicom.images.radiopharmaceutical import radiopharmaceutical_of
-from hepatica.io.dicom.images.write import NM_IMAGE, Emission, agent_item, write_pixels
+from hepatica.io.dicom.images.write import NM_IMAGE, Emission, agent_item, energy_windows, parallel_head, write_counts
 from hepatica.io.dicom.objects import RESEARCH_ONLY, frame_of_reference, new_object, save_object
 from hepatica.io.dicom.pixels import rescale, stored_values
 from hepatica.io.dicom.real_world import meaning, only, real_worlds
@@ -349,14 +349,7 @@ def _fill_frames(dataset: Any, projections: Projections, heads: int) -> None:
     dataset.Rows, dataset.Columns = rows, columns
     # (u, v) with v upwards; write_pixels takes (columns, rows, frames) with rows downwards.
     values = projections.counts.reshape(windows * views, columns, rows)[:, :, ::-1].transpose(1, 2, 0)
-    largest = float(values.max())
-    whole = largest <= 65535 and bool((values == np.rint(values)).all())
-    slope = geometry.decimal_strings([1.0 if whole or not largest else largest / 65535])[0]
-    stored = np.minimum(np.rint(values.astype(np.float64) / float(slope)), 65535).astype("<u2")
-    write_pixels(dataset, stored, signed=False)
-    dataset.CountsAccumulated = min(int(stored.sum(dtype=np.int64)), 2**31 - 1)
-    if not whole:
-        dataset.RescaleSlope, dataset.RescaleIntercept = slope, "0"
+    write_counts(dataset, values, most=65535)
 
 
 def _fill_geometry(
@@ -364,17 +357,7 @@ def _fill_geometry(
 ) -> None:
     from pydicom.dataset import Dataset
 
-    windows = []
-    for window in projections.windows:
-        item, limits = Dataset(), Dataset()
-        limits.EnergyWindowLowerLimit, limits.EnergyWindowUpperLimit = geometry.decimal_strings(
-            [window.low_kev, window.high_kev]
-        )
-        item.EnergyWindowRangeSequence = [limits]
-        if window.name:
-            item.EnergyWindowName = window.name[:16]
-        windows.append(item)
-    dataset.EnergyWindowInformationSequence = windows
+    dataset.EnergyWindowInformationSequence = energy_windows(projections.windows)
     views, columns, rows = projections.shape
     per_head = views // len(turns)
     _, step, _ = turns[0]
@@ -391,11 +374,7 @@ def _fill_geometry(
     pu, pv = projections.pixel_mm
     detectors = []
     for start, _, radius in turns:
-        item = Dataset()
-        item.CollimatorType, item.FocalDistance = "PARA", "0"
-        if projections.camera is not None and len(projections.camera) <= 16:
-            item.CollimatorGridName = projections.camera  # SH: at most 16 characters.
-        item.XFocusCenter = item.YFocusCenter = "0"
+        item = parallel_head(projections.camera or "")
         item.StartAngle = geometry.decimal_strings([start % 360])[0]
         item.RadialPosition = geometry.decimal_strings(radius)
         sine, cosine = np.sin(np.deg2rad(start)), np.cos(np.deg2rad(start))

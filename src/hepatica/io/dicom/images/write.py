@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from hepatica.core import Kind, Provenance, Volume, acquisition_decay_factor, decay_factor, seconds_between
 from hepatica.core.context import DicomContext, Instance, new_uid
 from hepatica.errors import TimeError, UnitError
+from hepatica.imaging.spect.projections import Window
 from hepatica.io.dicom import geometry
 from hepatica.io.dicom.objects import (
     MANUFACTURER,
@@ -337,6 +338,47 @@ def write_pixels(dataset: Any, stored: NDArray[Any], *, signed: bool) -> None:
     dataset.HighBit, dataset.PixelRepresentation = 15, int(signed)
     dataset.PixelData = np.ascontiguousarray(stored.T).tobytes()
     dataset["PixelData"].VR = "OW"
+
+
+def write_counts(dataset: Any, values: NDArray[Any], *, most: int) -> None:
+    """Write counts (columns, rows, frames) as they are where they are whole and at most `most`, else by a slope."""
+    largest = float(values.max())
+    whole = largest <= most and bool((values == np.rint(values)).all())
+    slope = geometry.decimal_strings([1.0 if whole or not largest else largest / most])[0]
+    stored = np.minimum(np.rint(values.astype(np.float64) / float(slope)), most).astype("<u2")
+    write_pixels(dataset, stored, signed=False)
+    dataset.CountsAccumulated = min(int(stored.sum(dtype=np.int64)), 2**31 - 1)
+    if not whole:
+        dataset.RescaleSlope, dataset.RescaleIntercept = slope, "0"
+
+
+def energy_windows(windows: Sequence[Window]) -> list[Any]:
+    """Items of EnergyWindowInformationSequence, each with one range."""
+    from pydicom.dataset import Dataset
+
+    found = []
+    for window in windows:
+        item, limits = Dataset(), Dataset()
+        limits.EnergyWindowLowerLimit, limits.EnergyWindowUpperLimit = geometry.decimal_strings(
+            [window.low_kev, window.high_kev]
+        )
+        item.EnergyWindowRangeSequence = [limits]
+        if window.name:
+            item.EnergyWindowName = window.name[:16]
+        found.append(item)
+    return found
+
+
+def parallel_head(camera: str) -> Any:
+    """An item of DetectorInformationSequence with parallel holes, and the camera's name where it fits (SH)."""
+    from pydicom.dataset import Dataset
+
+    item = Dataset()
+    item.CollimatorType, item.FocalDistance = "PARA", "0"
+    item.XFocusCenter = item.YFocusCenter = "0"
+    if camera and len(camera) <= 16:
+        item.CollimatorGridName = camera
+    return item
 
 
 def _fill_pet_series(dataset: Any, emission: Emission, slices: int) -> None:

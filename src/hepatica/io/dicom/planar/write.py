@@ -13,7 +13,14 @@ from hepatica.core.context import DicomContext, Instance, new_uid
 from hepatica.errors import InputError
 from hepatica.imaging.planar.views import PlanarViews
 from hepatica.io.dicom import geometry
-from hepatica.io.dicom.images.write import NM_IMAGE, Emission, agent_item, write_pixels
+from hepatica.io.dicom.images.write import (
+    NM_IMAGE,
+    Emission,
+    agent_item,
+    energy_windows,
+    parallel_head,
+    write_counts,
+)
 from hepatica.io.dicom.objects import RESEARCH_ONLY, code, new_object, save_object
 from hepatica.version import __version__
 
@@ -107,39 +114,19 @@ def _fill_frames(dataset: Any, views: PlanarViews) -> None:
     dataset.Columns, dataset.Rows = views.shape
     images = [views.counts[v, w][:: -1 if views.sides[v] == "posterior" else 1] for w, v in frames]
     values = np.stack(images, axis=2)
-    largest = float(values.max())
-    whole = largest < 65535 and bool((values == np.rint(values)).all())
-    slope = geometry.decimal_strings([1.0 if whole or not largest else largest / 65534])[0]
-    stored = np.minimum(np.rint(values / float(slope)), 65534).astype("<u2")
-    write_pixels(dataset, stored, signed=False)
-    dataset.CountsAccumulated = min(int(stored.sum(dtype=np.int64)), 2**31 - 1)
-    if not whole:
-        dataset.RescaleSlope, dataset.RescaleIntercept = slope, "0"
+    # All bits set would read as saturated.
+    write_counts(dataset, values, most=65534)
 
 
 def _fill_geometry(dataset: Any, views: PlanarViews, camera: str, scan: tuple[float, float] | None) -> None:
-    from pydicom.dataset import Dataset
 
-    windows = []
-    for window in views.windows:
-        item, limits = Dataset(), Dataset()
-        limits.EnergyWindowLowerLimit, limits.EnergyWindowUpperLimit = geometry.decimal_strings(
-            [window.low_kev, window.high_kev]
-        )
-        item.EnergyWindowRangeSequence = [limits]
-        if window.name:
-            item.EnergyWindowName = window.name[:16]
-        windows.append(item)
-    dataset.EnergyWindowInformationSequence = windows
+    dataset.EnergyWindowInformationSequence = energy_windows(views.windows)
     assert views.place_mm is not None
     x, z = views.place_mm
     last = x + (views.shape[0] - 1) * views.pixel_mm[0]
     detectors = []
     for side in views.sides:
-        item = Dataset()
-        item.CollimatorType, item.FocalDistance = "PARA", "0"
-        item.XFocusCenter = item.YFocusCenter = "0"
-        item.CollimatorGridName = camera[:16]
+        item = parallel_head(camera)
         behind = side == "posterior"
         item.StartAngle = "0" if behind else "180"
         if scan is not None:
