@@ -33,6 +33,7 @@ from hepatica.io.pet_raw.scanner_file import scanner_of
 from hepatica.nuclides import Nuclide
 from hepatica.nuclides import nuclide as find_nuclide
 from hepatica.workflow.dose.patient.structures import StructureSet, structures_on
+from hepatica.workflow.pet.clock import clock_of
 from hepatica.workflow.pet.reading import RawSource, read_pet
 from hepatica.workflow.pet.simulate import PHYSICS_TABLES
 from hepatica.workflow.result import Result, result
@@ -256,11 +257,12 @@ def reconstruct_pet(
     frame = given.hu.grid.frame_of_reference or data.frame_of_reference
     hu = replace(given.hu.volume, grid=given.hu.grid.with_frame_of_reference(frame))
     ct_image = replace(given.hu, volume=hu)
+    clock = clock_of(data.start, dicom_context(ct_image), options.image.time_zone, data.source.path)
+    data, context = replace(data, start=clock.start), clock.context
     drawn = None if structures is None else structures_on(hu.grid, structures, ct_image, StructureOptions())
     regions = () if drawn is None else tuple(item.region for item in drawn.clinical)
     found = reconstruct_beds(data, hu, chosen, options, report_progress, regions)
     volume = found.activity
-    context = dicom_context(ct_image)
     sources = (data.source, given.hu.source, *_source_of(drawn))
     return PetResult(
         image=_image(found, data, chosen, context, options),
@@ -286,6 +288,7 @@ def reconstruct_pet(
         structures=found.contents,
         messages=unique(
             given.messages,
+            clock.messages,
             () if drawn is None else drawn.messages,
             _messages(options, data),
             about_beds(options.iteration, found.beds),
@@ -338,6 +341,7 @@ def _methods(options: PetOptions, beds: tuple[BedFacts, ...]) -> dict[str, str]:
     done = ", ".join(dict.fromkeys(f"{bed.iterations}i{bed.subsets}s" for bed in beds))
     spread = f"PSF {steps.point_spread_mm:g} mm, " if steps.point_spread_mm else ""
     how = "plain" if said.skip_time_of_flight else "TOF"
+    how += ", air too" if said.activity_anywhere else ""
     found = {"ReconstructionMethod": f"list-mode {steps.method.upper()} {how}, {spread}{done}"[:LONG_STRING]}
     if not said.skip_attenuation:
         found["AttenuationCorrectionMethod"] = "CT, at 511 keV"
@@ -357,9 +361,10 @@ def _steps(options: PetOptions, data: PetRawData, found: WholePet) -> tuple[str,
         "dead time",
         "decay within the frames and between the beds",
     ]
+    where = "in the box around the body" if said.activity_anywhere else "in the body alone"
     beds = "one bed" if len(data.beds) == 1 else f"{len(data.beds)} beds, their mean weighted by sensitivity"
     scaled = () if found.scale.factor == 1 else (f"multiplied by {found.scale.factor:.5g} for the cross-calibration",)
-    how = f"list-mode reconstruction by {options.iteration.method}, {beds}"
+    how = f"list-mode reconstruction by {options.iteration.method}, activity sought {where}, {beds}"
     return (f"corrected for {', '.join(corrections)}", how, *scaled)
 
 
@@ -379,9 +384,11 @@ def _messages(options: PetOptions, data: PetRawData) -> tuple[Message, ...]:
     if said.activity_anywhere:
         text = (
             "activity was sought outside the body too, in the box around the body that the image shows, not in all "
-            f"of the field of {data.scanner.field_mm:g} mm"
+            f"of the field of {data.scanner.field_mm:g} mm: noise in the air adds to the total, which is no longer that "
+            "of the patient"
         )
-        found.append(Message("activity-sought-in-box", text, severity="note"))
+        remedy = "leave `activity_anywhere` out for becquerels; it stands in result.json and ReconstructionMethod"
+        found.append(Message("activity-sought-in-box", text, remedy))
     if not data.simulated and options.uncertainty.calibration_factor == 1:
         found.append(
             Message(

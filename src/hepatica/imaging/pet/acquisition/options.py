@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Literal
 
 from hepatica.core.options import Fraction, Limits, NonNegative, Positive, Unit, options
@@ -17,7 +17,7 @@ PositronSource = Literal["selwyn-2007", "langhoff-1961", "greenberg-1956"]
 PetPhantom = Literal["nema", "quest", "earl", "cylinder"]
 """Test objects that are scanned as well as patients."""
 
-PHANTOM_AT = datetime(2026, 3, 2, 10)
+PHANTOM_AT = datetime(2026, 3, 2, 10, tzinfo=UTC)
 """Instant of a phantom's activity where none is stated: it has no calendar of its own."""
 
 
@@ -204,6 +204,8 @@ class PetImageOptions:
         Raw data and CT are registered although their frames of reference differ.
     body_ends_with_ct : bool
         Nothing of the patient lies beyond the CT's ends, although the scanner saw farther.
+    time_zone : str or None
+        Offset from UTC of the scanner's clock, such as +01:00, where the CT states none and the raw data are in UTC.
     gate : int or None
         Only the coincidences of one phase of breathing, counted from 0.
     matter_mm : float
@@ -214,6 +216,7 @@ class PetImageOptions:
     ct_series: str | None = None
     registered: bool = False
     body_ends_with_ct: bool = False
+    time_zone: str | None = None
     gate: Annotated[int, Limits(low=0)] | None = None
     matter_mm: Annotated[float, Limits(low=1, high=20)] = 4.0
 
