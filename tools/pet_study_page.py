@@ -125,7 +125,11 @@ def week(results: Mapping[str, Any]) -> str:
 METHODS = ("OSEM", "NEGML", "AML", "BSREM")
 HIGH, CLINICAL = "### Many counts", "### Clinical counts"
 WEEK, PATIENT = "### As the activity falls", "### The virtual patient"
-SHOWN = {"background": "background, % off", "insert": "cold insert, % of background", "background_cov": "noise of a voxel"}
+SHOWN = {
+    "background": "background, % off",
+    "insert": "cold insert, % of background",
+    "background_cov": "noise of a voxel",
+}
 LINES = {"Siemens Biograph mCT": "#1f6f8b", "Siemens Biograph Vision 600": "#e07a1f"}
 LINES |= {"GE Discovery 690": "#7a3b8f", "GE Discovery ST": "#555555"}
 MARKS = {"OSEM": "o", "NEGML": "s", "AML": "^", "BSREM": "v"}
@@ -166,7 +170,10 @@ def patient(results: Mapping[str, Any]) -> str:
     rows = [[name, f"{row['true Gy']:.1f}", *(over(row[m]["mean"]) for m in methods)] for name, row in found.items()]
     spread = [[name, *(f"{row[m]['spread']:.2f}" for m in ("truth", *methods))] for name, row in found.items()]
     histograms(found)
-    text = PATIENT + "\n\nMean dose against the true one; behind it how far voxels spread (standard deviation over mean).\n\n"
+    text = (
+        PATIENT
+        + "\n\nMean dose against the true one; behind it how far voxels spread (standard deviation over mean).\n\n"
+    )
     text += table(("region", "true mean dose, Gy", *methods), rows) + "\n\n"
     text += table(("spread of the dose in", "truth", *methods), spread)
     return text + "\n\n![Cumulative dose-volume histograms beside the truth](images/pet-patient-dvh.png)"
@@ -243,7 +250,12 @@ def main() -> None:
     before, rest = text.split(START)
     within, after = rest.split(END)
     kept = sections("\n" + within.strip())
-    parts = {HIGH: ("high", high), CLINICAL: ("clinical", clinical), WEEK: ("week", week), PATIENT: ("patient", patient)}
+    parts = {
+        HIGH: ("high", high),
+        CLINICAL: ("clinical", clinical),
+        WEEK: ("week", week),
+        PATIENT: ("patient", patient),
+    }
     for heading, (name, write) in parts.items():
         if results.get(name):
             kept[heading] = write(results) + (slices(folder) if name == "clinical" else "")

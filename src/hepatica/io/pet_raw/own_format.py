@@ -84,7 +84,7 @@ def read_raw(path: Path | str) -> PetRawData:
     try:
         count = len(header["beds"])
         wanted = {
-            f"bed{n}_{name}": Wanted(np.dtype(kind).kind, 1, optional, MOST_BYTES)
+            f"bed{n}_{name}": Wanted(np.dtype(kind).kind, 1, optional, MOST_BYTES, may_be_empty=True)
             for n in range(count)
             for optional, lists in ((False, LISTS), (True, OPTIONAL_LISTS))
             for name, kind in lists.items()

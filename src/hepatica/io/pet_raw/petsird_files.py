@@ -212,7 +212,7 @@ def read_petsird(path: Path | str, known: Scanner | None = None) -> tuple[PetRaw
         raise
     except BROKEN as error:
         raise InputError(
-            f"{path}: its header cannot be read as PETSIRD: cut short within the first bytes, damaged, or of another "
+            f"{path}: its header cannot be read as PETSIRD: cut short, damaged, or of another "
             f"version than 0.12 ({_cause(error)})",
             remedy="copy or export the file again; a file of another version: write it with petsird 0.12",
         ) from error
