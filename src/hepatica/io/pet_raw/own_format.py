@@ -27,7 +27,7 @@ from hepatica.imaging.pet.frame import Frame
 from hepatica.imaging.pet.scanner import Scanner, scanner_from_table, scanner_table
 from hepatica.io.arrays import Wanted, read_arrays
 from hepatica.io.files import atomic_output
-from hepatica.nuclides import nuclide
+from hepatica.nuclides.positron_emitters import pet_nuclide
 from hepatica.version import __version__
 
 FORMAT, VERSION = "hepatica PET list mode", 1
@@ -98,7 +98,7 @@ def read_raw(path: Path | str) -> PetRawData:
         return PetRawData(
             scanner=scanner,
             beds=beds,
-            nuclide=nuclide(str(header["nuclide"])).name,
+            nuclide=pet_nuclide(str(header["nuclide"])).name,
             start=datetime.fromisoformat(header["start"]),
             axis_mm=(x, y),
             frame_of_reference=None if frame is None else str(frame),

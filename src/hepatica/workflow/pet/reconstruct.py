@@ -31,7 +31,7 @@ from hepatica.imaging.pet.list_mode import BELOW_ZERO
 from hepatica.imaging.pet.scanner import Scanner
 from hepatica.io.pet_raw.scanner_file import scanner_of
 from hepatica.nuclides import Nuclide
-from hepatica.nuclides import nuclide as find_nuclide
+from hepatica.nuclides.positron_emitters import pet_nuclide
 from hepatica.workflow.dose.patient.structures import StructureSet, structures_on
 from hepatica.workflow.pet.clock import clock_of
 from hepatica.workflow.pet.reading import RawSource, read_pet
@@ -150,7 +150,7 @@ class PetResult(Result):
         from hepatica.report.figures.pet import draw_reconstructed_pet
 
         emission = Emission(
-            nuclide=self.nuclide, start=self.time, frame_duration_s=self.beds[0].duration_s, agent=self.nuclide,
+            nuclide=pet_nuclide(self.nuclide), start=self.time, frame_duration_s=self.beds[0].duration_s, agent=self.nuclide,
             corrected=self.corrected, methods=_methods(self.options, self.beds),
         )  # fmt: skip
         made = "Reconstructed by hepatica" + (" from a simulation." if self.raw.simulated else ".")
@@ -322,8 +322,8 @@ def _nuclide_of(data: PetRawData, stated: str | Nuclide | None) -> Nuclide:
     if stated is None:
         if not data.nuclide:
             raise InputError(f"{data.source.path}: names no nuclide", remedy="state `nuclide`")
-        return find_nuclide(data.nuclide)
-    chosen = find_nuclide(stated)
+        return pet_nuclide(data.nuclide)
+    chosen = pet_nuclide(stated)
     if data.nuclide not in ("", chosen.name):
         raise InputError(f"{data.source.path}: is of {data.nuclide}, asked for is {chosen.name}")
     return chosen

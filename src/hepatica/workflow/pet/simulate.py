@@ -25,7 +25,7 @@ from hepatica.imaging.spect.scan_facts import concentration_on, in_frame_of, sca
 from hepatica.io.pet_raw.petsird_files import load_petsird, require_utc
 from hepatica.io.pet_raw.scanner_file import scanner_of
 from hepatica.nuclides import Nuclide
-from hepatica.nuclides import nuclide as find_nuclide
+from hepatica.nuclides.positron_emitters import pet_nuclide
 from hepatica.workflow.result import Result, result
 from hepatica.workflow.sources import ImageSource, as_image
 
@@ -232,7 +232,7 @@ def simulate_pet(
     (1000.0, True)
     """
     report_progress = progress or silent
-    chosen, machine = find_nuclide(nuclide), scanner_of(scanner)
+    chosen, machine = pet_nuclide(nuclide), scanner_of(scanner)
     positrons_per_decay(chosen)
     if options.scan.petsird:
         load_petsird()
