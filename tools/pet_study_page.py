@@ -118,7 +118,7 @@ def week(results: Mapping[str, Any]) -> str:
     head = ("scanner", "times", "GBq", "trues / scattered / randoms", "method", "lists", "total", "background")
     head = (*head, "noise of a voxel", "cold insert, %", *(f"{d} mm" for d in SPHERES))
     week_figure(results["week"])
-    text = "3 GBq, what is left of it after 2.7 days (1.5) and after 6.9 (0.5); one bed of ten minutes, voxels of 4 mm.\n\n"
+    text = "3 GBq, what is left of it after 2.7 days (1.5) and 6.9 (0.5); one bed of ten minutes, voxels of 4 mm.\n\n"
     return WEEK + "\n\n" + text + table(head, rows) + "\n\n![Bias and noise as counts fall](images/pet-week.png)"
 
 
@@ -152,13 +152,15 @@ def week_figure(found: Mapping[str, Any]) -> None:
             name = f"{scanner.split(' ', 1)[1]}, {timed}, {method}"
             dash = "-" if timed == "TOF" else "--"
             activity = [gbq for gbq, _ in points]
-            axis.plot(activity, shown, dash, marker=MARKS[method], color=LINES[scanner], label=name, markersize=5)
+            filled = LINES[scanner] if timed == "TOF" else "white"
+            style = {"marker": MARKS[method], "color": LINES[scanner], "markerfacecolor": filled, "markersize": 5}
+            axis.plot(activity, shown, dash, label=name, **style)
         axis.set(xlabel="activity, GBq", ylabel=label, xscale="log", xlim=(3.5, 0.42))
         axis.set_xticks([3, 1.5, 0.5], ["3", "1.5", "0.5"])
         axis.minorticks_off()
         axis.axhline(0, color="#bbbbbb", linewidth=0.8, zorder=0)
     handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False, fontsize=8)
+    figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False, fontsize=8, handlelength=3.5)
     figure.savefig(IMAGES / "pet-week.png", dpi=110)
     plt.close(figure)
 
