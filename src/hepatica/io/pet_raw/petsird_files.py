@@ -27,7 +27,7 @@ from hepatica.imaging.pet.scanner import HALF_LIGHT_MM_PER_PS, Scanner, scanner,
 from hepatica.io.dicom.images.write import NUCLIDE_CODES
 from hepatica.io.files import atomic_output
 from hepatica.io.pet_raw.own_format import raw_source
-from hepatica.io.pet_raw.petsird_geometry import Crystals, scanner_information
+from hepatica.io.pet_raw.petsird_geometry import Crystals, bin_efficiencies, scanner_information
 
 FloatArray = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -88,7 +88,7 @@ def write_petsird(path: Path | str, raw: PetRawData) -> None:
         If the file cannot be written.
     """
     petsird, path = load_petsird(), Path(path)
-    header = petsird.Header(scanner=scanner_information(petsird, raw.scanner), exam=_exam(petsird, raw))
+    header = petsird.Header(scanner=scanner_information(petsird, raw.scanner, raw.crystal_efficiency), exam=_exam(petsird, raw))
     try:
         with atomic_output(path) as new, new.open("wb") as stream, petsird.BinaryPETSIRDWriter(stream) as writer:
             writer.write_header(header)
@@ -380,6 +380,10 @@ def _raw(
     if np.ptp(places[:, :2], axis=0).max() > 1e-2:
         raise InputError(f"{path}: beds lie beside each other, not along the scanner's axis")
     person = exam.patient.patient_id
+    pattern = bin_efficiencies(path, header.scanner, crystals)
+    if header.scanner.detection_efficiencies.module_pair_efficiencies_vectors:
+        text = f"{path.name}: factors of pairs of modules are not taken over; hepatica models geometry"
+        notes.append(Message("module-pairs-not-taken", text, "state `calibration_factor` from a known cylinder"))
     raw = PetRawData(
         scanner=machine,
         beds=beds,
@@ -388,6 +392,7 @@ def _raw(
         axis_mm=(float(-places[0, 0]), float(-places[0, 1])),
         frame_of_reference=exam.frame_of_reference_uid or None,
         patient_id=person,
+        crystal_efficiency=pattern,
         source=raw_source(path, person),
     )
     return raw, tuple(dict.fromkeys(notes))

@@ -160,7 +160,10 @@ def reconstruct_beds(
     placed = _shifted(grid, (-raw.axis_mm[0], -raw.axis_mm[1])).with_frame_of_reference(frame_uid)
     here_regions = [resample_region(region, placed) for region in regions]
     noisy = _noisy(patient, grid, here_regions, options.iteration)
-    efficiency = Efficiency.modelled(raw.scanner.untimed if options.corrections.skip_time_of_flight else raw.scanner)
+    machine = raw.scanner.untimed if options.corrections.skip_time_of_flight else raw.scanner
+    efficiency = Efficiency.modelled(machine)
+    if raw.crystal_efficiency is not None:
+        efficiency = replace(efficiency, crystal=raw.crystal_efficiency)
     scale = scale_of(nuclide, options.uncertainty, simulated=raw.simulated)
     solved: list[SolvedBed] = []
     facts = []

@@ -47,6 +47,9 @@ class PetScanOptions:
         Write the list as PETSIRD too (``coincidences.petsird``).
     no_dead_time : bool
         Coincidences are not lost to dead time.
+    crystal_spread : float
+        Relative standard deviation of the crystals' efficiency, drawn for each; the list then holds the pattern, by
+        which the reconstruction normalises.
     matter_mm : float
         Voxels of the patient through which photons are followed.
     seed : int
@@ -63,6 +66,7 @@ class PetScanOptions:
     gates: Annotated[int, Limits(low=2, high=64)] = 6
     petsird: bool = False
     no_dead_time: bool = False
+    crystal_spread: Annotated[float, Unit("fraction"), Limits(low=0, high=0.3)] = 0.0
     matter_mm: Annotated[float, Limits(low=1, high=20)] = 4.0
     seed: Annotated[int, Limits(low=0)] = 1
 
