@@ -75,9 +75,10 @@ FACTORS = (
 def factors(name: str) -> str:
     """Of what the sensitivity of a scanner consists: solid angle, packing, interaction, energy window.
 
-    The pairs of a line of 70 cm on the axis that meet a ring of length L are ``2 (sqrt(R^2 + (L/2)^2) - sqrt(R^2 + d^2))``
-    over the line's length, d the part of L/2 beyond the line, positrons of 18F per decay times that. What is needed of a photon at right angles follows from the modelled and
-    the published sensitivity, which go with its square.
+    The pairs of a line of 70 cm on the axis that meet a ring of length L are
+    ``2 (sqrt(R^2 + (L/2)^2) - sqrt(R^2 + d^2))`` over the line's length, d the part of L/2 beyond the line; positrons
+    of 18F per decay times that. What is needed of a photon at right angles follows from the modelled and the published
+    sensitivity, which go with its square.
     """
     shipped = replace(scanner(name), counted_share=1.0)
     published = shipped.sensitivity_cps_per_kbq
@@ -85,8 +86,10 @@ def factors(name: str) -> str:
     radius, half = shipped.radius_mm, shipped.length_mm / 2
     beyond = max(half - LINE_MM / 2, 0.0)
     pairs = 2 * (math.hypot(radius, half) - math.hypot(radius, beyond)) / LINE_MM * F18_POSITRONS
-    around = shipped.crystals_per_ring * shipped.crystal_mm[0] / (
-        shipped.modules_around * 2 * radius * math.tan(math.pi / shipped.modules_around)
+    around = (
+        shipped.crystals_per_ring
+        * shipped.crystal_mm[0]
+        / (shipped.modules_around * 2 * radius * math.tan(math.pi / shipped.modules_around))
     )
     packing = around * shipped.rings * shipped.crystal_mm[1] / shipped.length_mm
     lines = medium(shipped.crystal)

@@ -8,8 +8,9 @@ Run: ``python tools/pet_study.py FOLDER PART [--scanner mct] [--quick]``, PART o
 - ``week``: 3 GBq and what is left of it after up to seven days, by scanner, with and without time of flight
 - ``patient``: PET of the virtual patient, and its dose beside the truth and, where it is there, that of SPECT
 
-Every image leaves its numbers in a file in FOLDER and is not made again: a part that was stopped, or that ``--minutes`` of
-processor time ended, goes on where it was. ``python tools/pet_study_page.py FOLDER`` writes the page of what is there.
+Every image leaves its numbers in a file in FOLDER and is not made again: a part that was stopped, or that
+``--minutes`` of processor time ended, goes on where it was. ``python tools/pet_study_page.py FOLDER`` writes the page
+of what is there.
 """
 
 from __future__ import annotations

@@ -80,7 +80,7 @@ def test_18f_from_the_scan_to_its_image(tmp_path: Path) -> None:
     x, y, z = np.meshgrid(*(volume.grid.origin_mm[a] + 14.0 * np.arange(n) for a, n in enumerate(volume.grid.shape)),
                           indexing="ij")  # fmt: skip
     inside = (np.hypot(x, y) < 70) & (np.abs(z) < 45)
-    # 60 kBq in 6283 mL; twenty thousand coincidences: 1 % of counting, 3 % of the scatter (from outside of the field too)
+    # 60 kBq in 6283 mL; twenty thousand coincidences: 1 % of counting, 3 % of the scatter (from beyond the field)
     assert volume.values[inside].mean() == pytest.approx(60e3 / (np.pi * 10**2 * 20), rel=0.08)
     header = pydicom.dcmread(next((found.save(tmp_path / "image") / "pet").glob("*.dcm")))
     item = header.RadiopharmaceuticalInformationSequence[0]

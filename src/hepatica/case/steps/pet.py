@@ -37,7 +37,7 @@ class AwaitedPet(ResultOf):
 
 @dataclass(frozen=True, slots=True)
 class ZoneOfTreatment(Input):
-    """Offset from UTC of the house's clock, as the instant of the treatment states it, unless the step states its own."""
+    """Offset from UTC of the house's clock, as the treatment's instant states it, unless the step states its own."""
 
     word: str = "time_zone"
 

@@ -32,7 +32,7 @@ from hepatica.version import __version__
 
 FORMAT, VERSION = "hepatica PET list mode", 2
 PATTERN = "crystal_efficiency"
-"""Array of the crystals' efficiencies, since version 2; without it a file is of version 1, which older programs read."""
+"""Array of the crystals' efficiencies, of version 2; without it a file is of version 1, which older programs read."""
 FILE_NAME = "coincidences.npz"
 SUFFIX = ".npz"
 

@@ -88,7 +88,9 @@ def write_petsird(path: Path | str, raw: PetRawData) -> None:
         If the file cannot be written.
     """
     petsird, path = load_petsird(), Path(path)
-    header = petsird.Header(scanner=scanner_information(petsird, raw.scanner, raw.crystal_efficiency), exam=_exam(petsird, raw))
+    header = petsird.Header(
+        scanner=scanner_information(petsird, raw.scanner, raw.crystal_efficiency), exam=_exam(petsird, raw)
+    )
     try:
         with atomic_output(path) as new, new.open("wb") as stream, petsird.BinaryPETSIRDWriter(stream) as writer:
             writer.write_header(header)

@@ -115,8 +115,8 @@ def bin_efficiencies(path: Path, information: Any, crystals: Crystals) -> NDArra
     values = np.asarray(kept[0], np.float64)
     if values.size != crystals.elements * crystals.energies or not np.isfinite(values).all() or values.min() < 0:
         raise InputError(
-            f"{path}: {values.size} efficiencies for {crystals.elements * crystals.energies} detection bins, or one that "
-            "is none"
+            f"{path}: {values.size} efficiencies for {crystals.elements * crystals.energies} detection bins, or one "
+            "that is none"
         )
     found = np.zeros(crystals.elements)
     found[crystals.crystal_of] = values.reshape(crystals.elements, -1).mean(axis=1)
@@ -154,9 +154,7 @@ def scanner_information(petsird: Any, scanner: Scanner, efficiencies: NDArray[np
 
 def _efficiencies(petsird: Any, scanner: Scanner, found: NDArray[np.float32] | None) -> Any:
     if found is None:
-        return petsird.DetectionEfficiencies(
-            method_description="none: hepatica models them", calibration_factor=1.0
-        )
+        return petsird.DetectionEfficiencies(method_description="none: hepatica models them", calibration_factor=1.0)
     of_bins = found[Crystals.of_own(scanner).crystal_of].astype(float).tolist()
     return petsird.DetectionEfficiencies(
         method_description="of each crystal over the mean", calibration_factor=1.0, detection_bin_efficiencies=[of_bins]

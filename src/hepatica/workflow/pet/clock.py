@@ -59,7 +59,7 @@ def clock_of(start: datetime, context: DicomContext, stated: str | None, where: 
     own = _zone(context.timezone) if context.timezone else None
     asked = None if stated is None else _zone(stated)
     zone = own or asked
-    notes = ()
+    notes: tuple[Message, ...] = ()
     if own is not None and asked is not None and own.utcoffset(None) != asked.utcoffset(None):
         text = f"the CT states the zone {context.timezone}, which is taken; stated was {stated}"
         notes = (Message("time-zone-of-ct", text, "leave `time_zone` out where the CT says its own", "note"),)
@@ -68,8 +68,8 @@ def clock_of(start: datetime, context: DicomContext, stated: str | None, where: 
             return Clock(start, context)
         if context.study_date:
             raise TimeError(
-                f"{where}: begins at {start.isoformat()}, an instant with a zone; the CT states no TimezoneOffsetFromUTC, "
-                "so that its clock and the injection's may be hours away",
+                f"{where}: begins at {start.isoformat()}, an instant with a zone; the CT states no "
+                "TimezoneOffsetFromUTC, so that its clock and the injection's may be hours away",
                 remedy="state `time_zone`, the offset from UTC of the scanner's clock on that day, such as +01:00",
             )
         return Clock(start, replace(context, timezone=start.strftime("%z")[:5]))

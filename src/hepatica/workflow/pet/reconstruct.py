@@ -19,6 +19,7 @@ from hepatica.core.provenance import InputFile
 from hepatica.core.tables.table import Cell, Table
 from hepatica.errors import InputError
 from hepatica.imaging.pet.acquisition.certainty import RegionActivity
+from hepatica.imaging.pet.acquisition.couch import about_couch
 from hepatica.imaging.pet.acquisition.image import BedFacts, WholePet, reconstruct_beds
 from hepatica.imaging.pet.acquisition.net_counts import NetCounts, about_counts
 from hepatica.imaging.pet.acquisition.options import PetOptions
@@ -150,8 +151,8 @@ class PetResult(Result):
         from hepatica.report.figures.pet import draw_reconstructed_pet
 
         emission = Emission(
-            nuclide=pet_nuclide(self.nuclide), start=self.time, frame_duration_s=self.beds[0].duration_s, agent=self.nuclide,
-            corrected=self.corrected, methods=_methods(self.options, self.beds),
+            nuclide=pet_nuclide(self.nuclide), start=self.time, frame_duration_s=self.beds[0].duration_s,
+            agent=self.nuclide, corrected=self.corrected, methods=_methods(self.options, self.beds),
         )  # fmt: skip
         made = "Reconstructed by hepatica" + (" from a simulation." if self.raw.simulated else ".")
         write_pet(
@@ -289,6 +290,7 @@ def reconstruct_pet(
         messages=unique(
             given.messages,
             clock.messages,
+            () if data.simulated or options.corrections.skip_attenuation else about_couch(hu),
             () if drawn is None else drawn.messages,
             _messages(options, data),
             about_beds(options.iteration, found.beds),
@@ -384,8 +386,8 @@ def _messages(options: PetOptions, data: PetRawData) -> tuple[Message, ...]:
     if said.activity_anywhere:
         text = (
             "activity was sought outside the body too, in the box around the body that the image shows, not in all "
-            f"of the field of {data.scanner.field_mm:g} mm: noise in the air adds to the total, which is no longer that "
-            "of the patient"
+            f"of the field of {data.scanner.field_mm:g} mm: noise in the air adds to the total, which is no longer "
+            "that of the patient"
         )
         remedy = "leave `activity_anywhere` out for becquerels; it stands in result.json and ReconstructionMethod"
         found.append(Message("activity-sought-in-box", text, remedy))

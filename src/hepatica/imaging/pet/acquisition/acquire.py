@@ -195,7 +195,9 @@ class _BedJob:
         counted = singles * np.sqrt(live)
         randoms = drawn_randoms(self.scanner, counted, duration, bed_mm=bed_mm, seed=self.seed)
         rng = np.random.default_rng([self.seed, 3])
-        frame, phase = mixed([_thinned(part, live * self._kept(part) / best, rng) for part in parts], randoms, singles, seed=self.seed)
+        frame, phase = mixed(
+            [_thinned(part, live * self._kept(part) / best, rng) for part in parts], randoms, singles, seed=self.seed
+        )
         gate = phase if len(parts) > 1 else None
         told = Singles(float(annihilation.sum()), float(slowed.sum()), float(own.sum()))
         return Bed(frame, start_s, live, gate), told
