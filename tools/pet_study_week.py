@@ -14,8 +14,8 @@ from hepatica.imaging.pet.scanner import scanner
 from pet_study import FRAME_S, METHODS, Y90, Asked, Imager, chunk_file, decay_share, drawn_frame, measured, summary
 
 SCANNERS = ("biograph_mct", "discovery_st", "biograph_vision_600", "discovery_690")
-LISTS = {3.0: 1, 0.5: 2, 1.5: 1}
-"""Noise realisations by GBq, in the order in which they are made."""
+LISTS = {3.0: 1, 0.5: 4, 1.5: 2}
+"""Noise realisations by GBq, in the order in which they are made: of one pool, which holds 3 GBq once."""
 
 
 def run_week(folder: Path, asked: Asked) -> dict[str, Any]:
