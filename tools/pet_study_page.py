@@ -112,8 +112,9 @@ def week(results: Mapping[str, Any]) -> str:
             mean = found[method]["mean"]
             counts = f"{found['trues'] / 1000:.0f} / {found['scattered'] / 1000:.0f} / {found['randoms'] / 1000:.0f} k"
             few = (f"{mean[f'sphere {d}']:.2f}" for d in (37, 28, 22, 17, 13, 10))
-            whole = [spread(found[method], k) for k in ("total", "background")] + [f"{mean['background_cov']:.1f}"]
-            rest = (spread(found[method], "insert"), *few)
+            whole = (spread(found[method], "total"), spread(found[method], "background"))
+            noise = f"{mean['background_cov']:.1f}"
+            rest = (noise, spread(found[method], "insert"), *few)
             rows.append([scanner, timed, gbq, counts, method, str(found[method]["realisations"]), *whole, *rest])
     head = ("scanner", "times", "GBq", "trues / scattered / randoms", "method", "lists", "total", "background")
     head = (*head, "noise of a voxel", "cold insert, %", *(f"{d} mm" for d in SPHERES))
@@ -123,7 +124,7 @@ def week(results: Mapping[str, Any]) -> str:
 
 
 def spread(found: Mapping[str, Any], key: str) -> str:
-    """Mean in per cent (of total and background the difference from the truth), with the spread of a list of several."""
+    """Mean in per cent (of total and background the difference from the truth), and the spread of lists."""
     mean, sd = 100 * found["mean"][key], 100 * found["sd"][key]
     text = f"{mean:.0f}" if key == "insert" else f"{mean - 100:+.1f} %"
     return text if found["realisations"] == 1 else f"{text} ± {sd:.0f}"

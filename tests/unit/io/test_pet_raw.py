@@ -104,7 +104,7 @@ def another_first(values: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda h: h.update(version=2), "version 2 of the format; this hepatica reads up to 1"),
+        (lambda h: h.update(version=3), "version 3 of the format; this hepatica reads up to 2"),
         (lambda h: h.update(version="1"), "version '1' is none"),
         (lambda h: h.update(format="other"), "is no hepatica PET list mode"),
         (lambda h: h.pop("beds"), r"header: beds \(missing\)"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from numpy.typing import NDArray
 import hepatica
 from hepatica.core import Grid
 from hepatica.errors import InputError
+from hepatica.io.pet_raw.read import read_pet_raw
+from hepatica.workflow.pet.reconstruct import _messages, _methods
 
 SOURCE = np.array([40.0, -30.0, 25.0])
 """Place of a point of activity, LPS mm."""
@@ -123,3 +126,13 @@ def test_empty_arrays_without_singles_either(tmp_path: Path, ct: hepatica.Image)
     }
     with pytest.raises(InputError, match="bed 1 holds no coincidences"):
         hepatica.reconstruct_pet(write(tmp_path / "mine.npz", arrays), ct=ct, options=OPTIONS)
+
+
+def test_activity_that_is_sought_in_the_air_is_a_warning_and_recorded(tmp_path: Path) -> None:
+    raw, _ = read_pet_raw(write(tmp_path / "mine.npz", listed(5)))
+    anywhere = replace(OPTIONS, corrections=hepatica.PetCorrectionOptions(activity_anywhere=True))
+    (warning,) = [one for one in _messages(anywhere, raw) if one.code == "activity-sought-in-box"]
+    assert (warning.severity, "no longer that of the patient" in warning.text) == ("warning", True)
+    assert "air too" in _methods(anywhere, ())["ReconstructionMethod"]
+    assert not [one for one in _messages(OPTIONS, raw) if one.code == "activity-sought-in-box"]
+    assert "air" not in _methods(OPTIONS, ())["ReconstructionMethod"]
