@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from hepatica.core import InputFile, Provenance, Volume
@@ -312,8 +312,9 @@ def _phantom(options: PetSimulationOptions) -> _Given:
     total = options.stated.total_bq
     if total is None:
         raise InputError("a phantom holds what is stated", remedy="state `total_bq`")
+    own = PHANTOM_AT.replace(tzinfo=UTC) if options.scan.petsird else PHANTOM_AT
     drawn, activity = filled_phantom(
-        options.phantom, total_bq=total, time=options.stated.activity_at or PHANTOM_AT, frame_of_reference=new_uid()
+        options.phantom, total_bq=total, time=options.stated.activity_at or own, frame_of_reference=new_uid()
     )
     return _Given(activity, replace(drawn.hu, time=activity.time), None, (), ())
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Literal
 
 from hepatica.core.options import Fraction, Limits, NonNegative, Positive, Unit, options
@@ -17,8 +17,8 @@ PositronSource = Literal["selwyn-2007", "langhoff-1961", "greenberg-1956"]
 PetPhantom = Literal["nema", "quest", "earl", "cylinder"]
 """Test objects that are scanned as well as patients."""
 
-PHANTOM_AT = datetime(2026, 3, 2, 10, tzinfo=UTC)
-"""Instant of a phantom's activity where none is stated: it has no calendar of its own."""
+PHANTOM_AT = datetime(2026, 3, 2, 10)
+"""Instant of a phantom's activity where none is stated: it has no calendar of its own. In PETSIRD it is in UTC."""
 
 
 @options
