@@ -140,37 +140,41 @@ SHOWN = {
 }
 LINES = {"Siemens Biograph mCT": "#1f6f8b", "Siemens Biograph Vision 600": "#e07a1f"}
 LINES |= {"GE Discovery 690": "#7a3b8f", "GE Discovery ST": "#555555"}
-MARKS = {"OSEM": "o", "NEGML": "s", "AML": "^", "BSREM": "v"}
 
 
 def week_figure(found: Mapping[str, Any]) -> None:
-    """Bias of background and cold insert, and noise, by scanner, times and method against the activity."""
+    """Bias of background and cold insert, and noise, by scanner and times against the activity; a row for a method."""
     plt = pyplot()
-    figure, axes = plt.subplots(1, len(SHOWN), figsize=(4.2 * len(SHOWN), 3.8), constrained_layout=True)
-    lines: dict[tuple[str, str, str], list[tuple[float, Mapping[str, float]]]] = {}
-    for key, row in found.items():
-        scanner, timed, gbq = key.split("|")
-        for method in (m for m in METHODS if m in row):
-            lines.setdefault((scanner, timed, method), []).append((float(gbq), row[method]["mean"]))
-    for axis, (number, label) in zip(axes, SHOWN.items(), strict=True):
-        for (scanner, timed, method), points in lines.items():
-            shown = [100 * (p[number] - (number == "background")) for _, p in points]
-            if number == "background_cov":
-                shown = [p[number] for _, p in points]
-            name = f"{scanner.split(' ', 1)[1]}, {timed}, {method}"
-            dash = "-" if timed == "TOF" else "--"
-            activity = [gbq for gbq, _ in points]
-            filled = LINES[scanner] if timed == "TOF" else "white"
-            style = {"marker": MARKS[method], "color": LINES[scanner], "markerfacecolor": filled, "markersize": 5}
-            axis.plot(activity, shown, dash, label=name, **style)
-        axis.set(xlabel="activity, GBq", ylabel=label, xscale="log", xlim=(3.5, 0.42))
-        axis.set_xticks([3, 1.5, 0.5], ["3", "1.5", "0.5"])
-        axis.minorticks_off()
-        axis.axhline(0, color="#bbbbbb", linewidth=0.8, zorder=0)
-    handles, labels = axes[0].get_legend_handles_labels()
+    methods = [m for m in METHODS if any(m in row for row in found.values())]
+    size = (4.2 * len(SHOWN), 3.2 * len(methods) + 0.6)
+    figure, axes = plt.subplots(len(methods), len(SHOWN), figsize=size, constrained_layout=True, squeeze=False)
+    for row, method in zip(axes, methods, strict=True):
+        for axis, number in zip(row, SHOWN, strict=True):
+            panel(axis, found, method, number)
+    handles, labels = axes[0][0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False, fontsize=8, handlelength=3.5)
     figure.savefig(IMAGES / "pet-week.png", dpi=110)
     plt.close(figure)
+
+
+def panel(axis: Any, found: Mapping[str, Any], method: str, number: str) -> None:
+    """One number of a method by scanner and times against the activity."""
+    lines: dict[tuple[str, str], list[tuple[float, float]]] = {}
+    for key, row in found.items():
+        scanner, timed, gbq = key.split("|")
+        if method in row:
+            value = row[method]["mean"][number]
+            shown = value if number == "background_cov" else 100 * (value - (number == "background"))
+            lines.setdefault((scanner, timed), []).append((float(gbq), shown))
+    for (scanner, timed), points in lines.items():
+        filled = LINES[scanner] if timed == "TOF" else "white"
+        style = {"marker": "o", "color": LINES[scanner], "markerfacecolor": filled, "markersize": 5}
+        name = f"{scanner.split(' ', 1)[1]}, {timed}"
+        axis.plot(*zip(*points, strict=True), "-" if timed == "TOF" else "--", label=name, **style)
+    axis.set(xlabel="activity, GBq", ylabel=SHOWN[number], title=method, xscale="log", xlim=(3.5, 0.42))
+    axis.set_xticks([3, 1.5, 0.5], ["3", "1.5", "0.5"])
+    axis.minorticks_off()
+    axis.axhline(0, color="#bbbbbb", linewidth=0.8, zorder=0)
 
 
 def patient(results: Mapping[str, Any]) -> str:
