@@ -43,6 +43,7 @@ from hepatica.imaging.pet.frame import Frame
 from hepatica.imaging.pet.lines import LineProjector
 from hepatica.imaging.pet.list_mode import ListData, ListIterations, reconstruct_list
 from hepatica.imaging.pet.randoms import drawn_randoms, expected_randoms, number_of_randoms, own_singles_cps
+from hepatica.imaging.pet.reconstruct.model_lines import drawn_model_lines
 from hepatica.imaging.pet.reconstruction import annihilation_attenuation, body_on, reconstruct_frame
 from hepatica.imaging.pet.run import Run
 from hepatica.imaging.pet.scanner import Scanner, scanner
@@ -66,11 +67,11 @@ GBQ = (3.0, 1.5, 0.5)
 REPEATS = 3
 METHODS: Mapping[str, ListIterations] = {
     "OSEM": ListIterations(3, 12),
-    "NEGML": ListIterations(5, 12, "negml"),
+    "WLS": ListIterations(20, 1, "wls"),
     "AML": ListIterations(3, 12, "aml"),
     "BSREM": ListIterations(8, 12, "bsrem", prior_strength=0.05),
 }
-REALISATIONS = {"OSEM": 20, "NEGML": 20, "AML": 10, "BSREM": 5}
+REALISATIONS = {"OSEM": 20, "WLS": 20, "AML": 10, "BSREM": 5}
 INSERT_ROI_MM = 30.0
 """NEMA NU 2-2018, section 7: the lung insert is measured in a circle of 30 mm on its axis."""
 
@@ -226,6 +227,9 @@ class Imager:
             print(f"sensitivity of {of.name}: a voxel is known to {100 * seen.relative_sd:.1f} %")
             np.save(stored, seen.image)
         self.sensitivity = np.load(stored)
+        self.lines = drawn_model_lines(
+            self.efficiency, self.projector, self.survives, within=self.body, duration_s=FRAME_S
+        )
 
     def survives(self, events: Coincidences) -> Float32:
         """Share of pairs that leave the scene."""
@@ -233,14 +237,16 @@ class Imager:
 
     def data(self, frame: Frame, weight: float) -> ListData:
         """A frame's list; `weight` is its positrons over those of the pool."""
-        events, seen = frame.prompts, self.pool.seen
+        events, seen, lines = frame.prompts, self.pool.seen, self.lines
         if not self.timed:
             events = events.without_time_of_flight()
             seen = replace(seen, events=seen.events.without_time_of_flight())
         background = expected_randoms(events, frame.singles_cps)
         background += expected_scatter(events, seen, self.efficiency, weight)
+        model = expected_randoms(lines.lines, frame.singles_cps)
+        model += expected_scatter(lines.lines, seen, self.efficiency, weight)
         able = self.efficiency.of(events.first, events.second) * self.survives(events)
-        return ListData(events, background / able, self.sensitivity)
+        return ListData(events, background / able, self.sensitivity, lines.with_background(model))
 
 
 def measured(image: Float32, scene: Scene, positrons: float, seen: Float32) -> dict[str, float]:
@@ -291,7 +297,7 @@ def run_high(folder: Path, of: Scanner, *, quick: bool) -> dict[str, Any]:
     trues = int((~pool.seen.scattered).sum())
     frame = drawn_frame(pool, pool.positrons, FRAME_S, 1, randoms=trues)
     found: dict[str, Any] = {"trues": trues, "randoms": trues}
-    for name in ("NEGML", "OSEM"):
+    for name in ("WLS", "OSEM"):
         chosen = replace(METHODS[name], iterations=1) if quick else METHODS[name]
         image = reconstruct_frame(frame, scene.patient, Y90, scene.grid, chosen, run=Run(threads=1))
         seconds = FRAME_S * decay_share(FRAME_S)
@@ -317,7 +323,7 @@ def run_clinical(folder: Path, of: Scanner, *, quick: bool) -> dict[str, Any]:
         share = TRUES / float((~imager.pool.seen.scattered).sum())
         positrons = imager.pool.positrons * share
         for number in range(2 if quick else 20):
-            wanted = [m for m in METHODS if number < REALISATIONS[m] and (timed or m in ("OSEM", "NEGML"))]
+            wanted = [m for m in METHODS if number < REALISATIONS[m] and (timed or m in ("OSEM", "WLS"))]
             missing = [name for name in wanted if not realisation_file(folder, name, timed, number).exists()]
             if not missing:
                 continue
@@ -368,10 +374,10 @@ def run_week(folder: Path, *, quick: bool) -> dict[str, Any]:
                 if not stored.exists():
                     rows = [one_of_week(imager, gbq, n) for n in range(1 if quick else REPEATS)]
                     stored.write_text(json.dumps(rows))
-                    print(name, timed, gbq, rows[0]["NEGML"], flush=True)
+                    print(name, timed, gbq, rows[0]["WLS"], flush=True)
                 rows = json.loads(stored.read_text())
                 found[f"{of.name}|{'TOF' if timed else 'non-TOF'}|{gbq:g}"] = {
-                    **{m: summary([row[m] for row in rows]) for m in ("OSEM", "NEGML")},
+                    **{m: summary([row[m] for row in rows]) for m in ("OSEM", "WLS")},
                     **{key: rows[0][key] for key in ("trues", "scattered", "randoms")},
                 }
     return found
@@ -383,7 +389,7 @@ def one_of_week(imager: Imager, gbq: float, number: int) -> dict[str, Any]:
     frame = drawn_frame(imager.pool, positrons, FRAME_S, 200 + number)
     data = imager.data(frame, positrons / imager.pool.positrons)
     row: dict[str, Any] = {key: frame.number(kind) for kind, key in enumerate(("trues", "scattered", "randoms"))}
-    for name in ("OSEM", "NEGML"):
+    for name in ("OSEM", "WLS"):
         image = reconstruct_list(data, imager.projector, METHODS[name], within=imager.body)
         row[name] = measured(image, imager.scene, positrons, imager.sensitivity)
     return row

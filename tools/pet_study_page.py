@@ -23,7 +23,7 @@ PAGE = Path(__file__).parents[1] / "docs" / "pet-study.md"
 IMAGES = PAGE.parent / "images"
 START, END = "<!-- study: written by tools/pet_study_page.py -->", "<!-- study: end -->"
 SPHERES = (37, 28, 22, 17, 13, 10)
-COLOURS = {"truth": "#222222", "PET, NEGML": "#1f6f8b", "PET, OSEM": "#e07a1f"}
+COLOURS = {"truth": "#222222", "PET, WLS": "#1f6f8b", "PET, OSEM": "#e07a1f"}
 COLOURS |= {"SPECT, Monte Carlo": "#7a3b8f", "SPECT, plain": "#999999"}
 
 
@@ -92,7 +92,7 @@ def high(results: Mapping[str, Any]) -> str:
     """The whole reconstruction of all that was followed."""
     found = results["high"]
     rows = []
-    for name in ("NEGML", "OSEM"):
+    for name in ("WLS", "OSEM"):
         if name in found:
             one = {"mean": found[name], "sd": dict.fromkeys(found[name], 0.0), "realisations": 1}
             row = row_of(name, one)
@@ -107,7 +107,7 @@ def week(results: Mapping[str, Any]) -> str:
     rows = []
     for key, found in results["week"].items():
         scanner, timed, gbq = key.split("|")
-        for method in ("OSEM", "NEGML"):
+        for method in ("OSEM", "WLS"):
             mean = found[method]["mean"]
             counts = f"{found['trues'] / 1000:.0f} / {found['randoms'] / 1000:.0f} k"
             few = (f"{mean[f'sphere {d}']:.2f}" for d in (37, 22, 10))
@@ -151,7 +151,7 @@ def histograms(found: Mapping[str, Any]) -> None:
 
 def slices(folder: Path) -> str:
     """Slice through the spheres by method, with and without time of flight."""
-    names = [(m, t) for t in (True, False) for m in ("OSEM", "NEGML") if (folder / f"clinical-{m}-{t}.npy").exists()]
+    names = [(m, t) for t in (True, False) for m in ("OSEM", "WLS") if (folder / f"clinical-{m}-{t}.npy").exists()]
     if not names:
         return ""
     from scipy.ndimage import gaussian_filter

@@ -49,7 +49,7 @@ def run_patient(folder: Path, of: Scanner) -> dict[str, Any]:
 
 def pet_images(folder: Path, of: Scanner) -> dict[str, Volume]:
     """PET of one bed, Bq/mL of 2 GBq."""
-    stored = {name: folder / f"patient-{name}.npy" for name in ("OSEM", "NEGML")}
+    stored = {name: folder / f"patient-{name}.npy" for name in ("OSEM", "WLS")}
     if all(file.exists() for file in stored.values()):
         grid = patient_scene().grid
         return {f"PET, {n}": Volume(grid, np.load(f), Kind.ACTIVITY_CONCENTRATION) for n, f in stored.items()}
@@ -59,7 +59,7 @@ def pet_images(folder: Path, of: Scanner) -> dict[str, Volume]:
     data = imager.data(frame, positrons / imager.pool.positrons)
     print("patient:", {k: frame.number(n) for n, k in enumerate(("trues", "scattered", "randoms"))}, flush=True)
     found = {}
-    for name in ("OSEM", "NEGML"):
+    for name in ("OSEM", "WLS"):
         image = reconstruct_list(data, imager.projector, METHODS[name], within=imager.body)
         # annihilations per mm^3 to Bq/mL of 2 GBq
         values = image * np.float32(1000 * GBQ * 1e9 / positrons)

@@ -58,8 +58,7 @@ def iterations_for_noise(
     coin = np.random.default_rng([seed, 8]).random(len(data.events)) < 0.5
     halves: list[list[Float32]] = []
     for side in (coin, ~coin):
-        half = ListData(data.events.taken(side), data.background[side], data.sensitivity * np.float32(0.5))
-        halves.append(_after_each(half, projector, settings, region, within))
+        halves.append(_after_each(data.part(side, 0.5), projector, settings, region, within))
     noise = []
     for a, b in zip(*halves, strict=True):
         mean = float((a + b).mean()) / 2
