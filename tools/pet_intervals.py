@@ -28,8 +28,8 @@ from hepatica.imaging.pet.scanner import scanner
 
 STEP_MM = 24.0
 NORMAL_95 = 1.959964
-MODEL_LINES = 16_000
-"""Of the lines and bins, drawn once, those that stand for all in wls: some fifty for each voxel."""
+MODEL_LINES = 32_000
+"""Of the lines and bins, drawn once, those that stand for all in wls: a hundred for each voxel."""
 MCT = scanner("biograph_mct")
 
 
@@ -108,7 +108,7 @@ def errors(model: Model, settings: ListIterations, realisations: int, seed: int)
 
 
 SETTINGS = {
-    "wls": ListIterations(20, 1, "wls"),
+    "wls": ListIterations(8, 1, "wls"),
     "osem": ListIterations(24, 1),
 }
 

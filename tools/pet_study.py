@@ -67,7 +67,7 @@ GBQ = (3.0, 1.5, 0.5)
 REPEATS = 3
 METHODS: Mapping[str, ListIterations] = {
     "OSEM": ListIterations(3, 12),
-    "WLS": ListIterations(20, 1, "wls"),
+    "WLS": ListIterations(8, 1, "wls"),
     "AML": ListIterations(3, 12, "aml"),
     "BSREM": ListIterations(8, 12, "bsrem", prior_strength=0.05),
 }
@@ -228,7 +228,7 @@ class Imager:
             np.save(stored, seen.image)
         self.sensitivity = np.load(stored)
         self.lines = drawn_model_lines(
-            self.efficiency, self.projector, self.survives, within=self.body, duration_s=FRAME_S
+            self.efficiency, self.projector, self.survives, within=self.body, seen=self.sensitivity, duration_s=FRAME_S
         )
 
     def survives(self, events: Coincidences) -> Float32:

@@ -224,7 +224,7 @@ class _Job:
             self.run.progress("pet: a first look for the scatter")
             scatter = self._scatter(self._first_look(seen, randoms + scatter, number), len(self.events) - number)
         look = self._first_look(seen, randoms + scatter, number)
-        model = self._model_lines() if settings.method == "wls" else None
+        model = self._model_lines(seen) if settings.method == "wls" else None
         data = ListData(self.events, (randoms + scatter) / self.able, seen.image, model)
         stopping, noise = None, self.model.noise
         if noise is not None:
@@ -246,13 +246,13 @@ class _Job:
         activity = Volume(self.grid, values, Kind.ACTIVITY_CONCENTRATION, name=f"{self.nuclide.name} PET")
         return PetImage(activity, seen, len(self.events), number, self.scattered, solved, look, stopping)
 
-    def _model_lines(self) -> ModelLines:
+    def _model_lines(self, seen: Sensitivity) -> ModelLines:
         """Lines and bins that stand for all, with what is random and scattered on them."""
         self.run.progress("pet: lines of the model")
         within = self.body if self.model.within_body else np.ones(self.grid.shape, np.bool_)
         drawn = drawn_model_lines(
-            self.efficiency, self.projector, self.survives, within=within, duration_s=self.events.duration_s,
-            seed=self.run.seed,
+            self.efficiency, self.projector, self.survives, within=within, seen=seen.image,
+            duration_s=self.events.duration_s, seed=self.run.seed,
         )  # fmt: skip
         background = np.zeros(len(drawn.lines), np.float32)
         if self.model.randoms:

@@ -17,7 +17,9 @@ away to second order.
 
 The equation is solved by the nu-method (Brakhage 1987; Hanke, Numer Math 1991;60:341): k steps reach what k^2 steps of
 steepest ascent do, and each is linear in the events; stopped early, an image is between x_r and the solution. No voxel
-is held anywhere.
+is held anywhere. The mean of inverses is not the inverse of the mean, so the sample must be large against what the steps
+resolve: with 3 lines for each voxel a sphere of 37 mm came out 28 % too high after 30 steps, with 11 and 8 steps the
+error is below that of counting. Other lines in every step would have no such bias, but eight times the error in the total.
 """
 
 from __future__ import annotations
@@ -71,7 +73,8 @@ class LeastSquares:
     curvature : ndarray of float32, shape (lines,)
         Weight over variance of each.
     step : ndarray of float32
-        Of each voxel: one over the curvature that all voxels together have on its lines, so that no step goes too far.
+        Of each voxel: one over the curvature that all voxels together have on its lines: no eigenvalue of step times H
+        is then above 1.
     """
 
     projector: LineProjector
@@ -98,15 +101,20 @@ class LeastSquares:
         variance = self.projector.forward(self.reference, events) + background
         return np.divide(1, variance, out=np.zeros_like(variance), where=variance > 0)
 
+    def curved(self, image: Float32) -> Float32:
+        """H times an image."""
+        return self.projector.back(self.curvature * self.projector.forward(image, self.lines), self.lines)
+
     def solved(
         self, right: Float32, iterations: int, on_iteration: Callable[[int, Float32], None] | None = None
     ) -> Float32:
         """Solution d of ``H d = right`` after so many steps from zero: a linear map, and its own transpose."""
         found, before = np.zeros_like(right), np.zeros_like(right)
         for k in range(1, iterations + 1):
-            curved = self.projector.back(self.curvature * self.projector.forward(found, self.lines), self.lines)
             momentum, length = nu_method(k)
-            ascent = np.where(self.support, self.step * (right - curved), 0)
+            # nothing was found before the first step
+            left = right - self.curved(found) if k > 1 else right
+            ascent = np.where(self.support, self.step * left, 0)
             after = found + np.float32(momentum) * (found - before) + np.float32(length) * ascent
             before, found = found, after.astype(np.float32)
             if on_iteration is not None:
