@@ -28,8 +28,8 @@ from hepatica.imaging.pet.scanner import scanner
 
 STEP_MM = 24.0
 NORMAL_95 = 1.959964
-MODEL_LINES = 32_000
-"""Of the lines and bins, drawn once, those that stand for all in wls: a hundred for each voxel."""
+MODEL_LINES = 20_000
+"""Of the lines and bins, drawn once, those that stand for all in wls: sixty for each voxel."""
 MCT = scanner("biograph_mct")
 
 

@@ -20,7 +20,6 @@ from hepatica.imaging.pet.reconstruct.uncertainty import bootstrapped, influence
 sys.path.insert(0, str(Path(__file__).parents[4] / "tools"))
 from pet_intervals import Model, coarse_model, errors
 
-
 LISTS = 40
 WLS = ListIterations(8, 1, "wls")
 

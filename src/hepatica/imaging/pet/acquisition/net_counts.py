@@ -129,8 +129,8 @@ def about_counts(counts: NetCounts, beds: Sequence[float]) -> tuple[Message, ...
         few = min(beds)
         text = (
             f"{few:.0f} coincidences that are not random are few (below {EVENTS_PER_SUBSET}): a sphere of 37 mm with "
-            f"{100 * SPHERE_SHARE:g} % of the activity has {SPHERE_SHARE * few:.0f} of them; voxels and small structures "
-            "mean nothing"
+            f"{100 * SPHERE_SHARE:g} % of the activity has {SPHERE_SHARE * few:.0f} of them; voxels and small "
+            "structures mean nothing"
         )
         found.append(
             Message(

@@ -9,6 +9,7 @@ from hepatica.imaging.pet.acquisition.image import BedFacts
 from hepatica.imaging.pet.acquisition.options import PetIterationOptions
 from hepatica.imaging.pet.becquerels.cross_calibration import CrossCalibration
 
+
 def about_beds(said: PetIterationOptions, beds: Sequence[BedFacts]) -> tuple[Message, ...]:
     """Where fewer subsets were used than asked for, and where noise ended the iterations.
 

@@ -2,8 +2,8 @@
 
 Of the events alone nobody knows how the expected counts answer to the image: where they are few they sit on upward
 fluctuations. A sample of lines and bins with weights, drawn from the
-scanner's geometry, does. Lines that matter are drawn more often: in proportion to the counts that an activity would make
-on them of which each voxel is counted equally often.
+scanner's geometry, does. Lines that matter are drawn more often: in proportion to the counts that an activity would
+make on them of which each voxel is counted equally often.
 """
 
 from __future__ import annotations
