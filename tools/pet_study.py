@@ -18,9 +18,9 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,7 @@ from hepatica.imaging.pet.frame import Frame
 from hepatica.imaging.pet.lines import LineProjector
 from hepatica.imaging.pet.list_mode import ListData, ListIterations, reconstruct_list
 from hepatica.imaging.pet.randoms import drawn_randoms, expected_randoms, number_of_randoms, own_singles_cps
+from hepatica.imaging.pet.reconstruct.model_lines import DrawnLines, drawn_model_lines
 from hepatica.imaging.pet.reconstruction import annihilation_attenuation, body_on, reconstruct_frame
 from hepatica.imaging.pet.run import Run
 from hepatica.imaging.pet.scanner import Scanner, scanner
@@ -66,11 +67,11 @@ TRUES, RANDOMS = 170_000, 680_000
 FRAME_S = 600.0
 METHODS: Mapping[str, ListIterations] = {
     "OSEM": ListIterations(3, 12),
-    "NEGML": ListIterations(5, 12, "negml"),
+    "WLS": ListIterations(8, 1, "wls"),
     "AML": ListIterations(3, 12, "aml"),
     "BSREM": ListIterations(8, 12, "bsrem", prior_strength=0.05),
 }
-REALISATIONS = {"OSEM": 20, "NEGML": 20, "AML": 10, "BSREM": 5}
+REALISATIONS = {"OSEM": 20, "WLS": 20, "AML": 10, "BSREM": 5}
 LUNG, LUNG_AWAY_MM, LUNG_SEEN_MM, COVERED = "right lung in the bed", 20.0, 90.0, 0.5
 """Part of the lung that is measured: its distance from the liver, and from the middle of the bed along the axis."""
 INSERT_ROI_MM = 30.0
@@ -259,12 +260,19 @@ class Imager:
             np.save(stored, seen.image)
         self.sensitivity = np.load(stored)
 
+    @cached_property
+    def lines(self) -> DrawnLines:
+        """Lines of the model, which least squares need."""
+        return drawn_model_lines(
+            self.efficiency, self.projector, self.survives, within=self.body, seen=self.sensitivity, duration_s=FRAME_S
+        )
+
     def survives(self, events: Coincidences) -> Float32:
         """Share of pairs that leave the scene."""
         return survival(self.mu, self.matter, events)
 
-    def data(self, frame: Frame, weight: float) -> ListData:
-        """A frame's list; `weight` is its positrons over those of the pool."""
+    def data(self, frame: Frame, weight: float, methods: Iterable[str]) -> ListData:
+        """A frame's list; `weight` is its positrons over those of the pool. Only least squares need lines of the model."""
         events, seen = frame.prompts, self.pool.seen
         if not self.timed:
             events = events.without_time_of_flight()
@@ -272,7 +280,11 @@ class Imager:
         background = expected_randoms(events, frame.singles_cps)
         background += expected_scatter(events, seen, self.efficiency, weight)
         able = self.efficiency.of(events.first, events.second) * self.survives(events)
-        return ListData(events, background / able, self.sensitivity)
+        if "WLS" not in methods:
+            return ListData(events, background / able, self.sensitivity)
+        model = expected_randoms(self.lines.lines, frame.singles_cps)
+        model += expected_scatter(self.lines.lines, seen, self.efficiency, weight)
+        return ListData(events, background / able, self.sensitivity, self.lines.with_background(model))
 
 
 def measured(image: Float32, scene: Scene, positrons: float, seen: Float32) -> dict[str, float]:
@@ -349,12 +361,12 @@ def run_clinical(folder: Path, of: Scanner, asked: Asked) -> dict[str, Any]:
         share = TRUES / float((~imager.pool.seen.scattered).sum())
         positrons = imager.pool.positrons * share
         for number in range(20 if asked.lists is None else asked.lists):
-            wanted = [m for m in asked.methods if number < REALISATIONS[m] and (timed or m in ("OSEM", "NEGML"))]
+            wanted = [m for m in asked.methods if number < REALISATIONS[m] and (timed or m in ("OSEM", "WLS"))]
             missing = [name for name in wanted if not realisation_file(folder, name, timed, number).exists()]
             if not missing or asked.is_over:
                 continue
             frame = drawn_frame(imager.pool, positrons, FRAME_S, 100 + number, randoms=RANDOMS)
-            data = imager.data(frame, share)
+            data = imager.data(frame, share, missing)
             for name in missing:
                 image = reconstruct_list(data, imager.projector, METHODS[name], within=imager.body)
                 row = measured(image, imager.scene, positrons, imager.sensitivity)
@@ -395,7 +407,7 @@ def main() -> None:
     parser.add_argument("--object", default="nema", choices=tuple(SCENES), help="of the pool")
     parser.add_argument("--chunk", type=int, default=1, help="number of the chunk that is added to the pool")
     parser.add_argument("--positrons", type=float, help="of the chunk")
-    parser.add_argument("--methods", default="OSEM,NEGML", help=f"of {', '.join(METHODS)}, separated by commas")
+    parser.add_argument("--methods", default="OSEM,WLS", help=f"of {', '.join(METHODS)}, separated by commas")
     parser.add_argument("--lists", type=int, help="noise realisations, in place of as many as the part has")
     parser.add_argument("--minutes", type=float, default=float("inf"), help="of processor time, then no more images")
     parser.add_argument("--quick", action="store_true", help="few positrons and iterations, to see that it runs")

@@ -24,7 +24,7 @@ PAGE = Path(__file__).parents[1] / "docs" / "pet-study.md"
 IMAGES = PAGE.parent / "images"
 START, END = "<!-- study: written by tools/pet_study_page.py -->", "<!-- study: end -->"
 SPHERES = (37, 28, 22, 17, 13, 10)
-COLOURS = {"truth": "#222222", "PET, NEGML, filtered": "#1f6f8b", "PET, OSEM, filtered": "#e07a1f"}
+COLOURS = {"truth": "#222222", "PET, WLS, filtered": "#1f6f8b", "PET, OSEM, filtered": "#e07a1f"}
 COLOURS |= {"SPECT, Monte Carlo": "#7a3b8f", "SPECT, plain": "#999999"}
 
 
@@ -93,7 +93,7 @@ def high(results: Mapping[str, Any]) -> str:
     """The whole reconstruction of all that was followed."""
     found = results["high"]
     rows = []
-    for name in ("NEGML", "OSEM"):
+    for name in ("WLS", "OSEM"):
         if name in found:
             one = {"mean": found[name], "sd": dict.fromkeys(found[name], 0.0), "realisations": 1}
             row = row_of(name, one)
@@ -130,7 +130,7 @@ def spread(found: Mapping[str, Any], key: str) -> str:
     return text if found["realisations"] == 1 else f"{text} ± {sd:.0f}"
 
 
-METHODS = ("OSEM", "NEGML", "AML", "BSREM")
+METHODS = ("OSEM", "WLS", "AML", "BSREM")
 HIGH, CLINICAL = "### Many counts", "### Clinical counts"
 WEEK, PATIENT = "### As the activity falls", "### The virtual patient"
 SHOWN = {
@@ -229,7 +229,7 @@ def histograms(found: Mapping[str, Any]) -> None:
 
 def slices(folder: Path) -> str:
     """Slice through the spheres by method, with and without time of flight."""
-    names = [(m, t) for t in (True, False) for m in ("OSEM", "NEGML") if (folder / f"clinical-{m}-{t}.npy").exists()]
+    names = [(m, t) for t in (True, False) for m in ("OSEM", "WLS") if (folder / f"clinical-{m}-{t}.npy").exists()]
     if not names:
         return ""
     from scipy.ndimage import gaussian_filter

@@ -97,7 +97,7 @@ def make(folder: Path, of: Scanner, methods: list[str]) -> None:
     imager = Imager(folder, "patient", of)
     positrons = GBQ * 1e9 * nuclide("Y-90").positron_yield * FRAME_S * decay_share(FRAME_S)
     frame = drawn_frame(imager.pool, positrons, FRAME_S, 300)
-    data = imager.data(frame, positrons / imager.pool.positrons)
+    data = imager.data(frame, positrons / imager.pool.positrons, methods)
     print("patient:", {k: frame.number(n) for n, k in enumerate(("trues", "scattered", "randoms"))}, flush=True)
     for name in methods:
         image = reconstruct_list(data, imager.projector, METHODS[name], within=imager.body)

@@ -46,7 +46,7 @@ def make(folder: Path, name: str, timed: bool, gbq: float, lists: int, asked: As
         if not wanted or asked.is_over:
             continue
         frame = drawn_frame(imager.pool, positrons, FRAME_S, 200 + number)
-        data = imager.data(frame, positrons / imager.pool.positrons)
+        data = imager.data(frame, positrons / imager.pool.positrons, wanted)
         counts = {key: frame.number(kind) for kind, key in enumerate(("trues", "scattered", "randoms"))}
         for method in wanted:
             image = reconstruct_list(data, imager.projector, METHODS[method], within=imager.body)

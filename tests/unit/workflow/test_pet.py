@@ -101,7 +101,7 @@ def test_the_series_says_what_was_corrected(written: Path) -> None:
 def test_a_skipped_correction_is_said(made: hepatica.PetResult) -> None:
     said = {m.code: m.severity for m in made.messages}
     assert said == {
-        "not-corrected": "critical", "fewer-subsets": "note", "too-few-for-negml": "critical", "few-counts": "warning",
+        "not-corrected": "critical", "few-counts": "warning",
     }  # fmt: skip
 
 

@@ -121,14 +121,15 @@ class PetIterationOptions:
 
     Attributes
     ----------
-    method : {"negml", "osem", "bsrem", "aml"}
-        Algorithm: negml lets voxels go below zero, so that noise is not added up where nothing is; osem keeps them
-        above zero; bsrem too, penalised with the relative-difference prior; aml goes below zero as far as the
-        background of the lines allows.
+    method : {"wls", "osem", "bsrem", "aml"}
+        Algorithm: wls is weighted least squares, linear in the counts: voxels go below zero, so that noise is not added
+        up where nothing is; osem keeps them above zero; bsrem too, penalised with the relative-difference prior; aml
+        goes below zero as far as the background of the lines allows.
     iterations : int or None
-        Passes over the list; by default as many as make 60 updates by negml, 36 by osem and aml, 96 by bsrem.
+        Passes over the list; by default as many as make 36 updates by osem and aml, 96 by bsrem. Of wls steps, 8.
     subsets : int
-        Parts of the list that are used one after another; fewer where it has not counts enough for so many.
+        Parts of the list that are used one after another; fewer where it has not counts enough for so many. wls has
+        none.
     prior_strength : float or None
         Of bsrem, weight of the prior over the sensitivity of the voxels, from 0.01 (many counts) to 1 (few); by
         default 0.05.
@@ -147,7 +148,7 @@ class PetIterationOptions:
         Of lines and photons that stand for all.
     """
 
-    method: Method = "negml"
+    method: Method = "wls"
     iterations: Annotated[int, Limits(low=1)] | None = None
     subsets: Annotated[int, Limits(low=1)] = 12
     prior_strength: NonNegative | None = None
