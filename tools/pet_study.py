@@ -272,7 +272,7 @@ class Imager:
         return survival(self.mu, self.matter, events)
 
     def data(self, frame: Frame, weight: float, methods: Iterable[str]) -> ListData:
-        """A frame's list; `weight` is its positrons over those of the pool. Only least squares need lines of the model."""
+        """A frame's list; `weight`: its positrons over those of the pool. Only WLS needs lines of the model."""
         events, seen = frame.prompts, self.pool.seen
         if not self.timed:
             events = events.without_time_of_flight()
