@@ -63,9 +63,9 @@ def plain(saved: Path, core: Region) -> PetResult:
 
 
 @pytest.fixture(scope="module")
-def scaled(scan: hepatica.PetSimulationResult, core: Region) -> PetResult:
+def scaled(saved: Path, core: Region) -> PetResult:
     options = replace(asked(), uncertainty=SCALE)
-    return hepatica.reconstruct_pet(scan.raw, ct=scan.ct_image, structures=(core,), options=options)
+    return hepatica.reconstruct_pet(saved, ct=saved / "ct", structures=(core,), options=options)
 
 
 def test_the_default_is_unbiased_and_goes_below_zero(scan: hepatica.PetSimulationResult) -> None:
