@@ -18,7 +18,7 @@ other away to second order.
 The equation is solved by the nu-method (Brakhage 1987; Hanke, Numer Math 1991;60:341): k steps reach what k^2 steps of
 steepest ascent do, and each is linear in the events; stopped early, an image is between x_r and the solution. No voxel
 is held anywhere. The mean of inverses is not the inverse of the mean, so the sample must be large against what the
-steps resolve: with 3 lines for each voxel a sphere of 37 mm came out 28 % too high after 30 steps (5 % after 8); 11
+steps resolve: with 3 lines for each voxel a sphere of 37 mm came out 28 % too high after 30 steps (2 % after 8); 11
 are taken. Other lines in every step would have no such bias, but a several times larger error in the total.
 """
 

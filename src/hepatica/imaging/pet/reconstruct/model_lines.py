@@ -23,8 +23,7 @@ from hepatica.imaging.pet.lines import LineProjector
 Float32 = NDArray[np.float32]
 
 PER_VOXEL, FEWEST, MOST = 16.0, 200_000, 4_000_000
-"""Lines and bins drawn for each voxel that is looked for, some 60 per cent of which are kept: 300 then cross one. The
-error that they leave in the total of a 90Y scan is half of that of counting."""
+"""Lines and bins drawn for each voxel that is looked for. Seven in ten are kept, and some 300 then cross one."""
 LEAST_SEEN = 0.03
 """Of the best seen voxel: voxels that are seen less well get no more lines than these."""
 CANDIDATES = 8
