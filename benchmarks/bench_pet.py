@@ -19,8 +19,10 @@ from numba import get_num_threads, get_thread_id, njit, prange, set_num_threads
 
 from hepatica.core import Grid
 from hepatica.imaging.pet.coincidences import Coincidences
+from hepatica.imaging.pet.efficiency import Efficiency
 from hepatica.imaging.pet.lines import LineProjector, time_weights
 from hepatica.imaging.pet.list_mode import ListData, ListIterations, reconstruct_list
+from hepatica.imaging.pet.reconstruct.model_lines import drawn_model_lines
 from hepatica.imaging.pet.scanner import Scanner, scanner
 
 THREADS = 2
@@ -222,9 +224,20 @@ def patient(trues: int = 200_000, randoms: int = 800_000) -> None:
     events = drawn_lines.taken(np.concatenate([chosen, rng.integers(0, len(shown), randoms)]))
     background = np.full(len(events), 4 * shown.mean(), np.float32)
     del drawn_lines, shown
-    data = ListData(events, background, np.where(body, np.float32(0.01), np.float32(0.005)))
-    for method in ("osem", "negml"):
-        settings = ListIterations(3, 12, method)
+    seen = np.where(body, np.float32(0.01), np.float32(0.005))
+    wall, processor, lines = timed(
+        lambda: drawn_model_lines(
+            Efficiency.modelled(mct), projector, lambda e: np.ones(len(e), np.float32), within=body, seen=seen,
+            duration_s=1.0,
+        )
+    )  # fmt: skip
+    print(f"{len(lines.lines)} lines of the model: {wall:.1f} s, {processor:.1f} s of processor")
+    # speed and memory only: efficiencies and sensitivity are not of one scanner
+    data = ListData(
+        events, background, seen, lines.with_background(np.full(len(lines.lines), background[0]) * lines.able)
+    )
+    for settings in (ListIterations(3, 12), ListIterations(8, 1, "wls")):
+        method = settings.method
         wall, processor, image = timed(lambda s=settings: reconstruct_list(data, projector, s, within=body))
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
         print(

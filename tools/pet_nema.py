@@ -4,6 +4,7 @@
 
     python tools/pet_nema.py                    # all scanners, some minutes
     python tools/pet_nema.py vereos --positrons 1000000
+    python tools/pet_nema.py --factors          # of what the sensitivity consists; a minute
 
 Two lines of ``tables/scanners.toml`` are made of it: ``counted`` (square root of the published over the modelled
 sensitivity, no more than 1) and ``dead_time`` (of the blocks, from the place of the peak of the noise-equivalent rate).
@@ -15,10 +16,15 @@ import argparse
 import math
 from dataclasses import replace
 
+import numpy as np
+
 from hepatica.core.tables.shipped import toml_table
-from hepatica.imaging.pet.acquisition.nema import nema_figures, peak_rates
+from hepatica.imaging.pet.acquisition.nema import F18_POSITRONS, LINE_MM, nema_figures, peak_rates
+from hepatica.imaging.pet.followed import photon_efficiency
 from hepatica.imaging.pet.run import Run
-from hepatica.imaging.pet.scanner import scanner, scanner_names
+from hepatica.imaging.pet.scanner import ANNIHILATION_KEV, scanner, scanner_names
+from hepatica.transport.matter.composition import medium
+from hepatica.transport.matter.photons import coefficients
 
 HEAD = (
     "| scanner | cps/kBq, from first principles | published | ratio | counted share | cps/kBq with it | ratio "
@@ -59,13 +65,56 @@ def row(name: str, positrons: int, seed: int) -> str:
     return f"| {' | '.join(cells)} |"
 
 
+FACTORS = (
+    "| scanner | pairs that meet the ring, % | crystal on its faces | photons that meet a crystal and interact "
+    "| of these counted | counted photons, model | needed for the published sensitivity | ratio |\n"
+    "|---|---|---|---|---|---|---|---|"
+)
+
+
+def factors(name: str) -> str:
+    """Of what the sensitivity of a scanner consists: solid angle, packing, interaction, energy window.
+
+    The pairs of a line of 70 cm on the axis that meet a ring of length L are
+    ``2 (sqrt(R^2 + (L/2)^2) - sqrt(R^2 + d^2))`` over the line's length, d the part of L/2 beyond the line; positrons
+    of 18F per decay times that. What is needed of a photon at right angles follows from the modelled and the published
+    sensitivity, which go with its square.
+    """
+    shipped = replace(scanner(name), counted_share=1.0)
+    published = shipped.sensitivity_cps_per_kbq
+    assert published is not None
+    radius, half = shipped.radius_mm, shipped.length_mm / 2
+    beyond = max(half - LINE_MM / 2, 0.0)
+    pairs = 2 * (math.hypot(radius, half) - math.hypot(radius, beyond)) / LINE_MM * F18_POSITRONS
+    around = (
+        shipped.crystals_per_ring
+        * shipped.crystal_mm[0]
+        / (shipped.modules_around * 2 * radius * math.tan(math.pi / shipped.modules_around))
+    )
+    packing = around * shipped.rings * shipped.crystal_mm[1] / shipped.length_mm
+    lines = medium(shipped.crystal)
+    per_mm = float(coefficients(lines, np.array([ANNIHILATION_KEV])).sum()) * lines.density_g_ml / 10
+    meet = 1 - math.exp(-per_mm * shipped.crystal_mm[2])
+    counted = float(photon_efficiency(shipped)[1][-1])
+    wanted = counted * scanner(name).counted_share
+    cells = [
+        shipped.name, f"{100 * pairs:.2f}", f"{packing:.3f}", f"{meet:.3f}", f"{counted / meet:.3f}", f"{counted:.3f}",
+        f"{wanted:.3f}", f"{scanner(name).counted_share:.3f}",
+    ]  # fmt: skip
+    return f"| {' | '.join(cells)} |"
+
+
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("scanners", nargs="*", default=list(scanner_names()))
     parser.add_argument("--positrons", type=int, default=400_000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--factors", action="store_true", help="of what the sensitivity consists")
     given = parser.parse_args()
+    if given.factors:
+        print("\n".join((FACTORS, *map(factors, given.scanners))))
+        return
     print(HEAD)
     for name in given.scanners:
         print(row(name, given.positrons, given.seed), flush=True)

@@ -5,10 +5,12 @@ Run: ``python tools/pet_study.py FOLDER PART [--scanner mct] [--quick]``, PART o
 - ``pool``: follow positrons into coincidences, one chunk of some hundred thousand trues at a time (minutes each)
 - ``high``: all chunks of a scanner as one list through the whole reconstruction
 - ``clinical``: 20 noise realisations of 0.17 M trues and 0.68 M randoms, by method, with and without time of flight
-- ``week``: 3 GBq and what is left of it after up to seven days, by scanner
+- ``week``: 3 GBq and what is left of it after up to seven days, by scanner, with and without time of flight
 - ``patient``: PET of the virtual patient, and its dose beside the truth and, where it is there, that of SPECT
 
-Every step leaves a file in FOLDER and is not done again; ``python tools/pet_study_page.py FOLDER`` writes the page.
+Every image leaves its numbers in a file in FOLDER and is not made again: a part that was stopped, or that
+``--minutes`` of processor time ended, goes on where it was. ``python tools/pet_study_page.py FOLDER`` writes the page
+of what is there.
 """
 
 from __future__ import annotations
@@ -16,9 +18,9 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +45,7 @@ from hepatica.imaging.pet.frame import Frame
 from hepatica.imaging.pet.lines import LineProjector
 from hepatica.imaging.pet.list_mode import ListData, ListIterations, reconstruct_list
 from hepatica.imaging.pet.randoms import drawn_randoms, expected_randoms, number_of_randoms, own_singles_cps
+from hepatica.imaging.pet.reconstruct.model_lines import DrawnLines, drawn_model_lines
 from hepatica.imaging.pet.reconstruction import annihilation_attenuation, body_on, reconstruct_frame
 from hepatica.imaging.pet.run import Run
 from hepatica.imaging.pet.scanner import Scanner, scanner
@@ -57,22 +60,41 @@ RATIO = 8.0
 """Concentration in the spheres over that around them, as in QUEST (Willowson et al., EJNMMI Phys 2015;2:28)."""
 NEMA_MIDDLE_MM = -27.0
 """LPS z of the phantom's middle, where the scanner's middle is put."""
-CHUNK = {"nema": 50_000_000, "patient": 30_000_000}
+CHUNK = {"nema": 58_000_000, "patient": 40_000_000}
+"""Positrons: enough for a frame of 10 minutes of 3 GBq, of the patient of 2 GBq."""
 TRUES, RANDOMS = 170_000, 680_000
 """3 GBq in 20 min as QUEST's randoms fraction of 80 % and a true rate of 140 cps have it."""
 FRAME_S = 600.0
-SCANNERS = ("biograph_mct", "biograph_vision_600", "discovery_690", "discovery_st")
-GBQ = (3.0, 1.5, 0.5)
-REPEATS = 3
 METHODS: Mapping[str, ListIterations] = {
     "OSEM": ListIterations(3, 12),
-    "NEGML": ListIterations(5, 12, "negml"),
+    "WLS": ListIterations(8, 1, "wls"),
     "AML": ListIterations(3, 12, "aml"),
     "BSREM": ListIterations(8, 12, "bsrem", prior_strength=0.05),
 }
-REALISATIONS = {"OSEM": 20, "NEGML": 20, "AML": 10, "BSREM": 5}
+REALISATIONS = {"OSEM": 20, "WLS": 20, "AML": 10, "BSREM": 5}
+LUNG, LUNG_AWAY_MM, LUNG_SEEN_MM, COVERED = "right lung in the bed", 20.0, 90.0, 0.5
+"""Part of the lung that is measured: its distance from the liver, and from the middle of the bed along the axis."""
 INSERT_ROI_MM = 30.0
 """NEMA NU 2-2018, section 7: the lung insert is measured in a circle of 30 mm on its axis."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """How much is asked for.
+
+    `lists` is the number of noise realisations of each activity (None: as many as the part has), `minutes` of processor
+    time after which no new image is begun.
+    """
+
+    methods: tuple[str, ...]
+    lists: int | None = None
+    minutes: float = float("inf")
+    quick: bool = False
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the time is over."""
+        return time.process_time() > 60 * self.minutes
 
 
 @dataclass(frozen=True)
@@ -109,7 +131,7 @@ def study_patient() -> VirtualPatient:
 
 @cache
 def patient_scene() -> Scene:
-    """The virtual patient, the scanner at the liver; of the lungs one bed shows little, they are left out."""
+    """The virtual patient, the scanner at the liver; of the right lung what the bed sees well, apart from the liver."""
     made = study_patient()
     activity = made.activity()
     one = activity.with_values(activity.values / np.float32(activity.total), Kind.ACTIVITY)
@@ -120,10 +142,21 @@ def patient_scene() -> Scene:
         liver = liver - lesion
     middle = float(whole.grid.to_mm([[(s.start + s.stop) / 2 for s in whole.window]])[0, 2])
     grid = made.hu.grid.with_spacing((4.0, 4.0, 4.0))
-    regions = {**lesions, "normal liver": liver}
+    regions = {**lesions, "normal liver": liver, LUNG: lung_in_bed(made.regions["lung right"], whole, middle)}
     regions = {key: resample_region(region, grid) for key, region in regions.items()}
     matter = patient_from_density(density_from_hu(made.hu), voxel_mm=4.0)
     return Scene(matter, one, regions, grid, middle)
+
+
+def lung_in_bed(lung: Region, liver: Region, bed_mm: float) -> Region:
+    """Part of the lung that is well inside the bed, and not beside the liver, of which it would hold a share."""
+    from scipy.ndimage import distance_transform_edt
+
+    grid = lung.grid
+    away = distance_transform_edt(liver.full() < COVERED, sampling=grid.spacing_mm)
+    z = grid.origin_mm[2] + grid.spacing_mm[2] * np.arange(grid.shape[2])
+    seen = np.abs(z - bed_mm) < LUNG_SEEN_MM
+    return Region.from_coverage(LUNG, grid, lung.full() * (away > LUNG_AWAY_MM) * seen)
 
 
 SCENES = {"nema": nema_scene, "patient": patient_scene}
@@ -227,12 +260,19 @@ class Imager:
             np.save(stored, seen.image)
         self.sensitivity = np.load(stored)
 
+    @cached_property
+    def lines(self) -> DrawnLines:
+        """Lines of the model, which least squares need."""
+        return drawn_model_lines(
+            self.efficiency, self.projector, self.survives, within=self.body, seen=self.sensitivity, duration_s=FRAME_S
+        )
+
     def survives(self, events: Coincidences) -> Float32:
         """Share of pairs that leave the scene."""
         return survival(self.mu, self.matter, events)
 
-    def data(self, frame: Frame, weight: float) -> ListData:
-        """A frame's list; `weight` is its positrons over those of the pool."""
+    def data(self, frame: Frame, weight: float, methods: Iterable[str]) -> ListData:
+        """A frame's list; `weight`: its positrons over those of the pool. Only WLS needs lines of the model."""
         events, seen = frame.prompts, self.pool.seen
         if not self.timed:
             events = events.without_time_of_flight()
@@ -240,7 +280,11 @@ class Imager:
         background = expected_randoms(events, frame.singles_cps)
         background += expected_scatter(events, seen, self.efficiency, weight)
         able = self.efficiency.of(events.first, events.second) * self.survives(events)
-        return ListData(events, background / able, self.sensitivity)
+        if "WLS" not in methods:
+            return ListData(events, background / able, self.sensitivity)
+        model = expected_randoms(self.lines.lines, frame.singles_cps)
+        model += expected_scatter(self.lines.lines, seen, self.efficiency, weight)
+        return ListData(events, background / able, self.sensitivity, self.lines.with_background(model))
 
 
 def measured(image: Float32, scene: Scene, positrons: float, seen: Float32) -> dict[str, float]:
@@ -285,14 +329,14 @@ def mean_in(values: NDArray[np.float64], region: Region) -> float:
 # Parts
 
 
-def run_high(folder: Path, of: Scanner, *, quick: bool) -> dict[str, Any]:
+def run_high(folder: Path, of: Scanner, asked: Asked) -> dict[str, Any]:
     """All of a pool with as many randoms as trues, through the whole reconstruction."""
     scene, pool = nema_scene(), pool_of(folder, "nema", of)
     trues = int((~pool.seen.scattered).sum())
     frame = drawn_frame(pool, pool.positrons, FRAME_S, 1, randoms=trues)
     found: dict[str, Any] = {"trues": trues, "randoms": trues}
-    for name in ("NEGML", "OSEM"):
-        chosen = replace(METHODS[name], iterations=1) if quick else METHODS[name]
+    for name in asked.methods:
+        chosen = replace(METHODS[name], iterations=1) if asked.quick else METHODS[name]
         image = reconstruct_frame(frame, scene.patient, Y90, scene.grid, chosen, run=Run(threads=1))
         seconds = FRAME_S * decay_share(FRAME_S)
         annihilations = image.activity.values * np.float32(Y90.positron_yield * seconds / 1000)
@@ -309,20 +353,20 @@ def decay_share(duration_s: float) -> float:
     return float(-np.expm1(-rate * duration_s) / (rate * duration_s))
 
 
-def run_clinical(folder: Path, of: Scanner, *, quick: bool) -> dict[str, Any]:
+def run_clinical(folder: Path, of: Scanner, asked: Asked) -> dict[str, Any]:
     """Noise realisations of clinical counts."""
     found: dict[str, Any] = {}
     for timed in (True, False):
         imager = Imager(folder, "nema", of, timed=timed)
         share = TRUES / float((~imager.pool.seen.scattered).sum())
         positrons = imager.pool.positrons * share
-        for number in range(2 if quick else 20):
-            wanted = [m for m in METHODS if number < REALISATIONS[m] and (timed or m in ("OSEM", "NEGML"))]
+        for number in range(20 if asked.lists is None else asked.lists):
+            wanted = [m for m in asked.methods if number < REALISATIONS[m] and (timed or m in ("OSEM", "WLS"))]
             missing = [name for name in wanted if not realisation_file(folder, name, timed, number).exists()]
-            if not missing:
+            if not missing or asked.is_over:
                 continue
             frame = drawn_frame(imager.pool, positrons, FRAME_S, 100 + number, randoms=RANDOMS)
-            data = imager.data(frame, share)
+            data = imager.data(frame, share, missing)
             for name in missing:
                 image = reconstruct_list(data, imager.projector, METHODS[name], within=imager.body)
                 row = measured(image, imager.scene, positrons, imager.sensitivity)
@@ -354,41 +398,6 @@ def summary(rows: list[dict[str, float]]) -> dict[str, Any]:
     }
 
 
-def run_week(folder: Path, *, quick: bool) -> dict[str, Any]:
-    """Every scanner, with and without time of flight, at falling activity; counts as the model and NEMA have them."""
-    found: dict[str, Any] = {}
-    for name in SCANNERS:
-        of = scanner(name)
-        if not chunk_file(folder, "nema", of, 1).exists():
-            continue
-        for timed in (True, False) if of.time_of_flight is not None else (False,):
-            imager = Imager(folder, "nema", of, timed=timed)
-            for gbq in GBQ:
-                stored = folder / f"week-{name}-{timed}-{gbq:g}.json"
-                if not stored.exists():
-                    rows = [one_of_week(imager, gbq, n) for n in range(1 if quick else REPEATS)]
-                    stored.write_text(json.dumps(rows))
-                    print(name, timed, gbq, rows[0]["NEGML"], flush=True)
-                rows = json.loads(stored.read_text())
-                found[f"{of.name}|{'TOF' if timed else 'non-TOF'}|{gbq:g}"] = {
-                    **{m: summary([row[m] for row in rows]) for m in ("OSEM", "NEGML")},
-                    **{key: rows[0][key] for key in ("trues", "scattered", "randoms")},
-                }
-    return found
-
-
-def one_of_week(imager: Imager, gbq: float, number: int) -> dict[str, Any]:
-    """One frame of a scanner at an activity, by both methods."""
-    positrons = gbq * 1e9 * Y90.positron_yield * FRAME_S * decay_share(FRAME_S)
-    frame = drawn_frame(imager.pool, positrons, FRAME_S, 200 + number)
-    data = imager.data(frame, positrons / imager.pool.positrons)
-    row: dict[str, Any] = {key: frame.number(kind) for kind, key in enumerate(("trues", "scattered", "randoms"))}
-    for name in ("OSEM", "NEGML"):
-        image = reconstruct_list(data, imager.projector, METHODS[name], within=imager.body)
-        row[name] = measured(image, imager.scene, positrons, imager.sensitivity)
-    return row
-
-
 def main() -> None:
     """Run a part."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -398,29 +407,40 @@ def main() -> None:
     parser.add_argument("--object", default="nema", choices=tuple(SCENES), help="of the pool")
     parser.add_argument("--chunk", type=int, default=1, help="number of the chunk that is added to the pool")
     parser.add_argument("--positrons", type=float, help="of the chunk")
+    parser.add_argument("--methods", default="OSEM,WLS", help=f"of {', '.join(METHODS)}, separated by commas")
+    parser.add_argument("--lists", type=int, help="noise realisations, in place of as many as the part has")
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="of processor time, then no more images")
     parser.add_argument("--quick", action="store_true", help="few positrons and iterations, to see that it runs")
-    asked = parser.parse_args()
-    asked.folder.mkdir(parents=True, exist_ok=True)
-    of = scanner(asked.scanner)
-    if asked.part == "pool":
-        number = asked.positrons or (2e6 if asked.quick else CHUNK[asked.object])
-        add_chunk(asked.folder, asked.object, of, asked.chunk, number)
+    given = parser.parse_args()
+    given.folder.mkdir(parents=True, exist_ok=True)
+    of = scanner(given.scanner)
+    if given.part == "pool":
+        number = given.positrons or (2e6 if given.quick else CHUNK[given.object])
+        if not chunk_file(given.folder, given.object, of, given.chunk).exists():
+            add_chunk(given.folder, given.object, of, given.chunk, number)
         return
-    file = asked.folder / "results.json"
-    if asked.part == "high":
-        made = run_high(asked.folder, of, quick=asked.quick)
-    elif asked.part == "clinical":
-        made = run_clinical(asked.folder, of, quick=asked.quick)
-    elif asked.part == "week":
-        made = run_week(asked.folder, quick=asked.quick)
-    else:
-        from pet_study_patient import run_patient
-
-        made = run_patient(asked.folder, of)
+    asked = Asked(tuple(given.methods.split(",")), given.lists, given.minutes, given.quick)
+    file = given.folder / "results.json"
+    made = part_of(given.folder, given.part, of, asked)
     results = json.loads(file.read_text()) if file.exists() else {}
-    results[asked.part] = made
+    results[given.part] = made
     file.write_text(json.dumps(results, indent=1))
-    print(f"{asked.part}: done, {file}")
+    print(f"{given.part}: {file}")
+
+
+def part_of(folder: Path, part: str, of: Scanner, asked: Asked) -> dict[str, Any]:
+    """Numbers of a part."""
+    if part == "high":
+        return run_high(folder, of, asked)
+    if part == "clinical":
+        return run_clinical(folder, of, asked)
+    if part == "week":
+        from pet_study_week import run_week
+
+        return run_week(folder, asked)
+    from pet_study_patient import run_patient
+
+    return run_patient(folder, of, asked)
 
 
 if __name__ == "__main__":

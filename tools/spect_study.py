@@ -190,11 +190,17 @@ def image_of(file: Path, ct: Path, name: str, method: str, *, quick: bool) -> Vo
                 sensitivity_cps_per_mbq="model" if method == "mc" else air_sensitivity(name, method),
             ),
             iteration=IterationOptions(iterations=3 if quick else None, subsets=6),
-            scatter=ScatterOptions(
-                scatter=method, stopping=StoppingOptions(target_uncertainty=0.05, time_limit_s=6, seed=501)
-            ),
+            scatter=scatter_options(method),
         ),
     ).volume
+
+
+def scatter_options(method: str) -> ScatterOptions:
+    """Scatter of a method; how long photons are followed is of Monte Carlo alone."""
+    if method != "mc":
+        return ScatterOptions(scatter=method)
+    stopping = StoppingOptions(target_uncertainty=0.05, time_limit_s=6, seed=501)
+    return ScatterOptions(scatter=method, stopping=stopping)
 
 
 def reconstructed(

@@ -113,7 +113,7 @@ class Acquisition:
     lung_levels : int or None
         Of that SPECT: levels that the lungs were found as; None where every voxel was found by itself.
     below_zero : bool
-        PET: whether its reconstruction lets voxels go below zero (NEGML, AML, ABML), as the file says.
+        PET: whether its reconstruction lets voxels go below zero (NEGML, AML, ABML, WLS), as the file says.
     """
 
     modality: str = ""

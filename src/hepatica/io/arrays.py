@@ -38,12 +38,15 @@ class Wanted:
         It may be absent.
     most_bytes : int or None
         More than this is refused; by default what such an array can need.
+    may_be_empty : bool
+        It may hold no number: a list of events of which there were none.
     """
 
     kinds: str
     axes: int
     optional: bool = False
     most_bytes: int | None = None
+    may_be_empty: bool = False
 
 
 def read_arrays(path: Path, wanted: Mapping[str, Wanted]) -> dict[str, NDArray[Any]]:
@@ -96,11 +99,14 @@ def _array(archive: zipfile.ZipFile, member: str, what: Wanted) -> NDArray[Any]:
         if version not in readers:
             raise ValueError(f"is of version {version}")
         shape, fortran, dtype = readers[version](stream, max_header_size=_LONGEST_HEADER)
-        if dtype.kind not in what.kinds or len(shape) != what.axes or min(shape, default=1) < 1:
+        least = 0 if what.may_be_empty else 1
+        if dtype.kind not in what.kinds or len(shape) != what.axes or min(shape, default=1) < least:
             raise ValueError(f"is an array of {dtype} and shape {shape}")
         count = int(np.prod(np.asarray(shape, dtype=object)))
         left = info.file_size - stream.tell()
         if count * dtype.itemsize != left:
             raise ValueError(f"claims {count} numbers of {dtype} in {left} bytes")
         raw = stream.read()
+    if not count:
+        return np.empty(shape, dtype)
     return np.frombuffer(raw, dtype=dtype).reshape(shape, order="F" if fortran else "C")

@@ -11,7 +11,9 @@ import pytest
 
 from hepatica.case.catalogue import Item
 from hepatica.case.steps.afterwards import NextAt
-from hepatica.case.steps.inputs import StatedInstant
+from hepatica.case.steps.course import step_named
+from hepatica.case.steps.inputs import FirstOf, StatedInstant
+from hepatica.case.steps.pet import ZoneOfTreatment
 from hepatica.case.steps.plan_tables import PlanTables
 from hepatica.case.steps.projections import therapy_is_reconstructed
 from hepatica.planning.measured.treatment_results import AbsorbedDose
@@ -116,3 +118,29 @@ def test_the_age_of_the_scout_reaches_the_guardrails_and_a_stated_one_beats_it()
     stated = Fake({**facts, "facts": {"scout_to_therapy_days": 12}}, view.instants)
     assert {one.word: one.text for one in PlanTables().given(stated)}["facts"]["scout_to_therapy_days"] == 12
     assert "facts" not in {one.word for one in PlanTables().given(Fake({"agent": "glass"}, view.instants))}
+
+
+DAY = "2026-03-03T09:00:00"
+
+
+@pytest.mark.parametrize(("at", "zone"), [("2026-03-02T10:15+01:00", "+01:00"), ("2026-03-02T10:15Z", "+00:00")])
+def test_raw_data_of_a_pet_are_told_by_the_zone_of_the_treatment(at: str, zone: str) -> None:
+    view = Fake({"at": at}, {"therapy-coincidences": DAY})
+    assert [(one.word, one.text) for one in ZoneOfTreatment().given(view)] == [("time_zone", zone)]
+    assert [one.text for one in StatedInstant().given(view)] == [at]
+    beside = Fake(view.facts, view.instants, frozenset({"delivery"}))
+    assert [one.text for one in StatedInstant().given(beside)] == [at]
+
+
+def test_without_a_zone_of_the_treatment_none_is_given() -> None:
+    assert ZoneOfTreatment().given(Fake({"at": "2026-03-02T10:15"}, {"therapy-coincidences": DAY})) == ()
+    stated = Fake({"at": DAY + "+01:00"}, sections={"pet-reconstruction": {"time-zone": "+02:00"}})
+    assert ZoneOfTreatment().given(stated) == ()
+
+
+def test_the_dose_waits_for_the_reconstruction_of_raw_data() -> None:
+    dose = step_named("dose")
+    (activity,) = (one for one in dose.inputs if isinstance(one, FirstOf))
+    assert "run pet-reconstruction" in activity.missing(Fake(instants={"therapy-coincidences": DAY}))
+    assert activity.missing(Fake(instants={"therapy-coincidences": DAY}, done=frozenset({"pet-reconstruction"}))) == ""
+    assert "pet-reconstruction" not in activity.missing(Fake())

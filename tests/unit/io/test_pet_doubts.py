@@ -96,7 +96,8 @@ def test_quantify_tells_that_18f_was_left_in(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("method", "below"),
     [
-        ("list-mode NEGML TOF, PSF 4.5 mm, 5i12s", True),
+        ("list-mode WLS TOF, PSF 4.5 mm, 8i1s", True),
+        ("NEGML", True),
         ("AML", True),
         ("ABML+PSF", True),
         ("OSEM 3i21s", False),

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from hepatica.core.options.toml_files import toml_file
-from hepatica.errors import InputError
+from hepatica.errors import InputError, TimeError
 from hepatica.imaging.pet.acquisition.raw import Bed, PetRawData
 from hepatica.imaging.pet.coincidences import Coincidences
 from hepatica.imaging.pet.frame import Frame
@@ -104,7 +104,7 @@ def another_first(values: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda h: h.update(version=2), "version 2 of the format; this hepatica reads up to 1"),
+        (lambda h: h.update(version=3), "version 3 of the format; this hepatica reads up to 2"),
         (lambda h: h.update(version="1"), "version '1' is none"),
         (lambda h: h.update(format="other"), "is no hepatica PET list mode"),
         (lambda h: h.pop("beds"), r"header: beds \(missing\)"),
@@ -218,12 +218,24 @@ def test_petsird_of_another_scanner_is_refused(petsird_file: Path) -> None:
         read_petsird(petsird_file, scanner("discovery_690").untimed)
 
 
-@pytest.mark.parametrize("kept", [6, 3000, 0.5, 0.99])
-def test_petsird_cut_short_is_refused(petsird_file: Path, tmp_path: Path, kept: float) -> None:
+@pytest.mark.parametrize(("kept", "said"), [
+    (6, "header cannot be read as PETSIRD: cut short"),
+    (3000, "header cannot be read as PETSIRD: cut short"),
+    (0.5, "then broken .the file ends where more bytes are due.: no event could be read"),
+    (0.99, r"more bytes are due.: \d+ prompts of 1 beds, 30 s of events could be read before"),
+])  # fmt: skip
+def test_petsird_cut_short_is_refused(petsird_file: Path, tmp_path: Path, kept: float, said: str) -> None:
     whole = petsird_file.read_bytes()
     (tmp_path / "cut.petsird").write_bytes(whole[: int(kept if kept >= 1 else kept * len(whole))])
-    with pytest.raises(InputError, match="cut short, damaged, or of another version"):
+    with pytest.raises(InputError, match=said) as caught:
         read_pet_raw(tmp_path / "cut.petsird")
+    assert "Error" not in str(caught.value)
+
+
+def test_petsird_is_not_written_of_a_clock_without_a_zone(raw: PetRawData, tmp_path: Path) -> None:
+    with pytest.raises(TimeError, match=r"states no time zone.*activity_at"):
+        write_petsird(tmp_path / "local.petsird", replace(raw, start=raw.start.replace(tzinfo=None)))
+    assert not (tmp_path / "local.petsird").exists()
 
 
 def test_without_the_package_it_is_said(

@@ -312,6 +312,9 @@ class Section(Input):
 
 _ZONE = re.compile(r"(:\d\d(?:\.\d+)?)\s*(?:Z|[+-]\d\d:?\d\d)$")
 
+OFFSET_AT_END = re.compile(r":\d\d(?:\.\d+)?\s*(Z|[+-]\d\d:?\d\d)$")
+"""The zone of an instant."""
+
 ACTIVITY = ("therapy-pet", "therapy-spect", "therapy-projections", "therapy-coincidences")
 """Roles of images of what was given."""
 
@@ -320,7 +323,8 @@ ACTIVITY = ("therapy-pet", "therapy-spect", "therapy-projections", "therapy-coin
 class StatedInstant(Input):
     """The stated administration where no delivery says it: what is stated beats the header, which the dose then says.
 
-    Where no image states a zone it is the clock of its own zone, as the scanner's clock shows it.
+    Where no image states a zone it is the clock of its own zone, as the scanner's clock shows it. A PET of raw data is
+    reconstructed in that zone, and the instant keeps it, also beside a delivery.
     """
 
     word: str = "administered_at"
@@ -328,13 +332,21 @@ class StatedInstant(Input):
     def given(self, view: View) -> tuple[Given, ...]:
         """The instant; nothing where the delivery was worked out, which has it, or none is stated."""
         stated = view.fact("treatment", "at")
-        if stated is None or view.result("delivery") is not None:
+        zoned = _is_of_coincidences(view) and OFFSET_AT_END.search(str(stated or "")) is not None
+        if stated is None or (view.result("delivery") is not None and not zoned):
             return ()
         text = str(stated)
         seen = [str(item.facts.get("at") or "") for role in ACTIVITY for item in view.images(role)]
-        if not any(datetime.fromisoformat(one).tzinfo for one in seen if one):
+        if not zoned and not any(datetime.fromisoformat(one).tzinfo for one in seen if one):
             text = _ZONE.sub(r"\1", text)
         return (Given(self.word, f"treatment {view.treatment}: at", view.digest(text), text),)
+
+
+def _is_of_coincidences(view: View) -> bool:
+    """Whether the activity is that of a PET which the case reconstructs."""
+    return bool(view.images("therapy-coincidences")) and not any(
+        view.images(r) for r in ("therapy-pet", "therapy-spect")
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,6 +45,10 @@ def _registry() -> Any:
     return registry
 
 
+USUAL_UNITS = {"Bq": "MBq"}
+"""Unit in which a number is usually written, where its own is too small to be meant."""
+
+
 def parse_quantity(text: str, unit: str, what: str = "value") -> float:
     """Number in `unit` from text with a unit.
 
@@ -74,7 +78,8 @@ def parse_quantity(text: str, unit: str, what: str = "value") -> float:
     if re.match(r",\d", unit_text):
         raise UnitError(f"{what}: {text!r} has a decimal comma; write a point")
     if not unit_text:
-        raise UnitError(f"{what}: {text!r} has no unit; write for example '{number} {unit}'")
+        usual = USUAL_UNITS.get(unit, unit)
+        raise UnitError(f"{what}: {text!r} has no unit; write for example '{number} {usual}'")
     value = float(number) * unit_factor(unit_text, unit, what)
     if not math.isfinite(value):
         raise UnitError(f"{what}: {text!r} is not finite")

@@ -25,11 +25,12 @@ from hepatica.imaging.pet.run import PLAIN, Run
 from hepatica.imaging.pet.scanner import ANNIHILATION_KEV, Scanner
 from hepatica.imaging.spect.montecarlo.patient import Patient
 from hepatica.nuclides import Nuclide
+from hepatica.nuclides.positron_emitters import positron_branches, positron_spectrum
 from hepatica.transport.matter.composition import medium
 from hepatica.transport.matter.photons import build_photons
 from hepatica.transport.matter.stepping import StepModel
 from hepatica.transport.runner.launch import Launcher, Sizes, check_device, load_warp
-from hepatica.transport.runner.source import BETA_BINS, emission
+from hepatica.transport.runner.source import BETA_BINS, beta_quantiles_kev, emission
 from hepatica.transport.runner.upload import Upload, tables_for
 
 FloatArray = NDArray[np.float64]
@@ -173,6 +174,9 @@ class CoincidenceSimulator:
         electrons : int
             How many beta particles are followed; each stands for more.
         """
+        if not self.nuclide.betas:
+            # positrons make a few per mille of what their annihilation photons do
+            return np.zeros(self.scanner.crystals)
         more = 20.0
         mean = float(decays.values.sum(dtype=np.float64)) * emission(self.nuclide).beta_yield
         physics, source = self._physics(more), self._source(decays, positrons=False)
@@ -210,8 +214,7 @@ class CoincidenceSimulator:
         matrix[:3, 3] += -matrix[:3, :3].sum(axis=1) / 2 - self.patient.corner_mm
         s.to_mm, s.origin_mm = self._upload.affine(matrix)
         s.positrons = int(positrons)
-        emitted = emission(self.nuclide)
-        kev = np.linspace(0.0, emitted.positron_sum_kev, BETA_BINS + 1) if positrons else emitted.beta_kev
+        kev = positron_quantiles_kev(self.nuclide) if positrons else emission(self.nuclide).beta_kev
         s.bins, s.kev = len(kev) - 1, self._upload.floats(kev)
         return s
 
@@ -228,6 +231,13 @@ class CoincidenceSimulator:
         first, second = np.where(turned, second, first), np.where(turned, first, second)
         events = Coincidences(self.scanner, first, second, tof_bin, duration_s, self.bed_mm)
         return events, np.asarray(code // SCATTERED > 0)
+
+
+def positron_quantiles_kev(of: Nuclide) -> FloatArray:
+    """Edges of bins of equal probability of a positron's energy: of beta-plus decay, or even for internal pairs."""
+    if positron_branches(of):
+        return beta_quantiles_kev(*positron_spectrum(of))
+    return np.linspace(0.0, emission(of).positron_sum_kev, BETA_BINS + 1)
 
 
 def ring_on_device(upload: Upload, warp: Any, scanner: Scanner, crystal_medium: int) -> Any:

@@ -10,13 +10,9 @@ With few counts an image that cannot be negative adds up its noise where nothing
 - "aml" runs the same algorithm on ``x + a`` above a bound -a(x) <= 0 (Byrne, Inverse Probl 1998;14:1455; Van
   Slambrouck et al., IEEE Trans Med Imaging 2015;34:126). It needs ``A a < b / (e s)`` on every line
   (`reconstruct.bound`), which holds the bound to about half of the mean concentration with 80 % randoms: half a remedy.
-- "negml" climbs the likelihood itself, without a bound. NEGML (Nuyts et al., Conf Rec IEEE NSS/MIC 2002, 1740) makes
-  the likelihood of a bin that is expected to count less than psi a parabola; a line and bin of a list is expected to
-  count a thousandth, so psi cannot be a number of counts here. It is each line's own background instead, or a share of
-  it: below, the logarithm goes on as its parabola. The true image expects more than that on every line, so the
-  equation that is solved keeps the truth as its expectation. Steps are those of a separable parabola above the
-  likelihood (De Pierro, IEEE Trans Med Imaging 1995;14:132) about a smooth image, never about the voxel's own value,
-  so that voxels pass zero freely.
+- "wls" is least squares with weights of a model (`reconstruct.least_squares`): linear in the events, without any bound.
+  Methods that follow the likelihood of a list itself below zero (NEGML: Nuyts et al., Conf Rec IEEE NSS/MIC 2002, 1740)
+  need many counts for each line and bin: of a list the events alone say how it bends, and fluctuate with it.
 """
 
 from __future__ import annotations
@@ -28,16 +24,17 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from hepatica.core.constants import FWHM_PER_SD
 from hepatica.errors import InputError
 from hepatica.imaging.pet.coincidences import Coincidences
 from hepatica.imaging.pet.lines import LineProjector, box_around
 from hepatica.imaging.pet.reconstruct.bound import lower_bound
+from hepatica.imaging.pet.reconstruct.least_squares import LeastSquares, reference_of
+from hepatica.imaging.pet.reconstruct.model_lines import ModelLines
 from hepatica.imaging.reconstruct.algorithms import IterationOptions, penalty_gradient
 
 Float32 = NDArray[np.float32]
-Method = Literal["negml", "osem", "bsrem", "aml"]
-BELOW_ZERO: tuple[Method, ...] = ("negml", "aml")
+Method = Literal["wls", "osem", "bsrem", "aml"]
+BELOW_ZERO: tuple[Method, ...] = ("wls", "aml")
 """Methods whose voxels may be negative, so that means are not biased where little or nothing is."""
 
 SEEN = 1e-2
@@ -46,18 +43,8 @@ EVENTS_PER_SUBSET = 10_000
 """True and scattered coincidences that a subset needs: a 37-mm sphere that holds 2 % of the activity has then 200 of
 them, and its mean goes up and down by 7 % from subset to subset. With fewer that swing is as large as the error."""
 NEIGHBOURS = 6
-SCALE_FWHM_MM = 12.0
-"""The image that scales the steps of negml is smoothed so much: it shall know the lesions, not the noise."""
-LEAST_EXPECTED = 1e-3
-"""Of the mean background: where a line has none, the parabola begins there."""
-FREE_SEEN, FREE_CURVATURE = 0.1, 0.5
-"""Voxels that negml leaves free are seen at least so well as the best one, and crossed by enough events for a
-curvature of so much of the mean one over the sensitivity. That falls as the randoms rise: a fixed number would leave no
-voxel free where 95 % are random. Nothing in a list holds others back: lines without an event only pull them down. To
-free deep voxels too (a tenth of the best one of their column) took a patient of 65 000 coincidences that are not random
-20 % below its truth."""
-DEEPEST = 10.0
-"""No free voxel goes farther below zero than so many times the smooth image: far below noise, but no runaway."""
+FIRST_UPDATES, FIRST_EVENTS = 8, 20_000
+"""Updates of osem for the reference image of wls, each by so many events at least."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,17 +59,26 @@ class ListData:
         annihilation per mm^2, the unit of the line integrals.
     sensitivity : ndarray of float32, shape of the grid
         Counted annihilations per annihilation in each voxel.
+    model : ModelLines or None
+        Lines and bins that stand for all, which wls needs.
     """
 
     events: Coincidences
     background: Float32
     sensitivity: Float32
+    model: ModelLines | None = None
 
     def __post_init__(self) -> None:
         if self.background.shape != (len(self.events),):
             raise InputError(f"{len(self.events)} coincidences need one background each, not {self.background.shape}")
         if not (np.isfinite(self.background).all() and (self.background >= 0).all()):
             raise InputError("the background of a coincidence must be finite and not negative")
+
+    def part(self, which: NDArray[np.bool_], share: float) -> ListData:
+        """Some of the events, chosen with a chance that is their share."""
+        model = None if self.model is None else self.model.shared(share)
+        seen = self.sensitivity * np.float32(share)
+        return ListData(self.events.taken(which), self.background[which], seen, model)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +88,11 @@ class ListIterations:
     Attributes
     ----------
     iterations, subsets : int
-        Passes over the list, and parts of it that are used one after another.
-    method : {"osem", "bsrem", "aml", "negml"}
+        Passes over the list, and parts of it that are used one after another. Of wls steps, without subsets.
+    method : {"osem", "bsrem", "aml", "wls"}
         Algorithm: osem keeps voxels above zero; bsrem is penalised with the relative-difference prior and converges
-        (its first iteration, as that of negml, is osem);
-        negml lets voxels go below zero, so that noise is not added up where nothing is; aml as far as the background
-        of the lines allows.
+        (its first iteration is osem); wls is weighted least squares, linear in the events: voxels go below zero, so
+        that noise is not added up where nothing is; aml goes as far as the background of the lines allows.
     prior_strength : float
         Weight of the prior of bsrem over the sensitivity of the voxels, from 0.01 (many counts) to 1 (few).
     prior_edge : float
@@ -106,8 +101,6 @@ class ListIterations:
         Step of iteration n of bsrem is 1 / (1 + relaxation n).
     bound_share : float
         Of the background of a line that aml may take away, below 1.
-    psi_share : float
-        Of the background of a line, below which negml takes its likelihood for a parabola.
 
     References
     ----------
@@ -122,7 +115,6 @@ class ListIterations:
     prior_edge: float = 2.0
     relaxation: float = 0.1
     bound_share: float = 0.9
-    psi_share: float = 1.0
 
     def __post_init__(self) -> None:
         if self.iterations < 1 or self.subsets < 1:
@@ -131,8 +123,10 @@ class ListIterations:
             raise InputError(f"method {self.method!r} is none of {', '.join(get_args(Method))}")
         if min(self.prior_strength, self.prior_edge, self.relaxation) < 0:
             raise InputError("prior and relaxation must not be negative")
-        if not 0 < self.bound_share < 1 or not 0 < self.psi_share <= 1:
-            raise InputError("the shares of bound and psi lie between 0 and 1")
+        if not 0 < self.bound_share < 1:
+            raise InputError("the share of the bound lies between 0 and 1")
+        if self.method == "wls" and self.subsets != 1:
+            raise InputError(f"wls takes the whole list at once, not {self.subsets} subsets of it")
         if self.prior_strength and self.method != "bsrem":
             raise InputError(f"method {self.method} has no prior", remedy="take bsrem, or no prior")
 
@@ -163,7 +157,7 @@ def reconstruct_list(
     within : ndarray of bool, optional
         Where activity can be.
     start : ndarray, optional
-        First image; uniform where none is given.
+        First image; uniform where none is given. Of wls the look that is smoothed into its reference.
     weights : ndarray, shape (events,), optional
         How often each event counts (a bootstrap); once where none is given.
     on_iteration : callable, optional
@@ -172,20 +166,87 @@ def reconstruct_list(
     Raises
     ------
     InputError
-        If there are fewer events than subsets, or the sensitivity is zero everywhere.
+        If there are fewer events than subsets, the sensitivity is zero everywhere, or wls has no lines of the model.
     """
+    if settings.method == "wls":
+        return WlsProblem.of(data, projector, settings, within, start=start, weights=weights).solved(on_iteration)
     ready = Prepared.of(data, projector, settings, within)
     if weights is not None:
         ready = ready.weighted(weights)
     shifted = ready.first(start)
     for done in range(settings.iterations):
-        if done == 1 and settings.method == "negml":
-            ready = ready.with_scale(shifted)
         for number in range(settings.subsets):
             shifted = ready.update(shifted, number, done)
         if on_iteration is not None:
             on_iteration(done + 1, ready.image(shifted))
     return ready.image(shifted)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WlsProblem:
+    """The equation of a list, its events' share in the right side, and the first look's voxels made ready.
+
+    Attributes
+    ----------
+    ready : Prepared
+        Whose one part holds the events.
+    equation : LeastSquares
+    inverse_variance : ndarray of float32
+        Of each event of the part.
+    """
+
+    ready: Prepared
+    equation: LeastSquares
+    inverse_variance: Float32
+
+    @classmethod
+    def of(
+        cls,
+        data: ListData,
+        projector: LineProjector,
+        settings: ListIterations,
+        within: NDArray[np.bool_] | None,
+        *,
+        start: NDArray[Any] | None = None,
+        weights: NDArray[Any] | None = None,
+    ) -> WlsProblem:
+        """From a list; see `reconstruct_list`."""
+        if data.model is None:
+            raise InputError("the method wls needs lines and bins of the model, not of the events alone")
+        if start is None:
+            subsets = min(max(len(data.events) // FIRST_EVENTS, 1), FIRST_UPDATES)
+            first = ListIterations(-(-FIRST_UPDATES // subsets), subsets)
+            start = reconstruct_list(data, projector, first, within=within, weights=weights)
+        ready = Prepared.of(data, projector, settings, within)
+        if weights is not None:
+            ready = ready.weighted(weights)
+        inner, support = ready.projector, ready.support
+        look = np.asarray(start, np.float32)[ready.window]
+        about = reference_of(look, support, ready.seen, inner.grid.spacing_mm)
+        equation = LeastSquares.about(about, data.model, inner, support)
+        part = ready.parts[0]
+        return cls(ready, equation, equation.inverse_variance(part.events, part.background))
+
+    def solved(self, on_iteration: Callable[[int, Float32], None] | None = None) -> Float32:
+        """The image on the whole grid."""
+        ready, reference = self.ready, self.equation.reference
+        part = ready.parts[0]
+        counted = self.inverse_variance if part.weight is None else self.inverse_variance * part.weight
+        right = np.where(ready.support, ready.projector.back(counted, part.events) - ready.seen, 0).astype(np.float32)
+        told = None
+        if on_iteration is not None:
+            told = lambda done, change: on_iteration(done, ready.image(reference + change))  # noqa: E731
+        return ready.image(reference + self.equation.solved(right, ready.settings.iterations, told))
+
+    def influence(self, region: NDArray[np.floating]) -> Float32:
+        """Derivative of a region's value to how often each event of the list counts, the reference as it is."""
+        ready = self.ready
+        part = ready.parts[0]
+        inside = np.where(ready.support, region[ready.window], 0).astype(np.float32)
+        back = self.equation.solved(inside, ready.settings.iterations)
+        found = np.zeros(len(part.events), np.float32)
+        found[part.which] = self.inverse_variance * ready.projector.forward(back, part.events)
+        return found
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -221,11 +282,6 @@ class Prepared:
     parts : tuple of Part
     bound : ndarray of float32
         How far voxels may go below zero; 0 but for aml.
-    scale : ndarray of float32 or None
-        Of the steps of negml, a step per count of a voxel, 0 where it goes on as osem; None in the first iteration,
-        which is osem.
-    deepest : ndarray of float32 or None
-        How far free voxels of negml may go below zero.
     """
 
     settings: ListIterations
@@ -236,8 +292,6 @@ class Prepared:
     seen: Float32
     parts: tuple[Part, ...]
     bound: Float32
-    scale: Float32 | None = None
-    deepest: Float32 | None = None
 
     @classmethod
     def of(
@@ -278,31 +332,6 @@ class Prepared:
             level = np.float32(above[self.support].mean())
         return np.where(self.support, np.maximum(above, np.float32(1e-6) * level), 0).astype(np.float32)
 
-    def with_scale(self, image: Float32) -> Prepared:
-        """The same with the steps of negml: about this image, smoothed, and no less than its mean."""
-        from scipy.ndimage import gaussian_filter
-
-        sd = [SCALE_FWHM_MM / FWHM_PER_SD / mm for mm in self.projector.grid.spacing_mm]
-        smooth = gaussian_filter(np.maximum(image, 0), sd, mode="nearest")
-        level = float((image * self.seen).sum() / self.seen[self.support].sum())
-        about = np.where(self.support, np.maximum(smooth, level), 0).astype(np.float32)
-        bent = np.zeros_like(about)
-        for part in self.parts:
-            shown = self.projector.forward(about, part.events)
-            steepest = np.maximum(self.psi(part), (shown + part.background) / 2)
-            bent += self.projector.back(shown / np.square(steepest), part.events)
-        well = self.support & (self.seen > FREE_SEEN * float(self.seen.max()))
-        usual = float(bent[well].sum(dtype=np.float64) / max(self.seen[well].sum(dtype=np.float64), 1e-30))
-        free = well & (bent > FREE_CURVATURE * usual * self.seen) & (bent > 0)
-        scale = np.where(free, about / np.where(free, bent, 1), 0).astype(np.float32)
-        return replace(self, scale=scale, deepest=np.float32(DEEPEST) * about)
-
-    def psi(self, part: Part) -> Float32:
-        """Expected on the lines of a part, below which the likelihood is taken for a parabola."""
-        share = np.float32(self.settings.psi_share)
-        least = np.float32(LEAST_EXPECTED * float(part.background.mean()) + 1e-30)
-        return np.asarray(np.maximum(share * part.background, least), np.float32)
-
     def update(self, shifted: Float32, number: int, done: int) -> Float32:
         """One update by a subset; `done` iterations were done."""
         part, settings = self.parts[number], self.settings
@@ -311,28 +340,14 @@ class Prepared:
         safe = np.where(self.support, seen, np.float32(1))
         if settings.method == "bsrem" and done > 0:
             return self._penalised(shifted, back, seen, done)
-        if self.scale is not None and self.deepest is not None:
-            free = shifted + np.float32(settings.subsets) * self.scale * (back - seen)
-            shifted = np.where(self.scale > 0, np.maximum(free, -self.deepest), shifted * back / safe)
-            return np.where(self.support, shifted, 0).astype(np.float32)
         return np.where(self.support, shifted * back / safe, 0).astype(np.float32)
 
     def ratio(self, shifted: Float32, part: Part) -> Float32:
         """Counted over expected of each event of a part."""
         expected = self.projector.forward(shifted, part.events) + part.background
         counted = np.float32(1) if part.weight is None else part.weight
-        return np.asarray(counted * self.slope(expected, part)[0], np.float32)
-
-    def slope(self, expected: Float32, part: Part) -> tuple[Float32, Float32]:
-        """First and second derivative of the logarithm, or of what stands for it below a share of the background."""
-        if self.scale is None:
-            slope = np.divide(1, expected, out=np.zeros_like(expected), where=expected > 0).astype(np.float32)
-            return slope, -slope * slope
-        least = self.psi(part)
-        above = np.maximum(expected, least)
-        first = (2 * above - expected) / np.square(above)
-        first = np.where(expected >= least, 1 / above, first)
-        return first.astype(np.float32), np.asarray(-1 / np.square(above), np.float32)
+        slope = np.divide(counted, expected, out=np.zeros_like(expected), where=expected > 0)
+        return np.asarray(slope, np.float32)
 
     def image(self, shifted: Float32) -> Float32:
         """Image on the whole grid."""

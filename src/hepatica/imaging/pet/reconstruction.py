@@ -15,11 +15,12 @@ from hepatica.core.resample import resample
 from hepatica.errors import InputError
 from hepatica.imaging.pet.coincidences import Coincidences
 from hepatica.imaging.pet.efficiency import Efficiency, Sensitivity, sensitivity, survival
-from hepatica.imaging.pet.followed import CoincidenceSimulator, positrons_per_decay
+from hepatica.imaging.pet.followed import CoincidenceSimulator, Followed, positrons_per_decay
 from hepatica.imaging.pet.frame import Frame
 from hepatica.imaging.pet.lines import LineProjector
 from hepatica.imaging.pet.list_mode import ListData, ListIterations, reconstruct_list, subsets_allowed
 from hepatica.imaging.pet.randoms import expected_randoms, number_of_randoms, window_s
+from hepatica.imaging.pet.reconstruct.model_lines import ModelLines, drawn_model_lines
 from hepatica.imaging.pet.reconstruct.stopping import Stopping, iterations_for_noise, stopped
 from hepatica.imaging.pet.run import PLAIN, Run
 from hepatica.imaging.pet.scanner import ANNIHILATION_KEV
@@ -199,6 +200,7 @@ class _Job:
         if not (able > 0).all():
             raise InputError(f"{int((able <= 0).sum())} coincidences lie on lines that the scanner cannot see")
         self.able, self.scattered = able, 0.0
+        self.scatter_of: tuple[Followed, float] | None = None
         self.body = body_on(patient, grid)
 
     def survives(self, events: Coincidences) -> Float32:
@@ -222,7 +224,8 @@ class _Job:
             self.run.progress("pet: a first look for the scatter")
             scatter = self._scatter(self._first_look(seen, randoms + scatter, number), len(self.events) - number)
         look = self._first_look(seen, randoms + scatter, number)
-        data = ListData(self.events, (randoms + scatter) / self.able, seen.image)
+        model = self._model_lines(seen) if settings.method == "wls" else None
+        data = ListData(self.events, (randoms + scatter) / self.able, seen.image, model)
         stopping, noise = None, self.model.noise
         if noise is not None:
             self.run.progress("pet: noise of two halves of the list")
@@ -242,6 +245,22 @@ class _Job:
         values = found * np.float32(solved.bq_ml)
         activity = Volume(self.grid, values, Kind.ACTIVITY_CONCENTRATION, name=f"{self.nuclide.name} PET")
         return PetImage(activity, seen, len(self.events), number, self.scattered, solved, look, stopping)
+
+    def _model_lines(self, seen: Sensitivity) -> ModelLines:
+        """Lines and bins that stand for all, with what is random and scattered on them."""
+        self.run.progress("pet: lines of the model")
+        within = self.body if self.model.within_body else np.ones(self.grid.shape, np.bool_)
+        drawn = drawn_model_lines(
+            self.efficiency, self.projector, self.survives, within=within, seen=seen.image,
+            duration_s=self.events.duration_s, seed=self.run.seed,
+        )  # fmt: skip
+        background = np.zeros(len(drawn.lines), np.float32)
+        if self.model.randoms:
+            background += expected_randoms(drawn.lines, self.frame.singles_cps)
+        if self.scatter_of is not None:
+            followed, weight = self.scatter_of
+            background += expected_scatter(drawn.lines, followed, self.efficiency, weight)
+        return drawn.with_background(background)
 
     def _first_look(self, seen: Sensitivity, background: Float32, randoms: float) -> Float32:
         """What the scatter is estimated from: it always lies in the patient, and above zero."""
@@ -263,7 +282,7 @@ class _Job:
         source = Volume(self.grid, followed, Kind.DECAYS)
         seen = simulator.frame(source, self.events.duration_s)
         weight = max(not_random, 0.0) / max(len(seen.events), 1)
-        self.scattered = float(seen.scattered.sum()) * weight
+        self.scattered, self.scatter_of = float(seen.scattered.sum()) * weight, (seen, weight)
         return expected_scatter(self.events, seen, self.efficiency, weight)
 
 

@@ -8,7 +8,7 @@ say nothing of the scatter.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -92,7 +92,7 @@ def expected_scatter(events: Coincidences, followed: Followed, efficiency: Effic
     followed : Followed
         A simulation of the image that is believed, of as many positrons as can be afforded.
     efficiency : Efficiency
-        Of the lines; the simulation's crystals are taken to share it.
+        Of the lines; the simulation's crystals are all alike.
     weight : float
         Annihilations of the frame over annihilations followed.
     """
@@ -101,8 +101,9 @@ def expected_scatter(events: Coincidences, followed: Followed, efficiency: Effic
     found = np.zeros(cells.shape).reshape(-1, cells.shape[3])
     np.add.at(found, (cells.lines(scattered.first, scattered.second), cells.times(scattered)), weight)
     able = np.zeros(len(found))
+    alike = replace(efficiency, crystal=np.ones_like(efficiency.crystal))
     for first, second, of_all in drawn_lines(events.scanner, LINES, seed=[7]):
-        np.add.at(able, cells.lines(first, second), efficiency.of(first, second).astype(float) * of_all)
+        np.add.at(able, cells.lines(first, second), alike.of(first, second).astype(float) * of_all)
     tof = events.scanner.time_of_flight
     # bins of time of flight in each cell
     shares = (

@@ -21,16 +21,18 @@ from hepatica.core import InputFile
 from hepatica.core.privacy.identity import Identity
 from hepatica.core.text.files import json_text
 from hepatica.errors import HepaticaError, InputError, OutputError
-from hepatica.imaging.pet.acquisition.raw import Bed, PetRawData
+from hepatica.imaging.pet.acquisition.raw import Bed, Efficiencies, PetRawData
 from hepatica.imaging.pet.coincidences import Coincidences
 from hepatica.imaging.pet.frame import Frame
 from hepatica.imaging.pet.scanner import Scanner, scanner_from_table, scanner_table
 from hepatica.io.arrays import Wanted, read_arrays
 from hepatica.io.files import atomic_output
-from hepatica.nuclides import nuclide
+from hepatica.nuclides.positron_emitters import pet_nuclide
 from hepatica.version import __version__
 
-FORMAT, VERSION = "hepatica PET list mode", 1
+FORMAT, VERSION = "hepatica PET list mode", 2
+PATTERN = "crystal_efficiency"
+"""Array of the crystals' efficiencies, of version 2; without it a file is of version 1, which older programs read."""
 FILE_NAME = "coincidences.npz"
 SUFFIX = ".npz"
 
@@ -56,6 +58,8 @@ def write_raw(path: Path | str, raw: PetRawData) -> None:
     """
     path = Path(path)
     arrays = {f"bed{n}_{name}": values for n, bed in enumerate(raw.beds) for name, values in _lists(bed)}
+    if raw.crystal_efficiency is not None:
+        arrays[PATTERN] = raw.crystal_efficiency.astype("<f4")
     text = json.dumps(_header(raw, arrays), indent=1, ensure_ascii=False, allow_nan=False)
     arrays = {"header": np.frombuffer(text.encode(), np.uint8), **arrays}
     try:
@@ -84,11 +88,12 @@ def read_raw(path: Path | str) -> PetRawData:
     try:
         count = len(header["beds"])
         wanted = {
-            f"bed{n}_{name}": Wanted(np.dtype(kind).kind, 1, optional, MOST_BYTES)
+            f"bed{n}_{name}": Wanted(np.dtype(kind).kind, 1, optional, MOST_BYTES, may_be_empty=True)
             for n in range(count)
             for optional, lists in ((False, LISTS), (True, OPTIONAL_LISTS))
             for name, kind in lists.items()
         }
+        wanted[PATTERN] = Wanted("f", 1, True, MOST_BYTES)
         arrays = read_arrays(path, wanted)
         scanner = scanner_from_table(header["scanner"], f"{path}: scanner")
         beds = tuple(_bed(path, scanner, n, header["beds"][n], arrays) for n in range(count))
@@ -98,12 +103,13 @@ def read_raw(path: Path | str) -> PetRawData:
         return PetRawData(
             scanner=scanner,
             beds=beds,
-            nuclide=nuclide(str(header["nuclide"])).name,
+            nuclide=pet_nuclide(str(header["nuclide"])).name,
             start=datetime.fromisoformat(header["start"]),
             axis_mm=(x, y),
             frame_of_reference=None if frame is None else str(frame),
             patient_id=person,
             simulated=bool(header["simulated"]),
+            crystal_efficiency=_pattern(path, header, arrays),
             source=raw_source(path, person),
         )
     except HepaticaError as error:
@@ -176,7 +182,7 @@ def _lists(bed: Bed) -> Iterator[tuple[str, NDArray[Any]]]:
 def _header(raw: PetRawData, arrays: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
     return {
         "format": FORMAT,
-        "version": VERSION,
+        "version": VERSION if PATTERN in arrays else 1,
         "software": f"hepatica {__version__}",
         "scanner": scanner_table(raw.scanner),
         "nuclide": raw.nuclide,
@@ -185,6 +191,7 @@ def _header(raw: PetRawData, arrays: Mapping[str, NDArray[Any]]) -> dict[str, An
         "frame_of_reference": raw.frame_of_reference,
         "patient_id": raw.patient_id,
         "simulated": raw.simulated,
+        **({f"{PATTERN}_sha256": _hash(arrays[PATTERN])} if PATTERN in arrays else {}),
         "beds": [
             {
                 "bed_mm": bed.bed_mm,
@@ -228,6 +235,16 @@ def _read_header(path: Path) -> dict[str, Any]:
             remedy="read it with the hepatica that wrote it, or a newer one",
         )
     return header
+
+
+def _pattern(path: Path, header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Efficiencies | None:
+    """Efficiencies of the crystals; InputError where array and hash are not those of each other."""
+    found, said = arrays.get(PATTERN), header.get(f"{PATTERN}_sha256")
+    if found is None and said is None:
+        return None
+    if found is None or found.dtype != np.dtype("<f4") or _hash(found) != said:
+        raise InputError(f"{path}: {PATTERN}: is not what its hash says; the file was changed or damaged")
+    return found.copy()
 
 
 def _bed(path: Path, scanner: Scanner, n: int, said: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Bed:

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepatica.core.message import Message
-from hepatica.errors import HepaticaError, InputError, OutputError
+from hepatica.errors import HepaticaError, InputError, OutputError, TimeError
 from hepatica.imaging.pet.acquisition.raw import Bed, PetRawData
 from hepatica.imaging.pet.coincidences import Coincidences
 from hepatica.imaging.pet.frame import Frame
@@ -27,7 +27,7 @@ from hepatica.imaging.pet.scanner import HALF_LIGHT_MM_PER_PS, Scanner, scanner,
 from hepatica.io.dicom.images.write import NUCLIDE_CODES
 from hepatica.io.files import atomic_output
 from hepatica.io.pet_raw.own_format import raw_source
-from hepatica.io.pet_raw.petsird_geometry import Crystals, scanner_information
+from hepatica.io.pet_raw.petsird_geometry import Crystals, bin_efficiencies, scanner_information
 
 FloatArray = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -82,11 +82,15 @@ def write_petsird(path: Path | str, raw: PetRawData) -> None:
     ------
     InputError
         If the package is not installed.
+    TimeError
+        If the start states no time zone.
     OutputError
         If the file cannot be written.
     """
     petsird, path = load_petsird(), Path(path)
-    header = petsird.Header(scanner=scanner_information(petsird, raw.scanner), exam=_exam(petsird, raw))
+    header = petsird.Header(
+        scanner=scanner_information(petsird, raw.scanner, raw.crystal_efficiency), exam=_exam(petsird, raw)
+    )
     try:
         with atomic_output(path) as new, new.open("wb") as stream, petsird.BinaryPETSIRDWriter(stream) as writer:
             writer.write_header(header)
@@ -98,8 +102,7 @@ def write_petsird(path: Path | str, raw: PetRawData) -> None:
 def _exam(petsird: Any, raw: PetRawData) -> Any:
     value, scheme, meaning = NUCLIDE_CODES[raw.nuclide]
     code = petsird.DICOMBasicCodeSequence(code_value=value, coding_scheme_designator=scheme, code_meaning=meaning)
-    start = raw.start if raw.start.tzinfo is not None else raw.start.replace(tzinfo=UTC)
-    instant = petsird.yardl_types.DateTime.from_datetime(start)
+    instant = petsird.yardl_types.DateTime.from_datetime(require_utc(raw.start))
     return petsird.ExamInformation(
         modality="PT",
         frame_of_reference_uid=raw.frame_of_reference or "",
@@ -108,6 +111,22 @@ def _exam(petsird: Any, raw: PetRawData) -> Any:
         patient=petsird.DICOMPatientInformation(patient_id=raw.patient_id),
         radiopharmaceuticals=[petsird.DICOMRadiopharmaceuticalInformation(radionuclide_code_sequence=code)],
     )
+
+
+def require_utc(start: datetime) -> datetime:
+    """The start in UTC, in which PETSIRD keeps instants.
+
+    Raises
+    ------
+    TimeError
+        If the start has no zone: hours of error would be becquerels of error.
+    """
+    if start.tzinfo is None:
+        raise TimeError(
+            f"PETSIRD keeps instants in UTC, and the start, {start.isoformat()}, states no time zone",
+            remedy="state `activity_at` with its zone, such as 2026-03-02T10:00+01:00, or leave `petsird` out",
+        )
+    return start.astimezone(UTC)
 
 
 def _blocks(petsird: Any, raw: PetRawData) -> Iterator[Any]:
@@ -184,16 +203,41 @@ def read_petsird(path: Path | str, known: Scanner | None = None) -> tuple[PetRaw
             header = reader.read_header()
             machine = known or _named(path, header.scanner.model_name)
             crystals = Crystals.found(path, header.scanner, machine)
-            bins = _bin_edges(path, header.scanner, machine)
-            beds = _read_beds(path, reader.read_time_blocks(), crystals, bins)
+            _require_bins(path, header.scanner, machine)
+            beds = [_OpenBed(np.zeros(3))]
+            try:
+                beds = _read_beds(path, reader.read_time_blocks(), crystals, beds)
+            except BROKEN as error:
+                raise _cut_short(path, beds, error) from error
             return _raw(path, header, machine, beds)
     except HepaticaError:
         raise
     except BROKEN as error:
         raise InputError(
-            f"{path}: cannot be read as PETSIRD ({type(error).__name__}: {error}): cut short, damaged, or of another "
-            "version than 0.12"
+            f"{path}: its header cannot be read as PETSIRD: cut short, damaged, or of another "
+            f"version than 0.12 ({_cause(error)})",
+            remedy="copy or export the file again; a file of another version: write it with petsird 0.12",
         ) from error
+
+
+def _cause(error: BaseException) -> str:
+    """What the package said, in words where its buffer's own would mislead."""
+    if isinstance(error, EOFError | BufferError | struct.error):
+        return "the file ends where more bytes are due"
+    return f"{type(error).__name__}: {error}"
+
+
+def _cut_short(path: Path, beds: Sequence[_OpenBed], error: BaseException) -> InputError:
+    """That a file ends or breaks among its events, and how much of it was sound."""
+    sound = [bed for bed in beds if bed.prompts]
+    prompts = sum(len(events) for bed in sound for events in bed.prompts)
+    seconds = sum(bed.seconds for bed in sound)
+    read = f"{prompts} prompts of {len(sound)} beds, {seconds:g} s of events" if sound else "no event"
+    return InputError(
+        f"{path}: is sound in its header, then broken ({_cause(error)}): {read} could be read before; nothing of a "
+        "broken file is reconstructed, since what is missing would be missing becquerels",
+        remedy="copy or export the file again and compare its size",
+    )
 
 
 def petsird_facts(path: Path) -> dict[str, Any]:
@@ -217,7 +261,7 @@ def petsird_facts(path: Path) -> dict[str, Any]:
             "patient_id": exam.patient.patient_id,
         }
     except BROKEN as error:
-        raise InputError(f"{path}: cannot be read as PETSIRD ({type(error).__name__}: {error})") from error
+        raise InputError(f"{path}: its header cannot be read as PETSIRD ({_cause(error)})") from error
 
 
 def _instant(written: Any) -> datetime:
@@ -252,8 +296,8 @@ class _OpenBed:
         return (self.stop_ms - (self.start_ms or 0)) / 1000
 
 
-def _read_beds(path: Path, blocks: Iterable[Any], crystals: Crystals, bins: int) -> list[_OpenBed]:
-    beds = [_OpenBed(np.zeros(3))]
+def _read_beds(path: Path, blocks: Iterable[Any], crystals: Crystals, beds: list[_OpenBed]) -> list[_OpenBed]:
+    """Beds that hold prompts; `beds` grows while blocks come in, so that a broken file leaves what was sound."""
     for tagged in blocks:
         block, name = tagged.value, type(tagged.value).__name__
         bed = beds[-1]
@@ -309,8 +353,8 @@ def _alive(fractions: Any) -> float:
     return float(np.mean(np.asarray(shares[0], np.float64))) ** 2 if len(shares) else 1.0
 
 
-def _bin_edges(path: Path, found: Any, machine: Scanner) -> int:
-    """Number of bins of time of flight, held against the scanner's own."""
+def _require_bins(path: Path, found: Any, machine: Scanner) -> None:
+    """InputError where the bins of time of flight are not the scanner's own."""
     edges = np.asarray(found.tof_bin_edges[0][0].edges, np.float64)
     tof = machine.time_of_flight
     bins, width = (1, machine.coincidence_window_ns * 1000 * HALF_LIGHT_MM_PER_PS) if tof is None else (
@@ -323,7 +367,6 @@ def _bin_edges(path: Path, found: Any, machine: Scanner) -> int:
             f"{machine.name} {bins} over {bins * width:.1f} mm",
             remedy="describe the scanner in a TOML file and state `scanner`",
         )
-    return bins
 
 
 def _raw(
@@ -339,6 +382,10 @@ def _raw(
     if np.ptp(places[:, :2], axis=0).max() > 1e-2:
         raise InputError(f"{path}: beds lie beside each other, not along the scanner's axis")
     person = exam.patient.patient_id
+    pattern = bin_efficiencies(path, header.scanner, crystals)
+    if header.scanner.detection_efficiencies.module_pair_efficiencies_vectors:
+        text = f"{path.name}: factors of pairs of modules are not taken over; hepatica models geometry"
+        notes.append(Message("module-pairs-not-taken", text, "state `calibration_factor` from a known cylinder"))
     raw = PetRawData(
         scanner=machine,
         beds=beds,
@@ -347,6 +394,7 @@ def _raw(
         axis_mm=(float(-places[0, 0]), float(-places[0, 1])),
         frame_of_reference=exam.frame_of_reference_uid or None,
         patient_id=person,
+        crystal_efficiency=pattern,
         source=raw_source(path, person),
     )
     return raw, tuple(dict.fromkeys(notes))

@@ -101,7 +101,31 @@ def _element_middles(modules: Any) -> FloatArray:
     return np.asarray(placed.reshape(-1, 3))
 
 
-def scanner_information(petsird: Any, scanner: Scanner) -> Any:
+def bin_efficiencies(path: Path, information: Any, crystals: Crystals) -> NDArray[np.float32] | None:
+    """Efficiency of each crystal over the mean; None where the file has none.
+
+    Raises
+    ------
+    InputError
+        If there is not one for each detection bin, or one is below zero.
+    """
+    kept = information.detection_efficiencies.detection_bin_efficiencies
+    if not kept or not len(kept[0]):
+        return None
+    values = np.asarray(kept[0], np.float64)
+    if values.size != crystals.elements * crystals.energies or not np.isfinite(values).all() or values.min() < 0:
+        raise InputError(
+            f"{path}: {values.size} efficiencies for {crystals.elements * crystals.energies} detection bins, or one "
+            "that is none"
+        )
+    found = np.zeros(crystals.elements)
+    found[crystals.crystal_of] = values.reshape(crystals.elements, -1).mean(axis=1)
+    if not found.mean() > 0:
+        raise InputError(f"{path}: the efficiencies of all crystals are zero")
+    return np.asarray(found / found.mean(), np.float32)
+
+
+def scanner_information(petsird: Any, scanner: Scanner, efficiencies: NDArray[np.float32] | None = None) -> Any:
     """`petsird.ScannerInformation` of a scanner: one type of module, its crystals ring by ring."""
     crystal = medium(scanner.crystal)
     tof = scanner.time_of_flight
@@ -124,9 +148,16 @@ def scanner_information(petsird: Any, scanner: Scanner) -> Any:
         singles_histogram_level=petsird.SinglesHistogramLevelType.ALL,
         singles_histogram_energy_bin_edges=[window],
         prompt_event_policy=petsird.CoincidencePolicy.REJECT_HIGHER_MULTIPLES,
-        detection_efficiencies=petsird.DetectionEfficiencies(
-            method_description="none: hepatica models them", calibration_factor=1.0
-        ),
+        detection_efficiencies=_efficiencies(petsird, scanner, efficiencies),
+    )
+
+
+def _efficiencies(petsird: Any, scanner: Scanner, found: NDArray[np.float32] | None) -> Any:
+    if found is None:
+        return petsird.DetectionEfficiencies(method_description="none: hepatica models them", calibration_factor=1.0)
+    of_bins = found[Crystals.of_own(scanner).crystal_of].astype(float).tolist()
+    return petsird.DetectionEfficiencies(
+        method_description="of each crystal over the mean", calibration_factor=1.0, detection_bin_efficiencies=[of_bins]
     )
 
 

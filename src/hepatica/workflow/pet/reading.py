@@ -49,6 +49,12 @@ def read_pet(
             f"raw data are a path or hepatica.PetRawData, not {type(raw).__name__}",
             remedy="give coincidences.npz or a PETSIRD file",
         )
+    for number, bed in enumerate(found.beds, start=1):
+        if not len(bed.frame.prompts):
+            raise InputError(
+                f"{found.source.path}: bed {number} holds no coincidences: there is nothing to reconstruct",
+                remedy="check the export, or leave the bed out",
+            )
     hu = as_image(ct, role="ct", series=series)
     whose = "" if hu.context is None else hu.context.patient_id
     named = {person for person in (found.patient_id, whose) if person not in ("", UNKNOWN)}

@@ -19,6 +19,7 @@ from hepatica.core.provenance import InputFile
 from hepatica.core.tables.table import Cell, Table
 from hepatica.errors import InputError
 from hepatica.imaging.pet.acquisition.certainty import RegionActivity
+from hepatica.imaging.pet.acquisition.couch import about_couch
 from hepatica.imaging.pet.acquisition.image import BedFacts, WholePet, reconstruct_beds
 from hepatica.imaging.pet.acquisition.net_counts import NetCounts, about_counts
 from hepatica.imaging.pet.acquisition.options import PetOptions
@@ -31,8 +32,9 @@ from hepatica.imaging.pet.list_mode import BELOW_ZERO
 from hepatica.imaging.pet.scanner import Scanner
 from hepatica.io.pet_raw.scanner_file import scanner_of
 from hepatica.nuclides import Nuclide
-from hepatica.nuclides import nuclide as find_nuclide
+from hepatica.nuclides.positron_emitters import pet_nuclide
 from hepatica.workflow.dose.patient.structures import StructureSet, structures_on
+from hepatica.workflow.pet.clock import clock_of
 from hepatica.workflow.pet.reading import RawSource, read_pet
 from hepatica.workflow.pet.simulate import PHYSICS_TABLES
 from hepatica.workflow.result import Result, result
@@ -149,8 +151,8 @@ class PetResult(Result):
         from hepatica.report.figures.pet import draw_reconstructed_pet
 
         emission = Emission(
-            nuclide=self.nuclide, start=self.time, frame_duration_s=self.beds[0].duration_s, agent=self.nuclide,
-            corrected=self.corrected, methods=_methods(self.options, self.beds),
+            nuclide=pet_nuclide(self.nuclide), start=self.time, frame_duration_s=self.beds[0].duration_s,
+            agent=self.nuclide, corrected=self.corrected, methods=_methods(self.options, self.beds),
         )  # fmt: skip
         made = "Reconstructed by hepatica" + (" from a simulation." if self.raw.simulated else ".")
         write_pet(
@@ -256,11 +258,12 @@ def reconstruct_pet(
     frame = given.hu.grid.frame_of_reference or data.frame_of_reference
     hu = replace(given.hu.volume, grid=given.hu.grid.with_frame_of_reference(frame))
     ct_image = replace(given.hu, volume=hu)
+    clock = clock_of(data.start, dicom_context(ct_image), options.image.time_zone, data.source.path)
+    data, context = replace(data, start=clock.start), clock.context
     drawn = None if structures is None else structures_on(hu.grid, structures, ct_image, StructureOptions())
     regions = () if drawn is None else tuple(item.region for item in drawn.clinical)
     found = reconstruct_beds(data, hu, chosen, options, report_progress, regions)
     volume = found.activity
-    context = dicom_context(ct_image)
     sources = (data.source, given.hu.source, *_source_of(drawn))
     return PetResult(
         image=_image(found, data, chosen, context, options),
@@ -286,6 +289,8 @@ def reconstruct_pet(
         structures=found.contents,
         messages=unique(
             given.messages,
+            clock.messages,
+            () if data.simulated or options.corrections.skip_attenuation else about_couch(hu),
             () if drawn is None else drawn.messages,
             _messages(options, data),
             about_beds(options.iteration, found.beds),
@@ -319,8 +324,8 @@ def _nuclide_of(data: PetRawData, stated: str | Nuclide | None) -> Nuclide:
     if stated is None:
         if not data.nuclide:
             raise InputError(f"{data.source.path}: names no nuclide", remedy="state `nuclide`")
-        return find_nuclide(data.nuclide)
-    chosen = find_nuclide(stated)
+        return pet_nuclide(data.nuclide)
+    chosen = pet_nuclide(stated)
     if data.nuclide not in ("", chosen.name):
         raise InputError(f"{data.source.path}: is of {data.nuclide}, asked for is {chosen.name}")
     return chosen
@@ -338,6 +343,7 @@ def _methods(options: PetOptions, beds: tuple[BedFacts, ...]) -> dict[str, str]:
     done = ", ".join(dict.fromkeys(f"{bed.iterations}i{bed.subsets}s" for bed in beds))
     spread = f"PSF {steps.point_spread_mm:g} mm, " if steps.point_spread_mm else ""
     how = "plain" if said.skip_time_of_flight else "TOF"
+    how += ", air too" if said.activity_anywhere else ""
     found = {"ReconstructionMethod": f"list-mode {steps.method.upper()} {how}, {spread}{done}"[:LONG_STRING]}
     if not said.skip_attenuation:
         found["AttenuationCorrectionMethod"] = "CT, at 511 keV"
@@ -357,9 +363,10 @@ def _steps(options: PetOptions, data: PetRawData, found: WholePet) -> tuple[str,
         "dead time",
         "decay within the frames and between the beds",
     ]
+    where = "in the box around the body" if said.activity_anywhere else "in the body alone"
     beds = "one bed" if len(data.beds) == 1 else f"{len(data.beds)} beds, their mean weighted by sensitivity"
     scaled = () if found.scale.factor == 1 else (f"multiplied by {found.scale.factor:.5g} for the cross-calibration",)
-    how = f"list-mode reconstruction by {options.iteration.method}, {beds}"
+    how = f"list-mode reconstruction by {options.iteration.method}, activity sought {where}, {beds}"
     return (f"corrected for {', '.join(corrections)}", how, *scaled)
 
 
@@ -379,9 +386,11 @@ def _messages(options: PetOptions, data: PetRawData) -> tuple[Message, ...]:
     if said.activity_anywhere:
         text = (
             "activity was sought outside the body too, in the box around the body that the image shows, not in all "
-            f"of the field of {data.scanner.field_mm:g} mm"
+            f"of the field of {data.scanner.field_mm:g} mm: noise in the air adds to the total, which is no longer "
+            "that of the patient"
         )
-        found.append(Message("activity-sought-in-box", text, severity="note"))
+        remedy = "leave `activity_anywhere` out for becquerels; it stands in result.json and ReconstructionMethod"
+        found.append(Message("activity-sought-in-box", text, remedy))
     if not data.simulated and options.uncertainty.calibration_factor == 1:
         found.append(
             Message(

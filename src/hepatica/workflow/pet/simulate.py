@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from hepatica.core import InputFile, Provenance, Volume
@@ -22,10 +22,10 @@ from hepatica.imaging.pet.acquisition.raw import KINDS, Bed, PetRawData
 from hepatica.imaging.pet.followed import positrons_per_decay
 from hepatica.imaging.pet.scanner import Scanner
 from hepatica.imaging.spect.scan_facts import concentration_on, in_frame_of, scanned_activity
-from hepatica.io.pet_raw.petsird_files import load_petsird
+from hepatica.io.pet_raw.petsird_files import load_petsird, require_utc
 from hepatica.io.pet_raw.scanner_file import scanner_of
 from hepatica.nuclides import Nuclide
-from hepatica.nuclides import nuclide as find_nuclide
+from hepatica.nuclides.positron_emitters import pet_nuclide
 from hepatica.workflow.result import Result, result
 from hepatica.workflow.sources import ImageSource, as_image
 
@@ -232,7 +232,7 @@ def simulate_pet(
     (1000.0, True)
     """
     report_progress = progress or silent
-    chosen, machine = find_nuclide(nuclide), scanner_of(scanner)
+    chosen, machine = pet_nuclide(nuclide), scanner_of(scanner)
     positrons_per_decay(chosen)
     if options.scan.petsird:
         load_petsird()
@@ -240,6 +240,8 @@ def simulate_pet(
     given = _phantom(options) if options.phantom.phantom else _patient(activity, ct, chosen, options)
     if options.phantom.phantom and (activity is not None or ct is not None):
         raise InputError("an activity or a CT and a `phantom` were given", remedy="leave one of them out")
+    if options.scan.petsird and given.activity.time is not None:
+        require_utc(given.activity.time)
     raw, singles = acquire(
         given.activity, given.hu, scanner=machine, nuclide=chosen, scan=options.scan, progress=report_progress
     )
@@ -310,10 +312,11 @@ def _phantom(options: PetSimulationOptions) -> _Given:
     total = options.stated.total_bq
     if total is None:
         raise InputError("a phantom holds what is stated", remedy="state `total_bq`")
+    own = PHANTOM_AT.replace(tzinfo=UTC) if options.scan.petsird else PHANTOM_AT
     drawn, activity = filled_phantom(
-        options.phantom, total_bq=total, time=options.stated.activity_at or PHANTOM_AT, frame_of_reference=new_uid()
+        options.phantom, total_bq=total, time=options.stated.activity_at or own, frame_of_reference=new_uid()
     )
-    return _Given(activity, drawn.hu, None, (), ())
+    return _Given(activity, replace(drawn.hu, time=activity.time), None, (), ())
 
 
 def _messages(scanner: Scanner) -> tuple[Message, ...]:

@@ -1,5 +1,6 @@
 """Images of lists: what each method does to noise and to cold regions, how sure they are, when they are refused."""
 
+import math
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -10,13 +11,17 @@ import pytest
 from hepatica.core import Grid
 from hepatica.errors import InputError
 from hepatica.imaging.pet.lines import LineProjector
-from hepatica.imaging.pet.list_mode import ListData, ListIterations, Prepared, reconstruct_list, subsets_allowed
+from hepatica.imaging.pet.list_mode import ListData, ListIterations, reconstruct_list, subsets_allowed
 from hepatica.imaging.pet.reconstruct.bound import lower_bound
+from hepatica.imaging.pet.reconstruct.least_squares import LeastSquares, reference_of
 from hepatica.imaging.pet.reconstruct.stopping import iterations_for_noise, stopped
 from hepatica.imaging.pet.reconstruct.uncertainty import bootstrapped, influence, region_estimates
 
 sys.path.insert(0, str(Path(__file__).parents[4] / "tools"))
 from pet_intervals import Model, coarse_model, errors
+
+LISTS = 40
+WLS = ListIterations(8, 1, "wls")
 
 
 @pytest.fixture(scope="module")
@@ -29,11 +34,33 @@ def data(model: Model) -> ListData:
     return model.drawn(np.random.default_rng(7))
 
 
-def test_a_cold_rod_stays_cold_below_zero_and_not_above() -> None:
-    # over noise seeds: the mean of the cold rod (truth 0). Spread of a list is 0.1, of the mean of 8 lists 0.04;
-    # 24 updates leave 0.08 (0.06 after 48), expectation maximisation 0.28 of the background
+@pytest.mark.parametrize(("trues", "randoms"), [(150, 1000), (3000, 9000)])
+def test_total_cold_and_warm_are_unbiased_however_few_are_counted(trues: int, randoms: int) -> None:
+    """Least squares are linear in the events, so means over lists are the truth within 3.5 standard errors of the mean
+    (once in 700 tests of a sound method, for the three regions and two models together): total, cold rod, warm rod.
+
+    What 8 steps leave of the difference to the smooth reference is allowed for in the rods: 2 % of the background.
+    150 trues are 0.4 for each voxel, 87 % of what is counted is random; expectation maximisation then makes 0.6 too
+    much of the total.
+    """
+    rods = {"warm": (48.0, 0.0, 1.3), "cold": (-36.0, -24.0, 0.0)}
+    model = coarse_model(trues, randoms, rods=rods)
+    regions = [model.body / model.truth.sum(), model.regions["warm"], model.regions["cold"]]
+    truth = np.array([float((model.truth * region).sum()) for region in regions])
+    error = []
+    for n in range(LISTS):
+        data = model.drawn(np.random.default_rng([3, n]))
+        image = reconstruct_list(data, model.projector, WLS, within=model.body)
+        error.append([float((image * region).sum()) for region in regions] - truth)
+    standard_error = np.std(error, axis=0, ddof=1) / math.sqrt(LISTS)
+    assert (np.abs(np.mean(error, axis=0)) < 3.5 * standard_error + [0, 0.02, 0.02]).all()
+    # the test can fail: what expectation maximisation makes too much of the total would be seen
+    assert standard_error[0] < 0.6 / 10
+
+
+def test_expectation_maximisation_fills_what_is_cold_and_aml_half_of_it() -> None:
     model, found = coarse_model(rods={"cold": (-36.0, -24.0, 0.0)}), {}
-    for method in ("osem", "aml", "negml"):
+    for method in ("osem", "aml"):
         images = [
             reconstruct_list(
                 model.drawn(np.random.default_rng([3, n])),
@@ -41,23 +68,39 @@ def test_a_cold_rod_stays_cold_below_zero_and_not_above() -> None:
                 ListIterations(24, 1, method),
                 within=model.body,
             )
-            for n in range(8)
+            for n in range(4)
         ]
         found[method] = float(np.mean([(image * model.regions["cold"]).sum() for image in images]))
     assert found["osem"] > 0.22
-    assert abs(found["negml"]) < 0.16
-    assert found["negml"] < found["aml"] < found["osem"]
+    assert found["aml"] < found["osem"] - 0.05
 
 
-@pytest.mark.parametrize("randoms", [4500, 36_000])
-def test_voxels_are_free_however_many_are_random(randoms: int) -> None:
-    # the curvature of the likelihood falls as the background rises; a fixed least one left every voxel above zero
-    few = coarse_model(trues=1500, randoms=randoms)
-    ready = Prepared.of(few.drawn(np.random.default_rng(4)), few.projector, ListIterations(2, 1, "negml"), few.body)
-    scaled = ready.with_scale(ready.update(ready.first(None), 0, 0))
-    assert scaled.scale is not None
-    well = ready.support & (ready.seen > 0.1 * float(ready.seen.max()))
-    assert float((scaled.scale > 0)[well].mean()) > 0.8
+def test_least_squares_are_linear_in_the_events(model: Model, data: ListData) -> None:
+    # of one reference: the image of the sum of two lists' weights is that of the parts, but for the constant
+    look, rng = model.truth, np.random.default_rng(2)
+    ways = [rng.poisson(1.0, len(data.events)).astype(np.float32) for _ in range(2)]
+    a, b, both, none = (
+        reconstruct_list(data, model.projector, WLS, within=model.body, start=look, weights=weights)
+        for weights in (*ways, ways[0] + ways[1], np.zeros(len(data.events)))
+    )
+    np.testing.assert_allclose(both + none, a + b, atol=2e-4 * float(np.abs(both).max()))
+
+
+def test_without_lines_of_the_model_least_squares_are_refused(model: Model, data: ListData) -> None:
+    with pytest.raises(InputError, match="lines and bins of the model"):
+        reconstruct_list(replace(data, model=None), model.projector, WLS, within=model.body)
+
+
+def test_steps_of_least_squares_converge_and_are_their_own_transpose(model: Model, data: ListData) -> None:
+    # H d = H t gives t back where H sees it: a smooth image to 5 % after 40 steps
+    look = reference_of(model.truth, model.body, model.sensitivity, model.projector.grid.spacing_mm)
+    found = LeastSquares.about(look, model.sample, model.projector, model.body)
+    right = np.where(model.body, found.curved(look), 0).astype(np.float32)
+    np.testing.assert_allclose(found.solved(right, 40)[model.body], look[model.body], rtol=0.05)
+    rng = np.random.default_rng(3)
+    a, b = (np.where(model.body, rng.normal(size=look.shape), 0).astype(np.float32) for _ in range(2))
+    there, again = float((found.solved(a, 7) * b).sum()), float((a * found.solved(b, 7)).sum())
+    assert there == pytest.approx(again, rel=1e-3)
 
 
 def test_where_nothing_is_random_below_zero_is_expectation_maximisation(model: Model, data: ListData) -> None:
@@ -97,20 +140,20 @@ def test_influence_is_the_derivative_to_the_weight_of_the_events(model: Model, d
 
 
 def test_influence_and_bootstrap_agree(model: Model, data: ListData) -> None:
-    # 60 samples know a standard deviation to 9 % (one sd): three of them
-    settings = ListIterations(4, 2, "negml")
+    # 40 samples know a standard deviation to 11 % (one sd): three of them
+    settings = ListIterations(8, 1, "wls")
     regions = model.regions
     stated = region_estimates(data, model.projector, settings, regions, within=model.body)
-    drawn = bootstrapped(data, model.projector, settings, list(regions.values()), samples=60, within=model.body)
+    drawn = bootstrapped(data, model.projector, settings, list(regions.values()), samples=40, within=model.body)
     for name, sd in zip(regions, drawn.region_sd, strict=True):
-        assert stated[name].sd == pytest.approx(sd, rel=0.27)
+        assert stated[name].sd == pytest.approx(sd, rel=0.34)
     assert drawn.voxel_sd[model.body].min() > 0
     assert not drawn.voxel_sd[~model.body].any()
 
 
 def test_stated_deviations_are_those_of_other_lists(model: Model) -> None:
     # 24 lists: their spread is known to 15 % (one sd). tools/pet_intervals.py counts the coverage of 1000.
-    found = errors(model, ListIterations(12, 1, "negml"), 24, seed=2)
+    found = errors(model, ListIterations(12, 1, "wls"), 24, seed=2)
     for n in range(len(model.regions)):
         assert found[:, n, 1].mean() == pytest.approx(found[:, n, 0].std(ddof=1), rel=0.4)
 
@@ -161,7 +204,7 @@ def test_subsets_are_as_many_as_there_are_counts_for() -> None:
 def test_noise_by_two_halves_is_that_of_other_lists(model: Model) -> None:
     # sd of a voxel over lists against half the difference of halves: 24 lists of 300 voxels know it to some per cent,
     # the halves of one list to 10 %; a half's image is noisier than the law of counts says where it cannot be negative
-    settings = ListIterations(4, 1, "negml")
+    settings = ListIterations(4, 1, "wls")
     inner = model.body & (model.truth == 1)
     found = iterations_for_noise(
         model.drawn(np.random.default_rng(0)), model.projector, settings, inner, 0.5, within=model.body
@@ -182,9 +225,10 @@ def test_noise_by_two_halves_is_that_of_other_lists(model: Model) -> None:
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"method": "fbp"}, "none of negml"),
+        ({"method": "fbp"}, "none of wls"),
         ({"prior_strength": 1.0}, "has no prior"),
-        ({"psi_share": 0.0}, "between 0 and 1"),
+        ({"bound_share": 0.0}, "between 0 and 1"),
+        ({"method": "wls"}, "whole list at once"),
         ({"iterations": 0}, "make no image"),
     ],
 )

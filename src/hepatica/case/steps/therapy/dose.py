@@ -8,7 +8,7 @@ from typing import Any
 from hepatica.case.steps.common import CLINICAL
 from hepatica.case.steps.inputs import FirstOf, ImageOf, NuclideOfAgent, ResultOf, Section, StatedInstant
 from hepatica.case.steps.mr import HolmiumActivity
-from hepatica.case.steps.pet import reconstructed_pet
+from hepatica.case.steps.pet import PET, PET_RECONSTRUCTION, AwaitedPet
 from hepatica.case.steps.projections import SPECT
 from hepatica.case.steps.proposals import TherapyStructures
 from hepatica.case.steps.shown import Layout, at, quantity
@@ -35,7 +35,7 @@ STEP = Step(
         FirstOf(
             (
                 ImageOf("activity", ("therapy-pet", "therapy-spect"), needed=True, several=True),
-                reconstructed_pet("activity"),
+                AwaitedPet("activity", PET_RECONSTRUCTION, file=PET),
                 ResultOf("activity", "reconstruction", file=SPECT),
                 HolmiumActivity(),
             ),

@@ -13,7 +13,7 @@ from hepatica.core.progress import Progress, silent
 from hepatica.errors import GeometryError, TimeError
 from hepatica.imaging.pet.acquisition.dead_time import live_fraction
 from hepatica.imaging.pet.acquisition.options import PetScanOptions
-from hepatica.imaging.pet.acquisition.raw import Bed, PetRawData
+from hepatica.imaging.pet.acquisition.raw import Bed, Efficiencies, PetRawData
 from hepatica.imaging.pet.followed import CoincidenceSimulator, Followed, positrons_per_decay
 from hepatica.imaging.pet.frame import ELECTRONS, mixed
 from hepatica.imaging.pet.randoms import drawn_randoms, own_singles_cps
@@ -83,18 +83,28 @@ def acquire(
     patient = patient_from_ct(hu, voxel_mm=scan.matter_mm)
     axis = scan.axis_mm or middle_of(patient.grid)
     middles = bed_middles_mm(scanner, scan, activity)
+    pattern = drawn_efficiencies(scanner, scan)
     beds, singles = [], []
     for number, bed_mm in enumerate(middles):
         told = f"bed {number + 1} of {len(middles)}: "
-        bed = _BedJob(scanner, patient, nuclide, scan, axis, number, prefixed(progress, told))
+        bed = _BedJob(scanner, patient, nuclide, scan, axis, number, prefixed(progress, told), pattern)
         found, counted = bed.acquired(activity, bed_mm, number * scan.bed_duration_s)
         beds.append(found)
         singles.append(counted)
     raw = PetRawData(
         scanner, tuple(beds), nuclide.name, start, axis, hu.grid.frame_of_reference or activity.grid.frame_of_reference,
-        simulated=True,
+        simulated=True, crystal_efficiency=pattern,
     )  # fmt: skip
     return raw.hashed(), tuple(singles)
+
+
+def drawn_efficiencies(scanner: Scanner, scan: PetScanOptions) -> Efficiencies | None:
+    """Efficiency of each crystal over the mean, normal within three standard deviations; None where all are alike."""
+    if not scan.crystal_spread:
+        return None
+    drawn = np.random.default_rng([scan.seed, 9]).standard_normal(scanner.crystals)
+    found = 1 + scan.crystal_spread * np.clip(drawn, -3, 3)
+    return np.asarray(found / found.mean(), np.float32)
 
 
 def require_covered(activity: Volume, grid: Grid) -> None:
@@ -157,9 +167,11 @@ class _BedJob:
         axis_mm: tuple[float, float],
         number: int,
         progress: Progress,
+        pattern: Efficiencies | None = None,
     ) -> None:
         self.scanner, self.patient, self.nuclide, self.scan = scanner, patient, nuclide, scan
         self.axis_mm, self.progress = axis_mm, progress
+        self.pattern = np.ones(scanner.crystals) if pattern is None else pattern.astype(np.float64)
         self.phases = displacements_mm(scan)
         self.seed = (scan.seed * 1000 + number) * SEEDS_APART * (len(self.phases) + 1)
 
@@ -167,23 +179,32 @@ class _BedJob:
         """The bed that begins `start_s` after the instant of the activity."""
         duration, half_life = self.scan.bed_duration_s, self.nuclide.half_life_s
         seconds = duration * decay_factor(start_s, half_life) * acquisition_decay_factor(duration, half_life)
-        share = np.float32(seconds / len(self.phases))
+        # crystals better than the mean: so many more are followed, and each is kept by its two crystals
+        best = float(self.pattern.max()) ** 2
+        share = np.float32(seconds / len(self.phases) * best)
         decays = activity.with_values(activity.values * share, Kind.DECAYS, name="decays")
         parts = [self._simulator(bed_mm, n).frame(_moved(decays, mm), duration) for n, mm in enumerate(self.phases)]
         self.progress("bremsstrahlung")
-        whole = decays.with_values(decays.values * np.float32(len(self.phases)))
+        whole = decays.with_values(decays.values * np.float32(len(self.phases) / best))
         slowed = self._simulator(bed_mm, len(self.phases)).bremsstrahlung_cps(whole, duration, electrons=ELECTRONS)
-        annihilation = np.sum([part.singles_cps for part in parts], axis=0)
-        own = np.full_like(annihilation, own_singles_cps(self.scanner))
+        slowed = slowed * self.pattern
+        annihilation = np.sum([part.singles_cps for part in parts], axis=0) * self.pattern / best
+        own = np.full_like(annihilation, own_singles_cps(self.scanner)) * self.pattern
         singles = annihilation + slowed + own
         live = 1.0 if self.scan.no_dead_time else live_fraction(self.scanner, singles)
         counted = singles * np.sqrt(live)
         randoms = drawn_randoms(self.scanner, counted, duration, bed_mm=bed_mm, seed=self.seed)
         rng = np.random.default_rng([self.seed, 3])
-        frame, phase = mixed([_thinned(part, live, rng) for part in parts], randoms, singles, seed=self.seed)
+        frame, phase = mixed(
+            [_thinned(part, live * self._kept(part) / best, rng) for part in parts], randoms, singles, seed=self.seed
+        )
         gate = phase if len(parts) > 1 else None
         told = Singles(float(annihilation.sum()), float(slowed.sum()), float(own.sum()))
         return Bed(frame, start_s, live, gate), told
+
+    def _kept(self, part: Followed) -> FloatArray:
+        """What both crystals of each coincidence count of what the mean crystals would."""
+        return np.asarray(self.pattern[part.events.first] * self.pattern[part.events.second])
 
     def _simulator(self, bed_mm: float, phase: int) -> CoincidenceSimulator:
         run = Run(seed=self.seed + (phase + 1) * SEEDS_APART, progress=self.progress)
@@ -202,8 +223,8 @@ def _moved(decays: Volume, towards_head_mm: float) -> Volume:
     return replace(decays, grid=grid)
 
 
-def _thinned(part: Followed, live: float, rng: np.random.Generator) -> Followed:
-    if live == 1:
+def _thinned(part: Followed, live: FloatArray, rng: np.random.Generator) -> Followed:
+    if (live == 1).all():
         return part
     kept = rng.random(len(part.events)) < live
     return Followed(part.events.taken(kept), part.scattered[kept], part.singles_cps)

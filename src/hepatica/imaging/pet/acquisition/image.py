@@ -32,7 +32,7 @@ from hepatica.transport.matter.media import density_from_hu
 
 Float32 = NDArray[np.float32]
 
-UPDATES: Mapping[Method, int] = {"negml": 60, "osem": 36, "aml": 36, "bsrem": 96}
+UPDATES: Mapping[Method, int] = {"wls": 8, "osem": 36, "aml": 36, "bsrem": 96}
 """Iterations times subsets with which the methods were studied (docs/pet-study.md)."""
 PRIOR_STRENGTH, PRIOR_EDGE = 0.05, 2.0
 INSIDE = 0.99
@@ -63,8 +63,6 @@ class BedFacts:
         Relative standard deviation of a voxel's sensitivity, which is sampled.
     iterations, subsets : int
         Of its reconstruction.
-    prompts_per_voxel : float
-        Coincidences for each voxel that is looked for.
     voxel_noise : tuple of float
         Standard deviation of a voxel over the mean after each iteration, where a target was stated.
     """
@@ -79,7 +77,6 @@ class BedFacts:
     sensitivity_sd: float
     iterations: int
     subsets: int
-    prompts_per_voxel: float
     voxel_noise: tuple[float, ...] = ()
 
 
@@ -160,7 +157,10 @@ def reconstruct_beds(
     placed = _shifted(grid, (-raw.axis_mm[0], -raw.axis_mm[1])).with_frame_of_reference(frame_uid)
     here_regions = [resample_region(region, placed) for region in regions]
     noisy = _noisy(patient, grid, here_regions, options.iteration)
-    efficiency = Efficiency.modelled(raw.scanner.untimed if options.corrections.skip_time_of_flight else raw.scanner)
+    machine = raw.scanner.untimed if options.corrections.skip_time_of_flight else raw.scanner
+    efficiency = Efficiency.modelled(machine)
+    if raw.crystal_efficiency is not None:
+        efficiency = replace(efficiency, crystal=raw.crystal_efficiency)
     scale = scale_of(nuclide, options.uncertainty, simulated=raw.simulated)
     solved: list[SolvedBed] = []
     facts = []
@@ -196,12 +196,11 @@ def reconstruct_beds(
 
 
 def _facts(bed: Bed, found: PetImage) -> BedFacts:
-    settings, stopping, within = found.solved.settings, found.stopping, found.solved.within
-    voxels = found.activity.grid.size if within is None else int(within.sum())
+    settings, stopping = found.solved.settings, found.stopping
     return BedFacts(
         bed.bed_mm, bed.start_s, bed.duration_s, found.prompts, found.randoms, found.scatter, bed.live_fraction,
         found.sensitivity.relative_sd, settings.iterations, settings.subsets,
-        found.prompts / max(voxels, 1), () if stopping is None else stopping.noise,
+        () if stopping is None else stopping.noise,
     )  # fmt: skip
 
 
@@ -252,7 +251,7 @@ def list_iterations(said: PetIterationOptions, frame: Frame) -> ListIterations:
     """
     prompts = frame.prompts
     randoms = number_of_randoms(prompts.scanner, frame.singles_cps, prompts.duration_s)
-    subsets = subsets_allowed(len(prompts), randoms, said.subsets)
+    subsets = 1 if said.method == "wls" else subsets_allowed(len(prompts), randoms, said.subsets)
     iterations = said.iterations or math.ceil(UPDATES[said.method] / subsets)
     strength, edge = said.prior_strength, said.prior_edge
     if said.method == "bsrem":

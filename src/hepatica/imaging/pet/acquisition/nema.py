@@ -1,7 +1,7 @@
 """What NEMA NU 2 measures of a scanner, of its simulation: sensitivity, scatter fraction, peak noise-equivalent rate.
 
-The sources hold 18F; its positrons go nearly as far as those of 90Y (mean energies 250 and 270 keV per positron), which
-are followed in their place.
+The sources hold 18F; the positrons of 90Y (mean energies 250 and 369 keV), which are followed in their place, end in
+the sleeve and the phantom as well.
 """
 
 from __future__ import annotations

@@ -128,15 +128,16 @@ def about_counts(counts: NetCounts, beds: Sequence[float]) -> tuple[Message, ...
     elif min(beds) < EVENTS_PER_SUBSET:
         few = min(beds)
         text = (
-            f"{few:.0f} coincidences that are not random are fewer than the {EVENTS_PER_SUBSET} that one update needs: "
-            f"a sphere of 37 mm with {100 * SPHERE_SHARE:g} % of the activity has {SPHERE_SHARE * few:.0f} of them; "
-            "voxels and small structures mean nothing"
+            f"{few:.0f} coincidences that are not random are few (below {EVENTS_PER_SUBSET}): a sphere of 37 mm with "
+            f"{100 * SPHERE_SHARE:g} % of the activity has {SPHERE_SHARE * few:.0f} of them; voxels and small "
+            "structures mean nothing"
         )
         found.append(
             Message(
                 "few-counts",
                 text,
-                "take a longer scan; of this one nothing but the activity that its counts predict is to be believed",
+                "take a longer scan; of this one take the total and large structures with their uncertainty, by the "
+                "method wls",
             )
         )
     return tuple(found)

@@ -18,7 +18,7 @@ PetPhantom = Literal["nema", "quest", "earl", "cylinder"]
 """Test objects that are scanned as well as patients."""
 
 PHANTOM_AT = datetime(2026, 3, 2, 10)
-"""Instant of a phantom's activity where none is stated: it has no calendar of its own."""
+"""Instant of a phantom's activity where none is stated: it has no calendar of its own. In PETSIRD it is in UTC."""
 
 
 @options
@@ -47,6 +47,9 @@ class PetScanOptions:
         Write the list as PETSIRD too (``coincidences.petsird``).
     no_dead_time : bool
         Coincidences are not lost to dead time.
+    crystal_spread : float
+        Relative standard deviation of the crystals' efficiency, drawn for each; the list then holds the pattern, by
+        which the reconstruction normalises.
     matter_mm : float
         Voxels of the patient through which photons are followed.
     seed : int
@@ -63,6 +66,7 @@ class PetScanOptions:
     gates: Annotated[int, Limits(low=2, high=64)] = 6
     petsird: bool = False
     no_dead_time: bool = False
+    crystal_spread: Annotated[float, Unit("fraction"), Limits(low=0, high=0.3)] = 0.0
     matter_mm: Annotated[float, Limits(low=1, high=20)] = 4.0
     seed: Annotated[int, Limits(low=0)] = 1
 
@@ -117,14 +121,15 @@ class PetIterationOptions:
 
     Attributes
     ----------
-    method : {"negml", "osem", "bsrem", "aml"}
-        Algorithm: negml lets voxels go below zero, so that noise is not added up where nothing is; osem keeps them
-        above zero; bsrem too, penalised with the relative-difference prior; aml goes below zero as far as the
-        background of the lines allows.
+    method : {"wls", "osem", "bsrem", "aml"}
+        Algorithm: wls is weighted least squares, linear in the counts: voxels go below zero, so that noise is not added
+        up where nothing is; osem keeps them above zero; bsrem too, penalised with the relative-difference prior; aml
+        goes below zero as far as the background of the lines allows.
     iterations : int or None
-        Passes over the list; by default as many as make 60 updates by negml, 36 by osem and aml, 96 by bsrem.
+        Passes over the list; by default as many as make 36 updates by osem and aml, 96 by bsrem. Of wls steps, 8.
     subsets : int
-        Parts of the list that are used one after another; fewer where it has not counts enough for so many.
+        Parts of the list that are used one after another; fewer where it has not counts enough for so many. wls has
+        none.
     prior_strength : float or None
         Of bsrem, weight of the prior over the sensitivity of the voxels, from 0.01 (many counts) to 1 (few); by
         default 0.05.
@@ -143,7 +148,7 @@ class PetIterationOptions:
         Of lines and photons that stand for all.
     """
 
-    method: Method = "negml"
+    method: Method = "wls"
     iterations: Annotated[int, Limits(low=1)] | None = None
     subsets: Annotated[int, Limits(low=1)] = 12
     prior_strength: NonNegative | None = None
@@ -204,6 +209,8 @@ class PetImageOptions:
         Raw data and CT are registered although their frames of reference differ.
     body_ends_with_ct : bool
         Nothing of the patient lies beyond the CT's ends, although the scanner saw farther.
+    time_zone : str or None
+        Offset from UTC of the scanner's clock, such as +01:00, where the CT states none and the raw data are in UTC.
     gate : int or None
         Only the coincidences of one phase of breathing, counted from 0.
     matter_mm : float
@@ -214,6 +221,7 @@ class PetImageOptions:
     ct_series: str | None = None
     registered: bool = False
     body_ends_with_ct: bool = False
+    time_zone: str | None = None
     gate: Annotated[int, Limits(low=0)] | None = None
     matter_mm: Annotated[float, Limits(low=1, high=20)] = 4.0
 

@@ -15,6 +15,7 @@ from hepatica.imaging.pet.frame import RANDOM, SCATTERED, TRUE, Frame
 from hepatica.imaging.pet.scanner import Scanner
 
 Gates = NDArray[np.uint8]
+Efficiencies = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,13 +93,15 @@ class PetRawData:
         Whose they are; empty where nobody says.
     simulated : bool
         Whether no patient was ever in the scanner.
+    crystal_efficiency : ndarray of float32, shape (crystals,), or None
+        Of each crystal over the mean of all, as a scan of a uniform source found it; None where nobody measured.
     source : InputFile
         File and hash, for the provenance.
 
     Raises
     ------
     InputError
-        If there is no bed, or a bed is of another scanner.
+        If there is no bed, a bed is of another scanner, or the crystals' efficiencies are not theirs.
     """
 
     scanner: Scanner
@@ -109,6 +112,7 @@ class PetRawData:
     frame_of_reference: str | None = None
     patient_id: str = ""
     simulated: bool = False
+    crystal_efficiency: Efficiencies | None = None
     source: InputFile = field(default_factory=lambda: InputFile("raw", "raw data", "", files=0))
 
     def __post_init__(self) -> None:
@@ -117,6 +121,8 @@ class PetRawData:
         for bed in self.beds:
             if bed.frame.scanner != self.scanner:
                 raise InputError(f"a bed of {bed.frame.scanner.name} is not one of {self.scanner.name}")
+        if self.crystal_efficiency is not None:
+            require_efficiencies(self.crystal_efficiency, self.scanner)
 
     @property
     def prompts(self) -> int:
@@ -142,8 +148,29 @@ class PetRawData:
             prompts = bed.frame.prompts
             for values in (prompts.first, prompts.second, prompts.tof_bin, bed.frame.singles_cps):
                 digest.update(np.ascontiguousarray(values).tobytes())
+        if self.crystal_efficiency is not None:
+            digest.update(np.ascontiguousarray(self.crystal_efficiency).tobytes())
         return replace(self, source=InputFile("raw", self.source.path, digest.hexdigest(), files=0))
 
+
+def require_efficiencies(found: Efficiencies, scanner: Scanner) -> None:
+    """InputError unless there is one efficiency for each crystal, none below zero, their mean 1 within 1 %.
+
+    The mean belongs to the scanner's sensitivity, which the pattern must not change.
+    """
+    if found.shape != (scanner.crystals,):
+        raise InputError(f"efficiencies of {found.shape} are not those of {scanner.crystals} crystals")
+    if not np.isfinite(found).all() or float(found.min()) < 0:
+        raise InputError("efficiencies of crystals must be finite numbers, none below zero")
+    mean = float(found.mean(dtype=np.float64))
+    if abs(mean - 1) > MEAN_IS_ONE:
+        raise InputError(
+            f"the crystals' efficiencies have a mean of {mean:.4g}, not 1",
+            remedy="divide them by their mean; the whole scanner's is its `counted` and the cross-calibration",
+        )
+
+
+MEAN_IS_ONE = 0.01
 
 KINDS = {"true": TRUE, "scattered": SCATTERED, "random": RANDOM}
 """What a prompt can be."""

@@ -9,10 +9,6 @@ from hepatica.imaging.pet.acquisition.image import BedFacts
 from hepatica.imaging.pet.acquisition.options import PetIterationOptions
 from hepatica.imaging.pet.becquerels.cross_calibration import CrossCalibration
 
-LEAST_PER_VOXEL = 3.0
-"""Coincidences for each voxel of the body. 90Y scans of 20 min in voxels of 4 mm have 6 to 9, and their totals are
-right to some per cent; a list of 1.3 in voxels of 10 mm made a fifth of its total. Our choice between."""
-
 
 def about_beds(said: PetIterationOptions, beds: Sequence[BedFacts]) -> tuple[Message, ...]:
     """Where fewer subsets were used than asked for, and where noise ended the iterations.
@@ -25,20 +21,13 @@ def about_beds(said: PetIterationOptions, beds: Sequence[BedFacts]) -> tuple[Mes
     found = []
     for number, bed in enumerate(beds):
         where = f"bed {number + 1}: " if len(beds) > 1 else ""
-        if bed.subsets < said.subsets:
+        if said.method != "wls" and bed.subsets < said.subsets:
             few = max(bed.prompts - bed.randoms, 0.0)
             text = (
                 f"{where}{few:.0f} coincidences that are not random allow {bed.subsets} subsets in place of "
                 f"{said.subsets}; {bed.iterations} iterations were done"
             )
             found.append(Message("fewer-subsets", text, severity="note"))
-        if said.method == "negml" and bed.prompts_per_voxel < LEAST_PER_VOXEL:
-            text = (
-                f"{where}{bed.prompts_per_voxel:.2g} coincidences for each voxel of the body: so few that negml "
-                "overshoots below zero and total and means may be far too low"
-            )
-            remedy = "take larger voxels or fewer iterations, or the method osem"
-            found.append(Message("too-few-for-negml", text, remedy, "critical"))
         if bed.voxel_noise and said.noise_target is not None:
             reached = bed.voxel_noise[bed.iterations - 1]
             if reached > said.noise_target:

@@ -56,10 +56,7 @@ def iterations_for_noise(
     if not target > 0 or int(region.sum()) < LEAST_VOXELS:
         raise InputError(f"noise needs a target above 0 and a region of {LEAST_VOXELS} voxels or more")
     coin = np.random.default_rng([seed, 8]).random(len(data.events)) < 0.5
-    halves: list[list[Float32]] = []
-    for side in (coin, ~coin):
-        half = ListData(data.events.taken(side), data.background[side], data.sensitivity * np.float32(0.5))
-        halves.append(_after_each(half, projector, settings, region, within))
+    halves = [_after_each(data.part(side, 0.5), projector, settings, region, within) for side in (coin, ~coin)]
     noise = []
     for a, b in zip(*halves, strict=True):
         mean = float((a + b).mean()) / 2

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from hepatica.core import Estimate
 from hepatica.errors import InputError
 from hepatica.imaging.pet.lines import LineProjector
-from hepatica.imaging.pet.list_mode import ListData, ListIterations, Prepared, reconstruct_list
+from hepatica.imaging.pet.list_mode import ListData, ListIterations, Prepared, WlsProblem, reconstruct_list
 
 Float32 = NDArray[np.float32]
 FloatArray = NDArray[np.float64]
@@ -144,19 +144,21 @@ def influence(
 ) -> tuple[Float32, FloatArray]:
     """The image, and the derivative of each region's value to how often each event counts, shape (regions, events).
 
-    The scale of negml's steps is taken as it is: it is smooth, and only says how fast the image gets there.
+    Weighted least squares are linear in the events: the region goes through the same steps as the events do.
     """
     if settings.method == "bsrem":
         raise InputError("the influence of events is not known for a penalised image", remedy="take the bootstrap")
     for region in regions:
         if region.shape != projector.grid.shape:
             raise InputError(f"a region of shape {region.shape} does not lie on a grid of {projector.grid.shape}")
+    if settings.method == "wls":
+        problem = WlsProblem.of(data, projector, settings, within)
+        each = [problem.influence(region) for region in regions]
+        return problem.solved(), np.array(each, np.float64).reshape(len(regions), len(data.events))
     ready = Prepared.of(data, projector, settings, within)
     shifted = ready.first(None)
     done: list[tuple[Prepared, Float32, int]] = []
     for iteration in range(settings.iterations):
-        if iteration == 1 and settings.method == "negml":
-            ready = ready.with_scale(shifted)
         for number in range(settings.subsets):
             done.append((ready, shifted, number))
             shifted = ready.update(shifted, number, iteration)
@@ -176,14 +178,11 @@ def _back_through(
 ) -> list[Float32]:
     """Derivatives to the image before an update from those to the image after it; adds the events' own to `found`."""
     part, projector = ready.parts[number], ready.projector
-    first, second = ready.slope(projector.forward(before, part.events) + part.background, part)
+    first = ready.ratio(before, part)
+    second = -first * first
     back = projector.back(first, part.events)
     seen = np.where(ready.support, ready.seen / np.float32(ready.settings.subsets), np.float32(1))
     grown, moved = np.where(ready.support, back / seen, 0), np.where(ready.support, before / seen, 0)
-    if ready.scale is not None:
-        free = ready.scale > 0
-        grown = np.where(free, 1, grown)
-        moved = np.where(free, np.float32(ready.settings.subsets) * ready.scale, moved)
     result = []
     for n, slope in enumerate(slopes):
         along = projector.forward((slope * moved).astype(np.float32), part.events)

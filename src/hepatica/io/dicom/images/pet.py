@@ -62,7 +62,7 @@ _UNITS = {
     "NONE": "no unit",
 }
 
-BELOW_ZERO = re.compile(r"\b(NEG-?ML|AB?ML)\b", re.IGNORECASE)
+BELOW_ZERO = re.compile(r"\b(NEG-?ML|AB?ML|P?WLS)\b", re.IGNORECASE)
 """Methods in ReconstructionMethod that let voxels be negative, for means without bias where few are counted."""
 
 

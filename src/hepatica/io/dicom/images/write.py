@@ -31,7 +31,7 @@ from hepatica.io.dicom.objects import (
 )
 from hepatica.io.dicom.tags import pydicom_door
 from hepatica.io.files import output_folder
-from hepatica.nuclides import nuclide
+from hepatica.nuclides import Nuclide, nuclide
 from hepatica.version import __version__
 
 CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
@@ -52,8 +52,12 @@ NUCLIDE_CODES = {
     "Sm-153": ("419804008", "SCT", "^153^Samarium"),
     "Re-186": ("395865006", "SCT", "^186^Rhenium"),
     "Ho-166": ("HO166", "99HEPATICA", "^166^Holmium"),
+    "F-18": ("77004003", "SCT", "^18^Fluorine"),
+    "Ga-68": ("35337001", "SCT", "^68^Gallium"),
+    "Cu-64": ("3932008", "SCT", "^64^Copper"),
+    "C-11": ("40565003", "SCT", "^11^Carbon"),
 }
-"""DICOM PS3.16 CID 18; it has no code for 166Ho."""
+"""DICOM PS3.16 CID 18 and 4020; they have no code for 166Ho."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +66,8 @@ class Emission:
 
     Attributes
     ----------
-    nuclide : str
-        In hepatica's form ("Y-90").
+    nuclide : str or Nuclide
+        In hepatica's form ("Y-90"); one of PET alone as itself.
     start : datetime
         Start of the acquisition.
     frame_duration_s : float
@@ -86,7 +90,7 @@ class Emission:
         PET: how it was corrected and reconstructed, by DICOM keyword ("ScatterCorrectionMethod").
     """
 
-    nuclide: str
+    nuclide: str | Nuclide
     start: datetime
     frame_duration_s: float
     administered_bq: float | None = None
