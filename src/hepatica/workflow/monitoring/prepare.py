@@ -380,7 +380,7 @@ def _head(
     if asked.head is not None and view.view not in (None, asked.head):
         raise InputError(f"{frames.source.path}: is of the {view.view} head by its header, stated is {asked.head}")
     camera = None if asked.camera is None else gamma_camera(asked.camera)
-    depth_mm = float(model.body.shares.sum(axis=(0, 2)).max() * model.body.step_mm)
+    depth_mm = float(model.body.shares.sum(axis=(0, 2)).max() * model.body.grid.spacing_mm[1])
     fwhm = asked.resolution_fwhm_mm
     if fwhm is None:
         if camera is None:
