@@ -16,7 +16,7 @@ from hepatica.case.case import Case
 from hepatica.case.changing import changing
 from hepatica.case.layout import MONITORING, folder_name
 from hepatica.case.log import Log
-from hepatica.case.run import enter_result
+from hepatica.case.running.run import enter_result
 from hepatica.case.sorting.heap import Found, Heap, sort_heap
 from hepatica.case.sorting.seen import Guess
 from hepatica.core.text.files import json_file
