@@ -58,6 +58,8 @@ class Doubts:
         Of the time from vial to tissue.
     dispersion_s : float
         Of the spread on the way.
+    clock_s : float
+        Of the time by which readings of the meter are stamped late by the camera's clock.
     """
 
     camera: float = 0.02
@@ -70,6 +72,7 @@ class Doubts:
     meter_scale: float = 0.02
     lag_s: float = 0.5
     dispersion_s: float = 0.5
+    clock_s: float = 2.0
 
     def __post_init__(self) -> None:
         for name in self.__slots__:

@@ -293,7 +293,7 @@ class Watch:
             instead = float(statistics.arrival.mean_bq[0, -1])
             out = np.array([instead if infused is None else infused])
             expected = self._expected.expected(np.array([0.0 if pushed is None else pushed]), out)
-            statistics.look(self._counts[None], self._exposure, middle, out, expected, variances)
+            statistics.look(self._counts[None], self._exposure, middle, out, expected, variances, infused is not None)
         else:
             out = np.array([planned if pushed is None else pushed])
             statistics.look(self._counts[None], self._exposure, middle, out, out, variances)
@@ -383,17 +383,25 @@ class Watch:
             out |= {kind: out.get(kind) or OVER_METER for kind in BY_METER}
         if self._already_bq:
             out |= {kind: out.get(kind) or ALREADY for kind in FROM_NOTHING}
-        if "stasis" not in out and bool(self._statistics.has_come_through()[0]):
-            out["stasis"] = COME_THROUGH
-        if self._pushed is None and self.setup.has_meter:
-            out["no-delivery"] = out.get("no-delivery") or "nobody says how much is pushed"
-        if not self.setup.has_meter:
-            out["no-delivery"] = out.get("no-delivery") or "there is no meter"
+        if why := self._no_stasis():
+            out["stasis"] = out.get("stasis") or why
+        if self._pushed is None or not self.setup.has_meter:
+            why = "nobody says how much is pushed" if self.setup.has_meter else "there is no meter"
+            out["no-delivery"] = out.get("no-delivery") or why
         if self.setup.goal_bq is None:
             out["target-reached"] = "no goal is set"
         if not self.setup.limits_bq:
             out["limit-in-sight"] = "no limit is set"
         return out
+
+    def _no_stasis(self) -> str:
+        """Why stasis alone is not judged."""
+        if self._clock_apart():
+            return CLOCK_APART
+        return COME_THROUGH if bool(self._statistics.has_come_through()[0]) else ""
+
+    def _clock_apart(self) -> bool:
+        return self.setup.has_meter and bool(self._statistics.clocks.is_apart()[0])
 
     def _decide(self) -> None:
         if self.boundaries is None:
@@ -468,6 +476,9 @@ class Watch:
             out.append(why + " whether the patient moves")
         if self._already_bq:
             out.append(f"{self._already_bq / 1e6:.3g} MBq were there at the first frame")
+        low, high = (float(one[0]) for one in self._statistics.clocks.offset_s())
+        if self.frames and (low > 0 or high < 0) and not self._clock_apart():
+            out.append(f"readings of the meter are stamped {low:+g} to {high:+g} s late by the camera's clock")
         if self._meter.has_come:
             out.append("a meter at the vial does not see what stays in line and catheter")
         return tuple(out)
@@ -565,6 +576,8 @@ DEAD = "the camera counts nothing at all"
 BELOW_ZERO = "less than nothing has arrived: the background is wrong"
 
 ALREADY = "activity was there before the first frame"
+
+CLOCK_APART = "the meter's clock stands more than 4.5 s apart from the camera's"
 
 COME_THROUGH = "nearly all that left the vial has had time to arrive"
 
