@@ -180,7 +180,8 @@ class Watched:
             seen = recording.step(look_s)
             expected = pushes.expected(seen.pushed_bq, seen.infused_bq)
             infused = seen.infused_bq if setup.has_meter else seen.pushed_bq
-            statistics.look(seen.counts, look_s, recording.flow.time_s - look_s / 2, infused, expected)
+            middle = recording.flow.time_s - look_s / 2
+            statistics.look(seen.counts, look_s, middle, infused, expected, seen.variances)
             for kind in KINDS:
                 values[kind].append(statistics.values[kind])
             true = np.column_stack([seen.true_bq, seen.true_bq.sum(axis=1)])

@@ -131,7 +131,7 @@ class Clocks:
         """
         if len(self.offsets_s) == 1:
             return np.zeros(self._xy.shape[1], dtype=np.bool_)
-        return ~self.may_be()[1:-1].any(axis=0)
+        return np.asarray(~self.may_be()[1:-1].any(axis=0))
 
     def offset_s(self) -> tuple[Array, Array]:
         """Smallest and largest offset of the meter's clock that may be right, shape (injections,)."""

@@ -53,12 +53,15 @@ class FrameOptions:
         Take frames by a DICOM listener on this port of this machine; they are kept in the folder. Needs pynetdicom.
     replay : bool
         The folder holds the frames of an injection that is over: they are replayed, and nothing is waited for.
+    before_beads : int
+        Of MR repeated in time: instants before the first beads, which give baseline and noise.
     """
 
     energy_window: Annotated[int, Limits(low=1)] | None = None
     detector: Annotated[int, Limits(low=1)] | None = None
     listen_port: Annotated[int, Limits(low=0, high=65535)] | None = None
     replay: bool = False
+    before_beads: Annotated[int, Limits(low=3, high=1000)] = 5
 
 
 @options

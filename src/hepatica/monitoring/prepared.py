@@ -49,7 +49,9 @@ class Prepared:
         """For JSON."""
         setup = self.setup
         plain = {
-            item.name: getattr(setup, item.name) for item in fields(setup) if item.name not in ("doubts", "limits_bq")
+            item.name: getattr(setup, item.name)
+            for item in fields(setup)
+            if item.name not in ("doubts", "limits_bq", "signal_sd_bq")
         }
         arrays = ("response_cps_per_bq", "background_cps", "expected_shares")
         letters = np.array(list(LETTERS))
@@ -78,7 +80,14 @@ class Prepared:
         """
         if not isinstance(content, Mapping) or content.get("schema") != SCHEMA:
             raise InputError(f"{where}: is no setup of monitoring (schema {SCHEMA!r})")
-        known = {item.name for item in fields(Setup)} | {"schema", "nuclide", "agent", "pixel_mm", "flow", "mask"}
+        known = {item.name for item in fields(Setup)} - {"signal_sd_bq"} | {
+            "schema",
+            "nuclide",
+            "agent",
+            "pixel_mm",
+            "flow",
+            "mask",
+        }
         if unknown := sorted(set(content) - known):
             raise InputError(f"{where}: holds {', '.join(unknown)}, which a setup has not")
         try:

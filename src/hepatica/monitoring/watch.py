@@ -80,6 +80,8 @@ class Watch:
         Of the meter.
     allowed : mapping of str to str
         What the agent's instructions for use say on a kind of alarm, with the source.
+    begins_s : float
+        When the planned infusion begins, from the first frame; it stands in for a meter where there is none.
 
     Raises
     ------
@@ -95,6 +97,7 @@ class Watch:
     pixel_mm: float = 4.0
     full_scale: float | None = None
     allowed: Mapping[str, str] = field(default_factory=dict)
+    begins_s: float = 0.0
     alarms: list[Alarm] = field(default_factory=list)
     frames: int = 0
     _time_s: float = 0.0
@@ -110,6 +113,7 @@ class Watch:
     _read_until_s: float = 0.0
     _meter_from_s: float | None = None
     _odds: dict[str, float] = field(default_factory=dict)
+    _faults: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         count = len(self.setup.regions)
@@ -176,6 +180,9 @@ class Watch:
         self._rate_cps = float(counts.sum()) / frame.duration_s
         self._time_s = self._silent_from_s = judged.time_s + frame.duration_s
         self._take_ahead()
+        if frame.fault:
+            self._faults[frame.fault.split(":", 1)[0]] = self._time_s
+            self._note(frame.fault, 0.5 * frame.duration_s)
         if is_saturated(self._rate_cps, self.setup.tau_s):
             self._note("the camera is saturated: it records all it can, and the true rate cannot be told", 5.0)
         if frame.variances is None and (note := self._motion.take(frame.values, frame.duration_s)):
@@ -287,7 +294,7 @@ class Watch:
         self._meter_from_s = None if infused is None else (self._meter_from_s or middle)
         pushed = None if self._pushed is None else self._pushed * setup.planned_bq
         variances = self._variances[None] if self._variances.any() else None
-        planned = min(middle / setup.infusion_s, 1.0) * setup.planned_bq
+        planned = min(max(middle - self.begins_s, 0.0) / setup.infusion_s, 1.0) * setup.planned_bq
         if setup.has_meter:
             # Without a reading the camera itself stands in: the tests that need the meter then see no difference.
             instead = float(statistics.arrival.mean_bq[0, -1])
@@ -368,7 +375,7 @@ class Watch:
 
     def _not_judged(self, without_meter: bool) -> dict[str, str]:
         """Tests that are left out at this look, each with the reason."""
-        moved, saturated = self._has(MOVED, FELL, BELOW_ZERO), self._has("the camera is saturated")
+        moved, saturated = self._has(MOVED, FELL, BELOW_ZERO, *self._faults), self._has("the camera is saturated")
         out = dict.fromkeys(KINDS, moved) if moved else {}
         if saturated:
             out = dict.fromkeys(KINDS, "the camera is saturated")
@@ -456,7 +463,7 @@ class Watch:
 
     def _had_ended(self) -> bool:
         """Whether the flow had ended when frames stopped coming, and nothing else is wrong with them."""
-        if self._has(MOVED, FELL, DEAD, "the camera is saturated", "the picture stands still"):
+        if self._has(MOVED, FELL, DEAD, *self._faults, "the camera is saturated", "the picture stands still"):
             return False
         infused = self._meter.infused_bq() if self.setup.has_meter and not self._meter.lost else None
         if infused is not None and self._meter.silent_s(self._time_s) <= METER_SILENT_S:

@@ -24,7 +24,9 @@ class Recorded:
     Attributes
     ----------
     counts : ndarray, shape (injections, regions)
-        In each mask.
+        In each mask; of what is no count the value times the time.
+    variances : ndarray, shape (injections, regions), or None
+        Of what is no count.
     infused_bq : ndarray, shape (injections,)
         By the meter.
     pushed_bq : ndarray, shape (injections,)
@@ -37,6 +39,7 @@ class Recorded:
     infused_bq: Array
     pushed_bq: Array
     true_bq: Array
+    variances: Array | None = None
 
 
 class Recording:
@@ -86,10 +89,15 @@ class Recording:
         rate = np.maximum(rate, 0.0)
         total = rate.sum(axis=1)
         kept_share = observed_rate(total, tau_s=setup.tau_s, model="paralysable") / np.maximum(total, 1e-12)
-        counts = random.poisson(rate * kept_share[:, None] * dt).astype(np.float64)
+        variances = None
+        if setup.signal_sd_bq is None:
+            counts = random.poisson(rate * kept_share[:, None] * dt).astype(np.float64)
+        else:
+            spread = np.broadcast_to(setup.signal_sd_bq * dt, rate.shape)
+            counts, variances = rate * dt + spread * random.standard_normal(rate.shape), spread**2
         noise = setup.doubts.meter * setup.planned_bq * random.standard_normal(len(total))
         left, pushed = self._stamped_late(dt)
-        return Recorded(counts, left * self._meter + noise, pushed, self.flow.arrived_bq)
+        return Recorded(counts, left * self._meter + noise, pushed, self.flow.arrived_bq, variances)
 
     def _stamped_late(self, dt: float) -> tuple[Array, Array]:
         """What the meter's readings show of an earlier time where its clock is late; each shape (injections,)."""

@@ -18,6 +18,7 @@ from hepatica.core.options import parameters
 from hepatica.core.progress import Progress, silent
 from hepatica.core.text.files import json_file
 from hepatica.errors import InputError, OutputError
+from hepatica.imaging.mri.options import HolmiumOptions
 from hepatica.monitoring.boundaries import calibrated
 from hepatica.monitoring.feed import Frame, FrameGate, Reading
 from hepatica.monitoring.instructions import said_of
@@ -28,6 +29,7 @@ from hepatica.monitoring.state import Residual, State
 from hepatica.monitoring.watch import Watch
 from hepatica.nuclides import agent as find_agent
 from hepatica.workflow.monitoring.keeping import Keeper
+from hepatica.workflow.monitoring.mr_frames import MrSource, mr_source
 from hepatica.workflow.monitoring.result import FrameFaults, MonitorResult
 from hepatica.workflow.monitoring.sources import Arrived, Event, Fault, Silence, live, replayed
 
@@ -63,6 +65,14 @@ class Outlets:
     progress: Progress | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class MrGiven:
+    """What turns MR into activities: structures on its grid, and what a milligram does and holds."""
+
+    structures: Path
+    holmium: HolmiumOptions
+
+
 def watch_injection(
     frames: Path | str,
     *,
@@ -70,6 +80,7 @@ def watch_injection(
     readings: Path | str | None = None,
     which: FrameOptions = FrameOptions(),
     watching: WatchOptions = WatchOptions(),
+    mr: MrGiven | None = None,
     outlets: Outlets = Outlets(),
 ) -> MonitorResult:
     """Watch an injection, or replay one; see `hepatica.monitor`, which also enters it into a case.
@@ -91,14 +102,22 @@ def watch_injection(
     arrived = Arrived(prepared=prepared, patient_ids=keeper.patient_ids if keeper else ())
     if which.listen_port is not None and (not is_folder or which.replay):
         raise InputError(f"{path}: `listen_port` keeps what it takes in a folder that is watched, not replayed")
+    source = None
+    if mr is not None:
+        prepared, source = _of_mr(path, prepared, mr, which)
+        arrived = Arrived(patient_ids=arrived.patient_ids)
+        arrived.note_mr(source.series)
     watch = None
     if prepared is not None:
         say(f"{watching.rehearsals} uneventful injections for the boundaries")
-        watch = _watch_of(prepared, watching, meter is not None)
-    is_live = is_folder and not which.replay
-    events = (
-        live(path, meter, which, arrived, idle_s=watching.idle_s) if is_live else replayed(path, meter, which, arrived)
-    )
+        watch = _watch_of(
+            prepared, watching, meter is not None, (watching.look_s, 0.0) if source is None else source.pace
+        )
+    is_live = is_folder and not which.replay and mr is None
+    if is_live:
+        events = live(path, meter, which, arrived, idle_s=watching.idle_s)
+    else:
+        events = replayed(path, meter, which, arrived, None if source is None else source.events())
     say("watching")
     with _log(outlets.state_log) as log:
         session = Session(watch, outlets.live_view, log, is_folder, keeper)
@@ -112,21 +131,33 @@ def watch_injection(
     inputs = [*arrived.inputs]
     if setup is not None:
         inputs.append(InputFile.of("setup", Path(setup)))
-    said = _messages(arrived, prepared, session)
+    if mr is not None:
+        inputs.append(InputFile.of("structures", mr.structures))
+    said = (*_messages(arrived, prepared, session), *(() if source is None else source.messages))
     return _result(session, prepared, watching, arrived, Provenance(
         inputs=tuple(inputs), parameters=parameters(which, watching),
         steps=("frames unmixed and filtered", "sequential tests against boundaries by simulation of this setup"),
     ), said)  # fmt: skip
 
 
-def _watch_of(prepared: Prepared, watching: WatchOptions, has_meter: bool) -> Watch:
+def _of_mr(path: Path, prepared: Prepared | None, mr: MrGiven, which: FrameOptions) -> tuple[Prepared, MrSource]:
+    """The setup for MR, and its frames."""
+    if prepared is None:
+        raise InputError("MR is watched with a setup: regions, plan, limits", remedy="state one (`setup`)")
+    source = mr_source(path, mr.structures, prepared, mr.holmium, before_beads_count=which.before_beads)
+    return source.prepared, source
+
+
+def _watch_of(prepared: Prepared, watching: WatchOptions, has_meter: bool, pace: tuple[float, float]) -> Watch:
+    """The watch; `pace` is the time between looks and when the planned infusion begins."""
+    look_s, begins_s = pace
     setup = prepared.setup if has_meter else prepared.setup.changed(has_meter=False)
     limits = calibrated(
-        setup, prepared.flow, look_s=watching.look_s, injections=watching.rehearsals,
+        setup, prepared.flow, look_s=look_s, injections=watching.rehearsals,
         false_alarms=watching.false_alarms, seed=watching.seed,
     )  # fmt: skip
-    return Watch(setup, prepared.mask, limits, watching.look_s, prepared.nuclide, prepared.pixel_mm,
-                 watching.meter_limit, allowed_by(prepared.agent))  # fmt: skip
+    return Watch(setup, prepared.mask, limits, look_s, prepared.nuclide, prepared.pixel_mm,
+                 watching.meter_limit, allowed_by(prepared.agent), begins_s)  # fmt: skip
 
 
 def allowed_by(agent: str) -> dict[str, str]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from hepatica.core import InputFile
 from hepatica.errors import HepaticaError, InputError
 from hepatica.io.dicom.images.dynamic import DynamicFile, read_dynamic
+from hepatica.io.dicom.mr.dynamic import MrSeries
 from hepatica.io.monitoring.folder import ArrivingFiles, by_number
 from hepatica.io.monitoring.listener import listening
 from hepatica.io.monitoring.readings import GrowingReadings, MeterLine, SerialReadings, read_readings
@@ -93,6 +94,19 @@ class Arrived:
         if len(self.inputs) < MOST_INPUTS:
             self.inputs.append(file.source)
 
+    def note_mr(self, series: MrSeries) -> None:
+        """Add a series of MR.
+
+        Raises
+        ------
+        InputError
+            If it is of another patient than the case.
+        """
+        if self.patient_ids and series.patient_id not in ("", *self.patient_ids):
+            raise InputError(f"{series.source.path}: is of another patient than the case; it is not used")
+        self.patient_id, self.nuclide = series.patient_id, "Ho-166"
+        self.inputs.append(series.source)
+
 
 MOST_INPUTS = 100
 
@@ -129,12 +143,17 @@ def require_fit(file: DynamicFile, prepared: Prepared) -> None:
         )
 
 
-def replayed(path: Path, readings: Path | None, chosen: FrameOptions, arrived: Arrived) -> Iterator[Event]:
-    """Frames of a file, or of all files of a folder, in their order, with the readings between them by their time."""
+def replayed(
+    path: Path, readings: Path | None, chosen: FrameOptions, arrived: Arrived, made: Iterator[Event] | None = None
+) -> Iterator[Event]:
+    """Frames of a file, or of all files of a folder, in their order, with the readings between them by their time.
+
+    Frames that were made of something else (MR) are given as `made`.
+    """
     waiting = [] if readings is None else [_reading(line) for line in read_readings(readings)]
     waiting.sort(key=lambda one: one.at_s)
     n, first_s = 0, None
-    for event in _stored(path, readings, chosen, arrived):
+    for event in _stored(path, readings, chosen, arrived) if made is None else made:
         if isinstance(event, Frame):
             # Before the first frame nothing is known of the clock but what was read of the full vial.
             until = 0.0 if first_s is None else event.start_s + event.duration_s - first_s
