@@ -14,13 +14,30 @@ from numpy.typing import NDArray
 
 from hepatica.errors import InputError
 from hepatica.monitoring.arrival import is_saturated, live_share
-from hepatica.monitoring.boundaries import Boundaries, Pushed
 from hepatica.monitoring.feed import METER_SILENT_S, SILENT_FRAMES, SILENT_S, Frame, FrameGate, MeterGate, Reading
+from hepatica.monitoring.judging.boundaries import Boundaries, Pushed
+from hepatica.monitoring.judging.sequential import AGREE_SD, KINDS, LINE, SMOOTH_S, Statistics
+from hepatica.monitoring.line import LineMeter
 from hepatica.monitoring.motion import BEFORE_S, Motion
-from hepatica.monitoring.sequential import KINDS, LEAST_ARRIVED, LINE, Statistics
+from hepatica.monitoring.relative import residual_of
 from hepatica.monitoring.setup import Setup
 from hepatica.monitoring.state import Alarm, RegionState, Residual, State, Test, Watching
-from hepatica.monitoring.wording import reason
+from hepatica.monitoring.wording import (
+    ALREADY,
+    BELOW_ZERO,
+    CLOCK_APART,
+    COME_THROUGH,
+    DEAD,
+    FELL,
+    MISFIT,
+    MOVED,
+    NO_SOURCE,
+    OVER_METER,
+    OVER_PLAN,
+    TOO_FEW,
+    UNDER_METER,
+    reason,
+)
 
 BY_METER = ("stasis", "no-delivery")
 """Tests that compare with what has left the vial."""
@@ -82,6 +99,8 @@ class Watch:
         What the agent's instructions for use say on a kind of alarm, with the source.
     begins_s : float
         When the planned infusion begins, from the first frame; it stands in for a meter where there is none.
+    line : LineMeter
+        At the delivery line: for what is delivered, not for tests.
 
     Raises
     ------
@@ -98,6 +117,7 @@ class Watch:
     full_scale: float | None = None
     allowed: Mapping[str, str] = field(default_factory=dict)
     begins_s: float = 0.0
+    line: LineMeter = field(default_factory=lambda: LineMeter(None, 0.0))
     alarms: list[Alarm] = field(default_factory=list)
     frames: int = 0
     _time_s: float = 0.0
@@ -114,6 +134,7 @@ class Watch:
     _meter_from_s: float | None = None
     _odds: dict[str, float] = field(default_factory=dict)
     _faults: dict[str, float] = field(default_factory=dict)
+    _never_measured: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         count = len(self.setup.regions)
@@ -199,7 +220,7 @@ class Watch:
         One that is ahead of the frames waits for them: it must not be held against counts of an earlier time.
         """
         if reading.kind == "line":
-            # What passes the line in beads per second is no total; it only tells that something passes.
+            self._read_line(reading)
             return
         # Before the first frame nothing has flowed, whatever the clock says.
         since = reading.at_s - (self._zero_s or 0.0)
@@ -212,6 +233,11 @@ class Watch:
             insort(self._ahead, at, key=lambda one: one.at_s)
         else:
             self._read(at)
+
+    def _read_line(self, reading: Reading) -> None:
+        since = -1.0 if self._zero_s is None else reading.at_s - self._zero_s
+        if note := self.line.take(since, reading.value):
+            self._note(note, METER_SILENT_S)
 
     def _take_ahead(self) -> None:
         while self._ahead and self._ahead[0].at_s <= self._silent_from_s + 1e-6:
@@ -340,6 +366,8 @@ class Watch:
             holds[OVER_PLAN] = f"{seen}, the vial held {setup.planned_bq / 1e6:.3g} MBq"
         if delivered < -DISAGREE_SD * sd:
             holds[BELOW_ZERO] = "there are fewer counts than the background gives"
+        if below := statistics.arrival.below_nothing():
+            holds[MISFIT] = ", ".join(below)
         if setup.has_meter and has_meter and is_known:
             over, spread = (float(one[0]) for one in statistics.camera_over_meter())
             come = f"by the meter {float(statistics.come_bq[0]) / 1e6:.3g} MBq had time to arrive"
@@ -354,6 +382,8 @@ class Watch:
             # As it was first seen, as long as it lasts: a note for each look would be a log.
             first = self._has(kind) or f"{kind}: {holds[kind]}"
             self._note(first)
+            if kind in (BELOW_ZERO, MISFIT):
+                self._never_measured.setdefault(kind, first)
             if kind == OVER_METER:
                 self._doubt(kind, self._silent_from_s - BEFORE_S, BY_METER)
 
@@ -430,15 +460,38 @@ class Watch:
     def state(self) -> State:
         """What is known now."""
         by_meter = self._is_by_meter()
-        delivered, sd = self._statistics.delivered_bq(by_meter=by_meter)
+        delivered, sd = self._delivered(by_meter)
         live = float(live_share(np.array([self._rate_cps]), self.setup.tau_s)[0])
         watching, notes, silent = self._watching()
         return State(
             self._time_s, watching, notes, silent, self.frames, self._rate_cps, live, self._regions(),
-            max(float(delivered[0]), 0.0) if self.frames else 0.0, float(sd[0]) if self.frames else 0.0,
+            max(delivered, 0.0) if self.frames else 0.0, sd if self.frames else 0.0,
             self.setup.planned_bq, self._infused(), self._residual(), self._tests(),
             tuple(self.alarms), self._already_bq, self._blind_from_s, self._not_measured(), self._remarks(),
         )  # fmt: skip
+
+    def _delivered(self, by_meter: bool) -> tuple[float, float]:
+        """Brought into the body, Bq, and its sd: by camera and vial; without the vial by camera and line."""
+        seen, sd = (float(one[0]) for one in self._statistics.delivered_bq(by_meter=by_meter))
+        line = None if by_meter else self._by_line()
+        if line is None or abs(line[0] - seen) > AGREE_SD * math.hypot(sd, line[1]):
+            return seen, sd
+        weight = sd**2 / (sd**2 + line[1] ** 2)
+        return seen + weight * (line[0] - seen), line[1] * math.sqrt(weight)
+
+    def _by_line(self) -> tuple[float, float] | None:
+        """What passed the line and had time to arrive."""
+        setup, now = self.setup, self._silent_from_s
+        if self._already_bq or self.line.silent_s(now) > METER_SILENT_S:
+            return None
+        late = setup.lag_s + setup.dispersion_s
+        passed, before = self.line.passed_bq(now - late), self.line.passed_bq(now - late - SMOOTH_S)
+        if passed is None or before is None:
+            return None
+        rate = abs(passed[0] - before[0]) / SMOOTH_S
+        doubts = setup.doubts
+        way = rate * math.hypot(doubts.lag_s, doubts.dispersion_s, doubts.clock_s, setup.dispersion_s)
+        return passed[0], math.hypot(passed[1], LINE * passed[0], way, 1e-6 * setup.planned_bq)
 
     def _is_by_meter(self) -> bool:
         """Whether the meter counts in what was delivered: it has been good for longer than the transit."""
@@ -450,8 +503,13 @@ class Watch:
         """Why what was delivered is no measured value."""
         if not self.frames:
             return ("no frame has come",)
-        out = [note for note in self._notes if note.startswith((OVER_PLAN, BELOW_ZERO, OVER_METER)) and self._has(note)]
-        if self.setup.doubts.camera > UNSCALED and not self._is_by_meter():
+        wrong: tuple[str, ...] = (OVER_PLAN, OVER_METER)
+        if not any(alarm.kind == "stasis" for alarm in self.alarms):
+            # With stasis less arrives than left the vial; without it one of the two is wrong.
+            wrong = (*wrong, UNDER_METER)
+        out = [note for note in self._notes if note.startswith(wrong) and self._has(note)]
+        out += self._never_measured.values()
+        if self.setup.doubts.camera > UNSCALED and not self._is_by_meter() and self._by_line() is None:
             out.append("no camera factor is known, and no meter says how much has left the vial: only shares are")
         if self._already_bq and self.setup.already_there == "unknown":
             out.append(
@@ -523,35 +581,14 @@ class Watch:
         return out if setup.has_meter else out | {"no-delivery"}
 
     def _regions(self) -> tuple[RegionState, ...]:
-        arrival, setup = self._statistics.arrival, self.setup
-        low, high = (side[0] if self.frames else np.zeros(len(side[0])) for side in arrival.interval_bq())
-        mean, rate = np.maximum(arrival.mean_bq[0], 0.0), arrival.rate_bq_s[0]
-        body = float(mean[-1])
-        some = body > 1e-3 * setup.planned_bq
-        expected = np.append(setup.expected_shares, 1.0) * body
-        names, roles = (*setup.regions, "body"), (*setup.roles, "body")
-        return tuple(
-            RegionState(name, role, float(mean[n]), float(low[n]), float(high[n]), float(rate[n]),
-                        float(mean[n]) / body if some else None, float(expected[n]))
-            for n, (name, role) in enumerate(zip(names, roles, strict=True))
-        )  # fmt: skip
+        already, sd = self._statistics.already_by_region(is_apart=self.setup.already_there == "apart")
+        return self._statistics.arrival.regions_of(already, sd, is_known=bool(self.frames))
 
     def _residual(self) -> Residual:
         infused = self._infused()
         if infused is None:
             return Residual()
-        setup = self.setup
-        left = setup.planned_bq - infused
-        sd = math.hypot(setup.doubts.meter * setup.planned_bq, setup.doubts.meter_scale * infused, LINE * infused)
-        recent = [(t, setup.planned_bq - v) for t, v in self._meter.history if t >= self._silent_from_s - 60.0]
-        if len(recent) < 10 or infused < LEAST_ARRIVED * setup.planned_bq:
-            return Residual(left, sd)
-        times, values = (np.array(column) for column in zip(*recent, strict=True))
-        slope = float(np.polyfit(times, np.log(np.maximum(values, 1e-3 * setup.planned_bq)), 1)[0])
-        if slope >= -1e-5:
-            return Residual(left, sd, left)
-        remaining = max(setup.infusion_s - self._silent_from_s, 0.0)
-        return Residual(left, sd, left * math.exp(slope * remaining), math.log(2) / -slope)
+        return residual_of(self.setup, infused, self._meter.history, self._silent_from_s)
 
     def _tests(self) -> tuple[Test, ...]:
         out = []
@@ -564,28 +601,3 @@ class Watch:
                 Test(kind, shown, boundary if math.isfinite(boundary) else None, not why and shown is not None, why)
             )
         return tuple(out)
-
-
-MOVED = "the patient moved"
-
-TOO_FEW = "too few counts as yet to see"
-
-FELL = "counts fall although beads stay: patient or camera moved, or something lies between"
-
-OVER_PLAN = "more has arrived than the vial held: camera factor or plan is wrong"
-
-OVER_METER = "more has arrived than left the vial: camera factor, meter or plan is wrong"
-
-UNDER_METER = "less has arrived than left the vial: beads stay in line or catheter, or the camera factor is wrong"
-
-DEAD = "the camera counts nothing at all"
-
-BELOW_ZERO = "less than nothing has arrived: the background is wrong"
-
-ALREADY = "activity was there before the first frame"
-
-CLOCK_APART = "the meter's clock stands more than 4.5 s apart from the camera's"
-
-COME_THROUGH = "nearly all that left the vial has had time to arrive"
-
-NO_SOURCE = "No sourced statement of this agent's instructions for use is held here; follow them as they stand."

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from hepatica.errors import InputError, UnknownNameError
-from hepatica.monitoring.boundaries import Watched
 from hepatica.monitoring.feed import Frame, MeterGate, Reading
+from hepatica.monitoring.judging.boundaries import Watched
 from hepatica.monitoring.motion import Motion
 from hepatica.monitoring.prepared import Prepared
 from hepatica.monitoring.setup import Setup

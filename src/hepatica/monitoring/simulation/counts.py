@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hepatica.imaging.quantify.dead_time import observed_rate
-from hepatica.monitoring.clock import MOST_S
+from hepatica.monitoring.judging.clock import MOST_S
 from hepatica.monitoring.setup import Array, Setup
 from hepatica.monitoring.simulation.flow import Flow, FlowSettings
 

@@ -19,15 +19,18 @@ from hepatica.core.progress import Progress, silent
 from hepatica.core.text.files import json_file
 from hepatica.errors import InputError, OutputError
 from hepatica.imaging.mri.options import HolmiumOptions
-from hepatica.monitoring.boundaries import calibrated
 from hepatica.monitoring.feed import Frame, FrameGate, Reading
 from hepatica.monitoring.instructions import said_of
+from hepatica.monitoring.judging.boundaries import calibrated
+from hepatica.monitoring.line import LineMeter
 from hepatica.monitoring.options import FrameOptions, WatchOptions
 from hepatica.monitoring.prepared import Prepared
+from hepatica.monitoring.relative import Share
 from hepatica.monitoring.setup import Array
 from hepatica.monitoring.state import Residual, State
 from hepatica.monitoring.watch import Watch
 from hepatica.nuclides import agent as find_agent
+from hepatica.workflow.monitoring.arrival import about_arrival, about_line, arrival_of
 from hepatica.workflow.monitoring.keeping import Keeper
 from hepatica.workflow.monitoring.mr_frames import MrSource, mr_source
 from hepatica.workflow.monitoring.result import FrameFaults, MonitorResult
@@ -156,8 +159,10 @@ def _watch_of(prepared: Prepared, watching: WatchOptions, has_meter: bool, pace:
         setup, prepared.flow, look_s=look_s, injections=watching.rehearsals,
         false_alarms=watching.false_alarms, seed=watching.seed,
     )  # fmt: skip
+    line = LineMeter(None if watching.line_mbq is None else 1e6 * watching.line_mbq, watching.line_mbq_sd)
     return Watch(setup, prepared.mask, limits, look_s, prepared.nuclide, prepared.pixel_mm,
-                 watching.meter_limit, allowed_by(prepared.agent), begins_s)  # fmt: skip
+                 watching.meter_limit, allowed_by(prepared.agent), begins_s,
+                 line)  # fmt: skip
 
 
 def allowed_by(agent: str) -> dict[str, str]:
@@ -195,6 +200,8 @@ class Session:
     largest_cps: float = 0.0
     gate: FrameGate | None = None
     sums: list[tuple[float, Array]] = field(default_factory=list)
+    frame_s: float = 0.0
+    is_signal: bool = False
     _alarms: int = 0
     _last_frame_end_s: float = 0.0
     _first_s: float | None = None
@@ -275,6 +282,7 @@ class Session:
             state = bare_state(end, rate, notes, self.frames + used)
         if used:
             self.frames += 1
+            self.frame_s, self.is_signal = frame.duration_s, frame.variances is not None
             self._first_s = frame.start_s if self._first_s is None else self._first_s
             self.first_cps = state.rate_cps if self.frames == 1 else self.first_cps
             self.largest_cps = max(self.largest_cps, state.rate_cps)
@@ -399,6 +407,13 @@ def _result(
     faults = FrameFaults() if gate is None else faults_of(gate)
     known = prepared is not None and last is not None and session.frames > 0
     is_measured = bool(known and last and not last.not_measured)
+    drawn: tuple[float, float] | None = None
+    arrival: tuple[Share, ...] = ()
+    if not session.is_signal:
+        setup = None if prepared is None else prepared.setup
+        drawn, arrival = arrival_of(session.states, session.frame_s, setup, watching)
+    said = (*said, *about_arrival(drawn, arrival, is_absolute=is_measured))
+    said = (*said, *about_line(session.watch, drawn, session.states))
     notes = dict.fromkeys(
         note for state in session.states for note in state.notes if not note.startswith("no data for")
     )
@@ -416,6 +431,9 @@ def _result(
         delivered_bq=last.delivered_bq if is_measured and last else None,
         delivered_bq_sd=last.delivered_sd_bq if is_measured and last else None,
         delivered_share=last.delivered_bq / last.planned_bq if is_measured and last else None,
+        drawn_bq=None if drawn is None else drawn[0],
+        drawn_bq_sd=None if drawn is None else drawn[1],
+        arrival=arrival,
         blind_since_s=last.blind_since_s if known and last else None,
         already_there_bq=last.already_bq if known and last else None,
         delivery=last.regions if known and last else (),

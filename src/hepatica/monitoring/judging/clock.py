@@ -14,7 +14,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from hepatica.monitoring.departure import Departure, Look, Transit
+from hepatica.monitoring.judging.departure import Departure, Look, Transit
 from hepatica.monitoring.setup import Array, Setup
 
 MOST_S = 4.5

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from hepatica.errors import InputError, UnknownNameError
-from hepatica.monitoring.sequential import KINDS, Statistics
+from hepatica.monitoring.judging.sequential import KINDS, Statistics
 from hepatica.monitoring.setup import Array, Setup
 from hepatica.monitoring.simulation.counts import Recording
 from hepatica.monitoring.simulation.flow import FlowSettings

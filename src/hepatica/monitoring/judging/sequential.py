@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepatica.monitoring.arrival import Arrival
-from hepatica.monitoring.clock import Clocks
-from hepatica.monitoring.departure import Departure, Look, Transit
+from hepatica.monitoring.judging.clock import Clocks
+from hepatica.monitoring.judging.departure import Departure, Look, Transit
 from hepatica.monitoring.setup import Array, Setup
 
 KINDS = (
@@ -90,6 +90,7 @@ class Statistics:
         self._departures(setup)
         self._outside = np.flatnonzero(setup.of_role("outside"))
         self.already_bq: Array | None = None
+        self._already: tuple[Array, Array] | None = None
         self.already_sd_bq = np.zeros(injections)
         self.come_bq = np.zeros(injections)
         self._come_rate = np.zeros(injections)
@@ -180,6 +181,15 @@ class Statistics:
         least = np.maximum(ALREADY_SHARE * setup.planned_bq, ALREADY_SD * sd) + arrives
         self.already_bq = np.where(body > least, body, 0.0)
         self.already_sd_bq = np.where(body > least, sd, 0.0)
+        spread = np.sqrt(arrival.variance_bq2 + arrival.systematic_sd_bq() ** 2)
+        self._already = (arrival.mean_bq.copy(), spread)
+
+    def already_by_region(self, *, is_apart: bool) -> tuple[Array, Array]:
+        """What is taken off each region and the body of the first injection, and its sd; nil unless it is set apart."""
+        count = len(self.setup.regions) + 1
+        if not is_apart or self._already is None or self.already_bq is None or not self.already_bq[0]:
+            return np.zeros(count), np.zeros(count)
+        return self._already[0][0], self._already[1][0]
 
     def _judge_levels(self) -> None:
         """Target reached, limit in sight, outside."""
