@@ -11,6 +11,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from hepatica.monitoring.judging.sequential import LINE, SMOOTH_S
+from hepatica.monitoring.setup import Setup
+
 GAP_S = 5.0
 """Without a reading, after which the sum is no total any more."""
 
@@ -97,6 +100,16 @@ class LineMeter:
         noise = float(np.std(self._before, ddof=1))
         spread = noise * math.sqrt(self._squares + self._seconds**2 / len(self._before))
         return total * self.bq_per_unit_s, self.bq_per_unit_s * math.hypot(spread, self.factor_sd * total)
+
+    def come_bq(self, setup: Setup, now_s: float) -> tuple[float, float] | None:
+        """What passed the line and had time to arrive, and its standard deviation, the way to the tissue included."""
+        doubts, late = setup.doubts, setup.lag_s + setup.dispersion_s
+        passed, before = self.passed_bq(now_s - late), self.passed_bq(now_s - late - SMOOTH_S)
+        if passed is None or before is None:
+            return None
+        rate = abs(passed[0] - before[0]) / SMOOTH_S
+        way = rate * math.hypot(doubts.lag_s, doubts.dispersion_s, doubts.clock_s, setup.dispersion_s)
+        return passed[0], math.hypot(passed[1], LINE * passed[0], way, 1e-6 * setup.planned_bq)
 
     def factor_by(self, left_bq: float) -> float | None:
         """The factor for which the sum is what left the vial; None where nothing has passed."""

@@ -16,7 +16,7 @@ from hepatica.errors import InputError
 from hepatica.monitoring.arrival import is_saturated, live_share
 from hepatica.monitoring.feed import METER_SILENT_S, SILENT_FRAMES, SILENT_S, Frame, FrameGate, MeterGate, Reading
 from hepatica.monitoring.judging.boundaries import Boundaries, Pushed
-from hepatica.monitoring.judging.sequential import AGREE_SD, KINDS, LINE, SMOOTH_S, Statistics
+from hepatica.monitoring.judging.sequential import AGREE_SD, KINDS, Statistics
 from hepatica.monitoring.line import LineMeter
 from hepatica.monitoring.motion import BEFORE_S, Motion
 from hepatica.monitoring.relative import residual_of
@@ -37,7 +37,7 @@ from hepatica.monitoring.wording import (
     TOO_FEW,
     UNDER_METER,
     reason,
-)
+)  # fmt: skip
 
 BY_METER = ("stasis", "no-delivery")
 """Tests that compare with what has left the vial."""
@@ -297,8 +297,6 @@ class Watch:
         self._is_stopped = True
         return self.state()
 
-    # ------------------------------------------------------------------------------------------------------------------
-
     def _is_dead(self, frame: Frame) -> bool:
         """Whether a frame holds nothing where background and beads give counts: the camera is off or shut."""
         if frame.variances is not None or frame.values.any():
@@ -399,6 +397,11 @@ class Watch:
         return next((n for n, until in self._notes.items() if n.startswith(beginnings) and until >= self._time_s), "")
 
     @property
+    def meter_has_told(self) -> bool:
+        """Whether a reading of the vial since the first frame said what had left it."""
+        return self._meter.has_begun
+
+    @property
     def _already_bq(self) -> float:
         already = self._statistics.already_bq
         return 0.0 if already is None else float(already[0])
@@ -481,17 +484,10 @@ class Watch:
 
     def _by_line(self) -> tuple[float, float] | None:
         """What passed the line and had time to arrive."""
-        setup, now = self.setup, self._silent_from_s
+        now = self._silent_from_s
         if self._already_bq or self.line.silent_s(now) > METER_SILENT_S:
             return None
-        late = setup.lag_s + setup.dispersion_s
-        passed, before = self.line.passed_bq(now - late), self.line.passed_bq(now - late - SMOOTH_S)
-        if passed is None or before is None:
-            return None
-        rate = abs(passed[0] - before[0]) / SMOOTH_S
-        doubts = setup.doubts
-        way = rate * math.hypot(doubts.lag_s, doubts.dispersion_s, doubts.clock_s, setup.dispersion_s)
-        return passed[0], math.hypot(passed[1], LINE * passed[0], way, 1e-6 * setup.planned_bq)
+        return self.line.come_bq(self.setup, now)
 
     def _is_by_meter(self) -> bool:
         """Whether the meter counts in what was delivered: it has been good for longer than the transit."""

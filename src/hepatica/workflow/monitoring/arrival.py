@@ -40,6 +40,15 @@ def about_arrival(drawn: Drawn | None, arrival: tuple[Share, ...], *, is_absolut
     return ()
 
 
+def about_meter(watch: Watch | None, *, has_readings: bool) -> tuple[Message, ...]:
+    """A meter at the vial that was given and said nothing all the time."""
+    if watch is None or not has_readings or not watch.setup.has_meter or watch.meter_has_told:
+        return ()
+    text = "readings were given, and none of the vial could be used: stasis and delivery were not judged by it"
+    remedy = "see that it is the vial that is read (ten times before the first frame), and that times are in seconds"
+    return (Message("meter-not-used", text, remedy),)
+
+
 def about_line(watch: Watch | None, drawn: Drawn | None, states: Sequence[State]) -> tuple[Message, ...]:
     """What the meter at the line was calibrated to, and why it was not used."""
     if watch is None or not watch.line.has_come or not states:

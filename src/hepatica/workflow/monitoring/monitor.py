@@ -30,7 +30,7 @@ from hepatica.monitoring.setup import Array
 from hepatica.monitoring.state import Residual, State
 from hepatica.monitoring.watch import Watch
 from hepatica.nuclides import agent as find_agent
-from hepatica.workflow.monitoring.arrival import about_arrival, about_line, arrival_of
+from hepatica.workflow.monitoring.arrival import about_arrival, about_line, about_meter, arrival_of
 from hepatica.workflow.monitoring.keeping import Keeper
 from hepatica.workflow.monitoring.mr_frames import MrSource, mr_source
 from hepatica.workflow.monitoring.result import FrameFaults, MonitorResult
@@ -123,7 +123,7 @@ def watch_injection(
         events = replayed(path, meter, which, arrived, None if source is None else source.events())
     say("watching")
     with _log(outlets.state_log) as log:
-        session = Session(watch, outlets.live_view, log, is_folder, keeper)
+        session = Session(watch, outlets.live_view, log, is_folder, keeper, has_readings=meter is not None)
         try:
             for event in events:
                 session.take(event)
@@ -202,6 +202,7 @@ class Session:
     sums: list[tuple[float, Array]] = field(default_factory=list)
     frame_s: float = 0.0
     is_signal: bool = False
+    has_readings: bool = False
     _alarms: int = 0
     _last_frame_end_s: float = 0.0
     _first_s: float | None = None
@@ -413,6 +414,7 @@ def _result(
         setup = None if prepared is None else prepared.setup
         drawn, arrival = arrival_of(session.states, session.frame_s, setup, watching)
     said = (*said, *about_arrival(drawn, arrival, is_absolute=is_measured))
+    said = (*said, *about_meter(session.watch, has_readings=prepared is not None and session.has_readings))
     said = (*said, *about_line(session.watch, drawn, session.states))
     notes = dict.fromkeys(
         note for state in session.states for note in state.notes if not note.startswith("no data for")

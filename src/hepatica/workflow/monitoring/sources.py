@@ -123,13 +123,25 @@ def require_fit(file: DynamicFile, prepared: Prepared) -> None:
     Raises
     ------
     InputError
-        If pixels have another size, or no line of the nuclide lies in an energy window.
+        If pixels have another size, frames are of another head or stand otherwise, or no line of
+        the nuclide lies in an energy window.
     """
     if max(abs(edge / prepared.pixel_mm - 1) for edge in file.pixel_mm) > PIXEL_OFF:
         edges = " x ".join(f"{edge:g}" for edge in file.pixel_mm)
         raise InputError(
             f"{file.source.path}: pixels of {edges} mm (PixelSpacing), the masks are drawn on {prepared.pixel_mm:g} mm"
         )
+    stands = (
+        ("head", prepared.head or None, file.view or None),
+        ("direction of rows (ImageOrientationPatient)", prepared.row_to_left, file.row_to_left),
+        ("direction of columns (ImageOrientationPatient)", prepared.column_to_head, file.column_to_head),
+    )
+    for what, wanted, found in stands:
+        if wanted is not None and found is not None and wanted != found:
+            raise InputError(
+                f"{file.source.path}: the {what} is {found}, that of the setup's masks is {wanted}",
+                remedy="make the setup from a frame of this head as it stands",
+            )
     lines = [
         line.energy_kev for line in nuclide(prepared.nuclide).photons
         if line.yield_per_decay > STRONG and line.energy_kev > HARD_KEV
