@@ -436,17 +436,16 @@ class Watch:
 
     def _no_stasis(self) -> str:
         """Why stasis alone is not judged."""
-        if self._clock_apart():
+        if self._statistics.clocks.is_apart()[0]:
             return CLOCK_APART
         return COME_THROUGH if bool(self._statistics.has_come_through()[0]) else ""
-
-    def _clock_apart(self) -> bool:
-        return self.setup.has_meter and bool(self._statistics.clocks.is_apart()[0])
 
     def _decide(self) -> None:
         if self.boundaries is None:
             return
         said = {alarm.kind for alarm in self.alarms}
+        # What regions hold, what was there before included: the tests are of that.
+        held = self._statistics.arrival.regions_of(*np.zeros((2, len(self.setup.regions) + 1)), is_known=True)
         for kind in KINDS:
             value = float(self._statistics.values[kind][0])
             if kind in said or kind in self._skipped or value < self.boundaries.of(kind):
@@ -455,7 +454,7 @@ class Watch:
             region = self.setup.regions[n] if kind in ("limit-in-sight", "off-target") else ""
             probability = NormalDist().cdf(value) if kind in ("target-reached", "limit-in-sight") else None
             self.alarms.append(Alarm(
-                kind, self._silent_from_s, region, reason(kind, region, value, self._regions()), value,
+                kind, self._silent_from_s, region, reason(kind, region, value, held), value,
                 self.boundaries.of(kind), self.boundaries.chance(kind, value), probability,
                 self.allowed.get(kind) or self.allowed.get("", NO_SOURCE),
             ))  # fmt: skip
@@ -538,7 +537,7 @@ class Watch:
         if self._already_bq:
             out.append(f"{self._already_bq / 1e6:.3g} MBq were there at the first frame")
         low, high = (float(one[0]) for one in self._statistics.clocks.offset_s())
-        if self.frames and (low > 0 or high < 0) and not self._clock_apart():
+        if self.frames and (low > 0 or high < 0) and not self._statistics.clocks.is_apart()[0]:
             out.append(f"readings of the meter are stamped {low:+g} to {high:+g} s late by the camera's clock")
         if self._meter.has_come:
             out.append("a meter at the vial does not see what stays in line and catheter")
