@@ -31,6 +31,7 @@ from hepatica.monitoring.wording import (
     FELL,
     MISFIT,
     MOVED,
+    NO_SHARE,
     NO_SOURCE,
     OVER_METER,
     OVER_PLAN,
@@ -220,7 +221,9 @@ class Watch:
         One that is ahead of the frames waits for them: it must not be held against counts of an earlier time.
         """
         if reading.kind == "line":
-            self._read_line(reading)
+            at_s = -1.0 if self._zero_s is None else reading.at_s - self._zero_s
+            if note := self.line.take(at_s, reading.value):
+                self._note(note, METER_SILENT_S)
             return
         # Before the first frame nothing has flowed, whatever the clock says.
         since = reading.at_s - (self._zero_s or 0.0)
@@ -234,11 +237,6 @@ class Watch:
         else:
             self._read(at)
 
-    def _read_line(self, reading: Reading) -> None:
-        since = -1.0 if self._zero_s is None else reading.at_s - self._zero_s
-        if note := self.line.take(since, reading.value):
-            self._note(note, METER_SILENT_S)
-
     def _take_ahead(self) -> None:
         while self._ahead and self._ahead[0].at_s <= self._silent_from_s + 1e-6:
             self._read(self._ahead.pop(0))
@@ -246,9 +244,10 @@ class Watch:
     def _read(self, at: Reading) -> None:
         if at.kind == "pushed":
             if not math.isfinite(at.value) or at.value > 1.05:
-                self._note(f"pushed is {at.value:g}, not a share from 0 to 1; it is not used", METER_SILENT_S)
-                return
-            self._pushed = min(max(at.value, 0.0), 1.0)
+                # In percent, its first values looked like shares: none of it is believed.
+                self._note(NO_SHARE, math.inf)
+                self._doubt(NO_SHARE, -math.inf, ("no-delivery",))
+            self._pushed = None if self._has(NO_SHARE) else min(max(at.value, 0.0), 1.0)
             return
         if note := self._meter.take(at, float(self._statistics.arrival.mean_bq[0, -1])):
             self._note(note, METER_SILENT_S)

@@ -100,3 +100,5 @@ COME_THROUGH = "nearly all that left the vial has had time to arrive"
 NO_SOURCE = "No sourced statement of this agent's instructions for use is held here; follow them as they stand."
 
 MISFIT = "less than nothing is seen in a region: the setup does not fit these frames"
+
+NO_SHARE = "what is said to be pushed is no share from 0 to 1: none of it is believed"

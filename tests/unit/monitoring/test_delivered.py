@@ -134,3 +134,14 @@ def test_a_setup_names_the_number_that_is_none() -> None:
     document = Prepared(setup_of(), mask(), 4.0, "Tc-99m", "maa", FlowSettings()).as_document()
     with pytest.raises(InputError, match="planned_bq is None, not a number"):
         Prepared.from_document({**document, "planned_bq": None})
+
+
+def test_pushed_in_percent_is_not_believed_at_all() -> None:
+    watch = Watch(setup_of(), mask(), boundaries(), nuclide="Tc-99m")
+    for frame, readings, _ in injection(watch.setup):
+        for one in readings:
+            watch.reading(replace(one, value=100 * one.value) if one.kind == "pushed" else one)
+        state = watch.frame(frame)
+    assert all(alarm.doubtful for alarm in state.alarms if alarm.kind == "no-delivery")
+    assert sum("pushed" in note for note in state.notes) == 1
+    assert {t.kind: t.why_not for t in state.tests}["no-delivery"] == "nobody says how much is pushed"
