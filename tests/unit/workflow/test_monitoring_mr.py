@@ -110,6 +110,11 @@ def result(whole: Path) -> Any:
     return watched(whole)
 
 
+def test_it_is_written_with_its_curves(result: Any, tmp_path: Path) -> None:
+    result.save(tmp_path / "out")
+    assert (tmp_path / "out" / "monitor.png").stat().st_size > 10_000
+
+
 def test_activity_of_each_region_by_time(result: Any) -> None:
     codes = {message.code for message in result.messages}
     assert {"mr-noise", "mr-unseen"} <= codes

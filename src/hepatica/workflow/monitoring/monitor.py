@@ -447,8 +447,10 @@ def _result(
         tests=last.tests if known and last else (),
         notes=tuple(notes),
         states=tuple(session.states),
-        pictures=np.stack([picture for _, picture in session.sums]) if session.sums else np.zeros((0, 1, 1)),
-        mask=prepared.mask if prepared else None,
+        pictures=np.stack([picture for _, picture in session.sums])
+        if session.sums and not session.is_signal
+        else np.zeros((0, 1, 1)),
+        mask=prepared.mask if prepared and not session.is_signal else None,
         messages=said,
         provenance=provenance,
     )
