@@ -274,6 +274,9 @@ class Session:
         if self.watch is not None:
             state = self.watch.frame(frame)
             self.gate, used = self.watch.gate, self.watch.frames > self.frames
+            if frame.variances is not None:
+                # A signal has no rate of counts.
+                state = replace(state, rate_cps=0.0)
         else:
             judged = self.gate.judge(frame)
             used = judged.use
