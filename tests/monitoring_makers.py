@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hepatica.monitoring.boundaries import Boundaries, calibrated
 from hepatica.monitoring.feed import Frame, Reading
+from hepatica.monitoring.judging.boundaries import Boundaries, calibrated
 from hepatica.monitoring.setup import ROLES, Setup
 from hepatica.monitoring.simulation.flow import Flow, FlowSettings
 

@@ -24,8 +24,8 @@ from typing import Any
 
 import numpy as np
 
-from hepatica.monitoring.boundaries import Boundaries, Watched, batches, calibrated
-from hepatica.monitoring.sequential import KINDS
+from hepatica.monitoring.judging.boundaries import Boundaries, Watched, batches, calibrated
+from hepatica.monitoring.judging.sequential import KINDS
 from hepatica.monitoring.simulation.flow import EVENTS
 from hepatica.monitoring.simulation.frames import instants
 from hepatica.monitoring.simulation.scenes import SOURCES, Source, scene, source_named

@@ -17,6 +17,7 @@ import numpy as np
 
 from hepatica.imaging.quantify.dead_time import true_rate
 from hepatica.monitoring.setup import Array, Setup
+from hepatica.monitoring.state import RegionState
 
 RATE_CHANGE = 1.2
 """Standard deviation of a region's rate over `RATE_TIME_S`, as a share of its mean: flow that is pushed by hand."""
@@ -38,6 +39,12 @@ DIFFUSE = 10.0
 
 MOST_LOSS = 0.95
 """Of the rate that a paralysable camera can record at all; above it the true rate cannot be told."""
+
+
+BELOW_SD = 4.0
+"""Standard deviations below nothing at which a setup does not fit what is seen."""
+
+Z95 = 1.959964
 
 
 class Arrival:
@@ -172,10 +179,42 @@ class Arrival:
         by_background = (self.setup.background_cps * doubts.background) ** 2 @ (self.weights**2).T
         return np.asarray(np.sqrt(by_cross + by_motion + by_region + by_camera + by_background))
 
-    def interval_bq(self, z: float = 1.959964) -> tuple[Array, Array]:
+    def interval_bq(self, z: float = Z95) -> tuple[Array, Array]:
         """Limits between which each activity lies with 95 %, none below zero, shape (injections, regions + 1)."""
         sd = np.sqrt(self.variance_bq2 + self.systematic_sd_bq() ** 2)
-        return np.maximum(self.mean_bq - z * sd, 0.0), np.maximum(self.mean_bq + z * sd, 0.0)
+        # Where less than nothing is seen the upper limit stays that of nothing: it must not vanish with the estimate.
+        return np.maximum(self.mean_bq - z * sd, 0.0), np.maximum(self.mean_bq, 0.0) + z * sd
+
+    def regions_of(self, already_bq: Array, already_sd_bq: Array, *, is_known: bool) -> tuple[RegionState, ...]:
+        """Each region, and the body, of the first injection, less what was there before.
+
+        Parameters
+        ----------
+        already_bq, already_sd_bq : ndarray, shape (regions + 1,)
+            Taken off, with its standard deviation.
+        is_known : bool
+            Whether a frame has come.
+        """
+        setup = self.setup
+        mean = np.maximum(self.mean_bq[0] - already_bq, 0.0)
+        sd = np.sqrt(self.variance_bq2[0] + self.systematic_sd_bq()[0] ** 2 + already_sd_bq**2)
+        low = np.maximum(self.mean_bq[0] - already_bq - Z95 * sd, 0.0) * is_known
+        high = (mean + Z95 * sd) * is_known
+        body, rate = float(mean[-1]), self.rate_bq_s[0]
+        some = body > 1e-3 * setup.planned_bq
+        expected = np.append(setup.expected_shares, 1.0) * body
+        names, roles = (*setup.regions, "body"), (*setup.roles, "body")
+        return tuple(
+            RegionState(name, role, float(mean[n]), float(low[n]), float(high[n]), float(rate[n]),
+                        float(mean[n]) / body if some else None, float(expected[n]))
+            for n, (name, role) in enumerate(zip(names, roles, strict=True))
+        )  # fmt: skip
+
+    def below_nothing(self) -> tuple[str, ...]:
+        """Regions of the first injection that show less than nothing by more than `BELOW_SD`."""
+        sd = np.sqrt(self.variance_bq2[0] + self.systematic_sd_bq()[0] ** 2)[:-1]
+        under = self.mean_bq[0, :-1] < -BELOW_SD * sd
+        return tuple(name for name, is_so in zip(self.setup.regions, under, strict=True) if is_so)
 
 
 def live_share(recorded_cps: Array, tau_s: float) -> Array:

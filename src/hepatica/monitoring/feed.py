@@ -70,6 +70,8 @@ class Frame:
         By the receiver's clock, which runs on; None in a replay.
     variances : ndarray, shape (rows, columns), or None
         Of values that are no counts; None for counts, whose variance is their mean.
+    fault : str
+        Why nothing may be judged of it, as whoever made its values saw; empty where nothing is wrong.
     """
 
     values: Array
@@ -79,6 +81,7 @@ class Frame:
     nuclide: str = ""
     received_s: float | None = None
     variances: Array | None = None
+    fault: str = ""
 
 
 @dataclass(frozen=True, slots=True)

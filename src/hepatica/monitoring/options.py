@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from hepatica.core.options import Fraction, Limits, Positive, options
+from hepatica.core.options import Fraction, Limits, NonNegative, Positive, options
+from hepatica.errors import InputError
 
 Injection = Literal["maa", "maa-c-arm", "ho-scout", "y90", "resin"]
 
@@ -27,6 +28,14 @@ class WatchOptions:
         Of the rehearsals.
     meter_limit : float or None
         Largest value that the meter can show; at it the meter is saturated.
+    line_mbq : float or None
+        Activity that has passed a meter at the line for a reading of one over a second, MBq; without it the line is
+        calibrated by what left the vial, and says nothing more than the vial.
+    line_mbq_sd : float
+        Its relative standard uncertainty.
+    vial_before, vial_after : float or None
+        Readings of the vial before and after, by one meter in one place, any unit: what left it, where nothing else
+        says so.
     idle_s : float or None
         Of a folder that is being written: stop after so long without a new frame; on Ctrl-C alone, if not given.
     """
@@ -36,7 +45,17 @@ class WatchOptions:
     rehearsals: Annotated[int, Limits(low=200, high=200_000)] = 4000
     seed: Annotated[int, Limits(low=0)] = 1
     meter_limit: Positive | None = None
+    line_mbq: Positive | None = None
+    line_mbq_sd: Annotated[Fraction, Limits(low=0.0, high=1.0)] = 0.1
+    vial_before: Positive | None = None
+    vial_after: NonNegative | None = None
     idle_s: Positive | None = None
+
+    def __post_init__(self) -> None:
+        if (self.vial_before is None) != (self.vial_after is None):
+            raise InputError("readings of the vial before and after belong together", remedy="state both")
+        if self.vial_before is not None and (self.vial_after or 0.0) > self.vial_before:
+            raise InputError(f"the vial reads more after ({self.vial_after:g}) than before ({self.vial_before:g})")
 
 
 @options
@@ -53,12 +72,15 @@ class FrameOptions:
         Take frames by a DICOM listener on this port of this machine; they are kept in the folder. Needs pynetdicom.
     replay : bool
         The folder holds the frames of an injection that is over: they are replayed, and nothing is waited for.
+    before_beads : int
+        Of MR repeated in time: instants before the first beads, which give baseline and noise.
     """
 
     energy_window: Annotated[int, Limits(low=1)] | None = None
     detector: Annotated[int, Limits(low=1)] | None = None
     listen_port: Annotated[int, Limits(low=0, high=65535)] | None = None
     replay: bool = False
+    before_beads: Annotated[int, Limits(low=3, high=1000)] = 5
 
 
 @options

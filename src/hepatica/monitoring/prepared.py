@@ -36,6 +36,10 @@ class Prepared:
         What is injected.
     flow : FlowSettings
         How an uneventful injection runs: pulses, variation.
+    head : str
+        "anterior" or "posterior", of which frames are; empty where it is not known.
+    row_to_left, column_to_head : int, bool or None
+        How rows (1 to the patient's left, -1 to the right) and columns of a frame run; None where it is not known.
     """
 
     setup: Setup
@@ -44,12 +48,17 @@ class Prepared:
     nuclide: str
     agent: str
     flow: FlowSettings
+    head: str = ""
+    row_to_left: int | None = None
+    column_to_head: bool | None = None
 
     def as_document(self) -> dict[str, Any]:
         """For JSON."""
         setup = self.setup
         plain = {
-            item.name: getattr(setup, item.name) for item in fields(setup) if item.name not in ("doubts", "limits_bq")
+            item.name: getattr(setup, item.name)
+            for item in fields(setup)
+            if item.name not in ("doubts", "limits_bq", "signal_sd_bq")
         }
         arrays = ("response_cps_per_bq", "background_cps", "expected_shares")
         letters = np.array(list(LETTERS))
@@ -58,6 +67,7 @@ class Prepared:
             "nuclide": self.nuclide,
             "agent": self.agent,
             "pixel_mm": self.pixel_mm,
+            **{name: getattr(self, name) for name in STANDS},
             **{name: value.tolist() if name in arrays else value for name, value in plain.items()},
             "regions": list(setup.regions),
             "roles": list(setup.roles),
@@ -78,9 +88,12 @@ class Prepared:
         """
         if not isinstance(content, Mapping) or content.get("schema") != SCHEMA:
             raise InputError(f"{where}: is no setup of monitoring (schema {SCHEMA!r})")
-        known = {item.name for item in fields(Setup)} | {"schema", "nuclide", "agent", "pixel_mm", "flow", "mask"}
+        known = {item.name for item in fields(Setup)} - {"signal_sd_bq"} | {"schema", "flow", *OWN}
         if unknown := sorted(set(content) - known):
             raise InputError(f"{where}: holds {', '.join(unknown)}, which a setup has not")
+        for key in NUMBERS:
+            if key in content and (isinstance(content[key], bool) or not isinstance(content[key], int | float)):
+                raise InputError(f"{where}: {key} is {content[key]!r}, not a number")
         try:
             given = {key: content[key] for key in known & set(content) - {"schema", *OWN}}
             doubts = Doubts(**content.get("doubts", {}))
@@ -90,7 +103,13 @@ class Prepared:
             mask = _mask(content["mask"], len(setup.regions), where)
             _check_half_life(str(content["nuclide"]), setup.half_life_s, where)
             return cls(
-                setup, mask, float(content["pixel_mm"]), str(content["nuclide"]), str(content.get("agent", "")), flow
+                setup,
+                mask,
+                float(content["pixel_mm"]),
+                str(content["nuclide"]),
+                str(content.get("agent", "")),
+                flow,
+                **{name: content[name] for name in STANDS if name in content},
             )
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(
@@ -110,7 +129,14 @@ def _check_half_life(name: str, half_life_s: float, where: str) -> None:
         raise InputError(f"{where}: half_life_s is {half_life_s:g} s, that of {name} is {held:.6g} s")
 
 
-OWN = ("nuclide", "agent", "pixel_mm", "flow", "mask")
+STANDS = ("head", "row_to_left", "column_to_head")
+"""How frames stand to the patient."""
+
+NUMBERS = (
+    "half_life_s", "planned_bq", "infusion_s", "tau_s", "residual", "lag_s", "dispersion_s", "pixel_mm",
+)  # fmt: skip
+
+OWN = ("nuclide", "agent", "pixel_mm", "flow", "mask", *STANDS)
 
 
 def _mask(rows: Any, regions: int, where: str) -> NDArray[np.int64]:

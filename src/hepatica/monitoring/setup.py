@@ -58,6 +58,8 @@ class Doubts:
         Of the time from vial to tissue.
     dispersion_s : float
         Of the spread on the way.
+    clock_s : float
+        Of the time by which readings of the meter are stamped late by the camera's clock.
     """
 
     camera: float = 0.02
@@ -70,6 +72,7 @@ class Doubts:
     meter_scale: float = 0.02
     lag_s: float = 0.5
     dispersion_s: float = 0.5
+    clock_s: float = 2.0
 
     def __post_init__(self) -> None:
         for name in self.__slots__:
@@ -118,6 +121,8 @@ class Setup:
         "counts" (frames began late: it is part of this one), "unknown" (then what was delivered is not measured).
     doubts : Doubts
         How wrong all this may be.
+    signal_sd_bq : ndarray, shape (regions,), or None
+        Standard deviation of each region's value in one frame, where frames are no counts (MR); None for counts.
 
     Raises
     ------
@@ -144,6 +149,7 @@ class Setup:
     has_meter: bool = True
     already_there: str = "unknown"
     doubts: Doubts = Doubts()
+    signal_sd_bq: Array | None = None
 
     def __post_init__(self) -> None:
         self._check_arrays()
@@ -182,6 +188,8 @@ class Setup:
                 raise InputError(f"{name} has shape {array.shape}, but there are {count} regions")
             if not np.isfinite(array).all() or (array < 0).any():
                 raise InputError(f"{name} must be finite and not negative")
+        if self.signal_sd_bq is not None and self.signal_sd_bq.shape != (count,):
+            raise InputError(f"signal_sd_bq has shape {self.signal_sd_bq.shape} for {count} regions")
         for name, most in (("response_cps_per_bq", MOST_RESPONSE), ("background_cps", MOST_CPS)):
             if (largest := float(getattr(self, name).max(initial=0.0))) > most:
                 raise InputError(f"{name} holds {largest:g}, which no camera counts")

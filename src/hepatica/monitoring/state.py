@@ -70,7 +70,7 @@ class Alarm:
     Attributes
     ----------
     kind : str
-        One of `hepatica.monitoring.sequential.KINDS`.
+        One of `hepatica.monitoring.judging.sequential.KINDS`.
     at_s : float
         From the start of the injection.
     region : str

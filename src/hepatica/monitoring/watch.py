@@ -14,13 +14,31 @@ from numpy.typing import NDArray
 
 from hepatica.errors import InputError
 from hepatica.monitoring.arrival import is_saturated, live_share
-from hepatica.monitoring.boundaries import Boundaries, Pushed
 from hepatica.monitoring.feed import METER_SILENT_S, SILENT_FRAMES, SILENT_S, Frame, FrameGate, MeterGate, Reading
+from hepatica.monitoring.judging.boundaries import Boundaries, Pushed
+from hepatica.monitoring.judging.sequential import AGREE_SD, KINDS, Statistics
+from hepatica.monitoring.line import LineMeter
 from hepatica.monitoring.motion import BEFORE_S, Motion
-from hepatica.monitoring.sequential import KINDS, LEAST_ARRIVED, LINE, Statistics
+from hepatica.monitoring.relative import residual_of
 from hepatica.monitoring.setup import Setup
 from hepatica.monitoring.state import Alarm, RegionState, Residual, State, Test, Watching
-from hepatica.monitoring.wording import reason
+from hepatica.monitoring.wording import (
+    ALREADY,
+    BELOW_ZERO,
+    CLOCK_APART,
+    COME_THROUGH,
+    DEAD,
+    FELL,
+    MISFIT,
+    MOVED,
+    NO_SHARE,
+    NO_SOURCE,
+    OVER_METER,
+    OVER_PLAN,
+    TOO_FEW,
+    UNDER_METER,
+    reason,
+)  # fmt: skip
 
 BY_METER = ("stasis", "no-delivery")
 """Tests that compare with what has left the vial."""
@@ -80,6 +98,10 @@ class Watch:
         Of the meter.
     allowed : mapping of str to str
         What the agent's instructions for use say on a kind of alarm, with the source.
+    begins_s : float
+        When the planned infusion begins, from the first frame; it stands in for a meter where there is none.
+    line : LineMeter
+        At the delivery line: for what is delivered, not for tests.
 
     Raises
     ------
@@ -95,6 +117,8 @@ class Watch:
     pixel_mm: float = 4.0
     full_scale: float | None = None
     allowed: Mapping[str, str] = field(default_factory=dict)
+    begins_s: float = 0.0
+    line: LineMeter = field(default_factory=lambda: LineMeter(None, 0.0))
     alarms: list[Alarm] = field(default_factory=list)
     frames: int = 0
     _time_s: float = 0.0
@@ -110,6 +134,8 @@ class Watch:
     _read_until_s: float = 0.0
     _meter_from_s: float | None = None
     _odds: dict[str, float] = field(default_factory=dict)
+    _faults: dict[str, float] = field(default_factory=dict)
+    _never_measured: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         count = len(self.setup.regions)
@@ -176,6 +202,9 @@ class Watch:
         self._rate_cps = float(counts.sum()) / frame.duration_s
         self._time_s = self._silent_from_s = judged.time_s + frame.duration_s
         self._take_ahead()
+        if frame.fault:
+            self._faults[frame.fault.split(":", 1)[0]] = self._time_s
+            self._note(frame.fault, 0.5 * frame.duration_s)
         if is_saturated(self._rate_cps, self.setup.tau_s):
             self._note("the camera is saturated: it records all it can, and the true rate cannot be told", 5.0)
         if frame.variances is None and (note := self._motion.take(frame.values, frame.duration_s)):
@@ -192,7 +221,9 @@ class Watch:
         One that is ahead of the frames waits for them: it must not be held against counts of an earlier time.
         """
         if reading.kind == "line":
-            # What passes the line in beads per second is no total; it only tells that something passes.
+            at_s = -1.0 if self._zero_s is None else reading.at_s - self._zero_s
+            if note := self.line.take(at_s, reading.value):
+                self._note(note, METER_SILENT_S)
             return
         # Before the first frame nothing has flowed, whatever the clock says.
         since = reading.at_s - (self._zero_s or 0.0)
@@ -213,9 +244,10 @@ class Watch:
     def _read(self, at: Reading) -> None:
         if at.kind == "pushed":
             if not math.isfinite(at.value) or at.value > 1.05:
-                self._note(f"pushed is {at.value:g}, not a share from 0 to 1; it is not used", METER_SILENT_S)
-                return
-            self._pushed = min(max(at.value, 0.0), 1.0)
+                # In percent, its first values looked like shares: none of it is believed.
+                self._note(NO_SHARE, math.inf)
+                self._doubt(NO_SHARE, -math.inf, ("no-delivery",))
+            self._pushed = None if self._has(NO_SHARE) else min(max(at.value, 0.0), 1.0)
             return
         if note := self._meter.take(at, float(self._statistics.arrival.mean_bq[0, -1])):
             self._note(note, METER_SILENT_S)
@@ -264,8 +296,6 @@ class Watch:
         self._is_stopped = True
         return self.state()
 
-    # ------------------------------------------------------------------------------------------------------------------
-
     def _is_dead(self, frame: Frame) -> bool:
         """Whether a frame holds nothing where background and beads give counts: the camera is off or shut."""
         if frame.variances is not None or frame.values.any():
@@ -287,13 +317,13 @@ class Watch:
         self._meter_from_s = None if infused is None else (self._meter_from_s or middle)
         pushed = None if self._pushed is None else self._pushed * setup.planned_bq
         variances = self._variances[None] if self._variances.any() else None
-        planned = min(middle / setup.infusion_s, 1.0) * setup.planned_bq
+        planned = min(max(middle - self.begins_s, 0.0) / setup.infusion_s, 1.0) * setup.planned_bq
         if setup.has_meter:
             # Without a reading the camera itself stands in: the tests that need the meter then see no difference.
             instead = float(statistics.arrival.mean_bq[0, -1])
             out = np.array([instead if infused is None else infused])
             expected = self._expected.expected(np.array([0.0 if pushed is None else pushed]), out)
-            statistics.look(self._counts[None], self._exposure, middle, out, expected, variances)
+            statistics.look(self._counts[None], self._exposure, middle, out, expected, variances, infused is not None)
         else:
             out = np.array([planned if pushed is None else pushed])
             statistics.look(self._counts[None], self._exposure, middle, out, out, variances)
@@ -333,6 +363,8 @@ class Watch:
             holds[OVER_PLAN] = f"{seen}, the vial held {setup.planned_bq / 1e6:.3g} MBq"
         if delivered < -DISAGREE_SD * sd:
             holds[BELOW_ZERO] = "there are fewer counts than the background gives"
+        if below := statistics.arrival.below_nothing():
+            holds[MISFIT] = ", ".join(below)
         if setup.has_meter and has_meter and is_known:
             over, spread = (float(one[0]) for one in statistics.camera_over_meter())
             come = f"by the meter {float(statistics.come_bq[0]) / 1e6:.3g} MBq had time to arrive"
@@ -347,6 +379,8 @@ class Watch:
             # As it was first seen, as long as it lasts: a note for each look would be a log.
             first = self._has(kind) or f"{kind}: {holds[kind]}"
             self._note(first)
+            if kind in (BELOW_ZERO, MISFIT):
+                self._never_measured.setdefault(kind, first)
             if kind == OVER_METER:
                 self._doubt(kind, self._silent_from_s - BEFORE_S, BY_METER)
 
@@ -362,13 +396,18 @@ class Watch:
         return next((n for n, until in self._notes.items() if n.startswith(beginnings) and until >= self._time_s), "")
 
     @property
+    def meter_has_told(self) -> bool:
+        """Whether a reading of the vial since the first frame said what had left it."""
+        return self._meter.has_begun
+
+    @property
     def _already_bq(self) -> float:
         already = self._statistics.already_bq
         return 0.0 if already is None else float(already[0])
 
     def _not_judged(self, without_meter: bool) -> dict[str, str]:
         """Tests that are left out at this look, each with the reason."""
-        moved, saturated = self._has(MOVED, FELL, BELOW_ZERO), self._has("the camera is saturated")
+        moved, saturated = self._has(MOVED, FELL, BELOW_ZERO, *self._faults), self._has("the camera is saturated")
         out = dict.fromkeys(KINDS, moved) if moved else {}
         if saturated:
             out = dict.fromkeys(KINDS, "the camera is saturated")
@@ -383,22 +422,29 @@ class Watch:
             out |= {kind: out.get(kind) or OVER_METER for kind in BY_METER}
         if self._already_bq:
             out |= {kind: out.get(kind) or ALREADY for kind in FROM_NOTHING}
-        if "stasis" not in out and bool(self._statistics.has_come_through()[0]):
-            out["stasis"] = COME_THROUGH
-        if self._pushed is None and self.setup.has_meter:
-            out["no-delivery"] = out.get("no-delivery") or "nobody says how much is pushed"
-        if not self.setup.has_meter:
-            out["no-delivery"] = out.get("no-delivery") or "there is no meter"
+        if why := self._no_stasis():
+            out["stasis"] = out.get("stasis") or why
+        if self._pushed is None or not self.setup.has_meter:
+            why = "nobody says how much is pushed" if self.setup.has_meter else "there is no meter"
+            out["no-delivery"] = out.get("no-delivery") or why
         if self.setup.goal_bq is None:
             out["target-reached"] = "no goal is set"
         if not self.setup.limits_bq:
             out["limit-in-sight"] = "no limit is set"
         return out
 
+    def _no_stasis(self) -> str:
+        """Why stasis alone is not judged."""
+        if self._statistics.clocks.is_apart()[0]:
+            return CLOCK_APART
+        return COME_THROUGH if bool(self._statistics.has_come_through()[0]) else ""
+
     def _decide(self) -> None:
         if self.boundaries is None:
             return
         said = {alarm.kind for alarm in self.alarms}
+        # What regions hold, what was there before included: the tests are of that.
+        held = self._statistics.arrival.regions_of(*np.zeros((2, len(self.setup.regions) + 1)), is_known=True)
         for kind in KINDS:
             value = float(self._statistics.values[kind][0])
             if kind in said or kind in self._skipped or value < self.boundaries.of(kind):
@@ -407,7 +453,7 @@ class Watch:
             region = self.setup.regions[n] if kind in ("limit-in-sight", "off-target") else ""
             probability = NormalDist().cdf(value) if kind in ("target-reached", "limit-in-sight") else None
             self.alarms.append(Alarm(
-                kind, self._silent_from_s, region, reason(kind, region, value, self._regions()), value,
+                kind, self._silent_from_s, region, reason(kind, region, value, held), value,
                 self.boundaries.of(kind), self.boundaries.chance(kind, value), probability,
                 self.allowed.get(kind) or self.allowed.get("", NO_SOURCE),
             ))  # fmt: skip
@@ -415,15 +461,31 @@ class Watch:
     def state(self) -> State:
         """What is known now."""
         by_meter = self._is_by_meter()
-        delivered, sd = self._statistics.delivered_bq(by_meter=by_meter)
+        delivered, sd = self._delivered(by_meter)
         live = float(live_share(np.array([self._rate_cps]), self.setup.tau_s)[0])
         watching, notes, silent = self._watching()
         return State(
             self._time_s, watching, notes, silent, self.frames, self._rate_cps, live, self._regions(),
-            max(float(delivered[0]), 0.0) if self.frames else 0.0, float(sd[0]) if self.frames else 0.0,
+            max(delivered, 0.0) if self.frames else 0.0, sd if self.frames else 0.0,
             self.setup.planned_bq, self._infused(), self._residual(), self._tests(),
             tuple(self.alarms), self._already_bq, self._blind_from_s, self._not_measured(), self._remarks(),
         )  # fmt: skip
+
+    def _delivered(self, by_meter: bool) -> tuple[float, float]:
+        """Brought into the body, Bq, and its sd: by camera and vial; without the vial by camera and line."""
+        seen, sd = (float(one[0]) for one in self._statistics.delivered_bq(by_meter=by_meter))
+        line = None if by_meter else self._by_line()
+        if line is None or abs(line[0] - seen) > AGREE_SD * math.hypot(sd, line[1]):
+            return seen, sd
+        weight = sd**2 / (sd**2 + line[1] ** 2)
+        return seen + weight * (line[0] - seen), line[1] * math.sqrt(weight)
+
+    def _by_line(self) -> tuple[float, float] | None:
+        """What passed the line and had time to arrive."""
+        now = self._silent_from_s
+        if self._already_bq or self.line.silent_s(now) > METER_SILENT_S:
+            return None
+        return self.line.come_bq(self.setup, now)
 
     def _is_by_meter(self) -> bool:
         """Whether the meter counts in what was delivered: it has been good for longer than the transit."""
@@ -435,8 +497,13 @@ class Watch:
         """Why what was delivered is no measured value."""
         if not self.frames:
             return ("no frame has come",)
-        out = [note for note in self._notes if note.startswith((OVER_PLAN, BELOW_ZERO, OVER_METER)) and self._has(note)]
-        if self.setup.doubts.camera > UNSCALED and not self._is_by_meter():
+        wrong: tuple[str, ...] = (OVER_PLAN, OVER_METER)
+        if not any(alarm.kind == "stasis" for alarm in self.alarms):
+            # With stasis less arrives than left the vial; without it one of the two is wrong.
+            wrong = (*wrong, UNDER_METER)
+        out = [note for note in self._notes if note.startswith(wrong) and self._has(note)]
+        out += self._never_measured.values()
+        if self.setup.doubts.camera > UNSCALED and not self._is_by_meter() and self._by_line() is None:
             out.append("no camera factor is known, and no meter says how much has left the vial: only shares are")
         if self._already_bq and self.setup.already_there == "unknown":
             out.append(
@@ -448,7 +515,7 @@ class Watch:
 
     def _had_ended(self) -> bool:
         """Whether the flow had ended when frames stopped coming, and nothing else is wrong with them."""
-        if self._has(MOVED, FELL, DEAD, "the camera is saturated", "the picture stands still"):
+        if self._has(MOVED, FELL, DEAD, *self._faults, "the camera is saturated", "the picture stands still"):
             return False
         infused = self._meter.infused_bq() if self.setup.has_meter and not self._meter.lost else None
         if infused is not None and self._meter.silent_s(self._time_s) <= METER_SILENT_S:
@@ -468,6 +535,9 @@ class Watch:
             out.append(why + " whether the patient moves")
         if self._already_bq:
             out.append(f"{self._already_bq / 1e6:.3g} MBq were there at the first frame")
+        low, high = (float(one[0]) for one in self._statistics.clocks.offset_s())
+        if self.frames and (low > 0 or high < 0) and not self._statistics.clocks.is_apart()[0]:
+            out.append(f"readings of the meter are stamped {low:+g} to {high:+g} s late by the camera's clock")
         if self._meter.has_come:
             out.append("a meter at the vial does not see what stays in line and catheter")
         return tuple(out)
@@ -505,35 +575,14 @@ class Watch:
         return out if setup.has_meter else out | {"no-delivery"}
 
     def _regions(self) -> tuple[RegionState, ...]:
-        arrival, setup = self._statistics.arrival, self.setup
-        low, high = (side[0] if self.frames else np.zeros(len(side[0])) for side in arrival.interval_bq())
-        mean, rate = np.maximum(arrival.mean_bq[0], 0.0), arrival.rate_bq_s[0]
-        body = float(mean[-1])
-        some = body > 1e-3 * setup.planned_bq
-        expected = np.append(setup.expected_shares, 1.0) * body
-        names, roles = (*setup.regions, "body"), (*setup.roles, "body")
-        return tuple(
-            RegionState(name, role, float(mean[n]), float(low[n]), float(high[n]), float(rate[n]),
-                        float(mean[n]) / body if some else None, float(expected[n]))
-            for n, (name, role) in enumerate(zip(names, roles, strict=True))
-        )  # fmt: skip
+        already, sd = self._statistics.already_by_region(is_apart=self.setup.already_there == "apart")
+        return self._statistics.arrival.regions_of(already, sd, is_known=bool(self.frames))
 
     def _residual(self) -> Residual:
         infused = self._infused()
         if infused is None:
             return Residual()
-        setup = self.setup
-        left = setup.planned_bq - infused
-        sd = math.hypot(setup.doubts.meter * setup.planned_bq, setup.doubts.meter_scale * infused, LINE * infused)
-        recent = [(t, setup.planned_bq - v) for t, v in self._meter.history if t >= self._silent_from_s - 60.0]
-        if len(recent) < 10 or infused < LEAST_ARRIVED * setup.planned_bq:
-            return Residual(left, sd)
-        times, values = (np.array(column) for column in zip(*recent, strict=True))
-        slope = float(np.polyfit(times, np.log(np.maximum(values, 1e-3 * setup.planned_bq)), 1)[0])
-        if slope >= -1e-5:
-            return Residual(left, sd, left)
-        remaining = max(setup.infusion_s - self._silent_from_s, 0.0)
-        return Residual(left, sd, left * math.exp(slope * remaining), math.log(2) / -slope)
+        return residual_of(self.setup, infused, self._meter.history, self._silent_from_s)
 
     def _tests(self) -> tuple[Test, ...]:
         out = []
@@ -546,26 +595,3 @@ class Watch:
                 Test(kind, shown, boundary if math.isfinite(boundary) else None, not why and shown is not None, why)
             )
         return tuple(out)
-
-
-MOVED = "the patient moved"
-
-TOO_FEW = "too few counts as yet to see"
-
-FELL = "counts fall although beads stay: patient or camera moved, or something lies between"
-
-OVER_PLAN = "more has arrived than the vial held: camera factor or plan is wrong"
-
-OVER_METER = "more has arrived than left the vial: camera factor, meter or plan is wrong"
-
-UNDER_METER = "less has arrived than left the vial: beads stay in line or catheter, or the camera factor is wrong"
-
-DEAD = "the camera counts nothing at all"
-
-BELOW_ZERO = "less than nothing has arrived: the background is wrong"
-
-ALREADY = "activity was there before the first frame"
-
-COME_THROUGH = "nearly all that left the vial has had time to arrive"
-
-NO_SOURCE = "No sourced statement of this agent's instructions for use is held here; follow them as they stand."

@@ -19,13 +19,13 @@ def reason(kind: str, region: str, statistic: float, regions: tuple[RegionState,
     if kind == "off-target":
         one = held[region]
         held_now = f"{_mbq(one.delivered_bq)} ({_share(one)} of the activity)"
-        return f"{region} holds {held_now}, {far} above cross-talk and background"
+        return f"{region} holds {held_now}, {far} above cross-talk and background: a deposit, or reflux"
     if kind == "outside":
         lies = sum(one.delivered_bq for one in regions if one.role == "outside")
         part = 100 * lies / max(held["body"].delivered_bq, 1.0)
         return f"{_mbq(lies)} ({part:.1f} % of the activity) lie outside all organs drawn, {far} over the plan"
     if kind == "reflux":
-        return f"the share of the flow that reaches organs at risk rose by {far}: beads flow back along the catheter"
+        return f"the share of the flow that reaches organs at risk rose by {far}: reflux, or a deposit there"
     if kind == "stasis":
         return f"less arrives than leaves the vial, by {far}: the flow stands, or beads stay in line or catheter"
     if kind == "no-delivery":
@@ -73,3 +73,32 @@ def certainty(alarm: Alarm) -> str:
 
 
 MOST_SURE = 0.999
+
+
+MOVED = "the patient moved"
+
+TOO_FEW = "too few counts as yet to see"
+
+FELL = "counts fall although beads stay: patient or camera moved, or something lies between"
+
+OVER_PLAN = "more has arrived than the vial held: camera factor or plan is wrong"
+
+OVER_METER = "more has arrived than left the vial: camera factor, meter or plan is wrong"
+
+UNDER_METER = "less has arrived than left the vial: beads stay in line or catheter, or the camera factor is wrong"
+
+DEAD = "the camera counts nothing at all"
+
+BELOW_ZERO = "less than nothing has arrived: the background is wrong"
+
+ALREADY = "activity was there before the first frame"
+
+CLOCK_APART = "the meter's clock stands more than 4.5 s apart from the camera's"
+
+COME_THROUGH = "nearly all that left the vial has had time to arrive"
+
+NO_SOURCE = "No sourced statement of this agent's instructions for use is held here; follow them as they stand."
+
+MISFIT = "less than nothing is seen in a region: the setup does not fit these frames"
+
+NO_SHARE = "what is said to be pushed is no share from 0 to 1: none of it is believed"

@@ -284,7 +284,7 @@ def test_a_prepared_injection_survives_json() -> None:
     assert again.flow == prepared.flow
     for wrong, said in (
         ({"schema": "x"}, "no setup"), ({"extra": 1}, "extra"), ({"mask": ["ab", "a"]}, "rows of one length"),
-        ({"planned_bq": -1.0}, "planned_bq"), ({"roles": ["target"]}, "roles"), ({"pixel_mm": "wide"}, "wrong kind"),
+        ({"planned_bq": -1.0}, "planned_bq"), ({"roles": ["target"]}, "roles"), ({"pixel_mm": "wide"}, "not a number"),
     ):  # fmt: skip
         with pytest.raises(InputError, match=said):
             Prepared.from_document(prepared.as_document() | wrong)

@@ -14,21 +14,24 @@ from hepatica.core.options import verb, word_of
 from hepatica.core.options.stated import stated_names
 from hepatica.core.progress import Progress
 from hepatica.errors import InputError
+from hepatica.imaging.mri.options import HolmiumOptions
 from hepatica.monitoring.options import FrameOptions, WatchOptions
 from hepatica.workflow.monitoring.keeping import KeepOptions
-from hepatica.workflow.monitoring.monitor import Live, Outlets, watch_injection
+from hepatica.workflow.monitoring.monitor import Live, MrGiven, Outlets, watch_injection
 from hepatica.workflow.monitoring.result import MonitorResult
 
 
 @verb
-def monitor(
+def monitor(  # noqa: PLR0913  (one group of options for each step)
     frames: Path | str,
     *,
     setup: Path | str | None = None,
     readings: Path | str | None = None,
+    structures: Path | str | None = None,
     which: FrameOptions = FrameOptions(),
     watching: WatchOptions = WatchOptions(),
     keeping: KeepOptions = KeepOptions(),
+    holmium: HolmiumOptions = HolmiumOptions(),
     live_view: Live | None = None,
     progress: Progress | None = None,
 ) -> MonitorResult:
@@ -43,12 +46,17 @@ def monitor(
         only rates are shown.
     readings : Path
         Readings of a meter: CSV of kind, time and value, which may grow; or a serial line (/dev/ttyUSB0).
+    structures : Path
+        Structures (RTSTRUCT, SEG, label map) on the grid of MR of holmium that was repeated in time, named as the
+        setup's regions; the frames are then the files of that MR, to be replayed.
     which : FrameOptions
         Which frames.
     watching : WatchOptions
         How it is watched.
     keeping : KeepOptions
         Where it is kept: a log of states, a case.
+    holmium : HolmiumOptions
+        Of MR: relaxivity, specific activity.
     live_view : callable, optional
         Shown each state as it comes.
     progress : callable, optional
@@ -76,6 +84,10 @@ def monitor(
     ['stasis']
     """
     given: dict[str, Any] = {"readings": readings, "which": which, "watching": watching}
+    if structures is not None:
+        if keeping.case is not None:
+            raise InputError("MR is not watched in a case", remedy="watch it without `case`")
+        given["mr"] = MrGiven(Path(structures), holmium)
     if keeping.case is None:
         if keeping.treatment is not None:
             raise InputError("`treatment` is one of a case", remedy="state the `case`")

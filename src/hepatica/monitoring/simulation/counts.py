@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
 
 from hepatica.imaging.quantify.dead_time import observed_rate
+from hepatica.monitoring.judging.clock import MOST_S
 from hepatica.monitoring.setup import Array, Setup
 from hepatica.monitoring.simulation.flow import Flow, FlowSettings
 
@@ -22,7 +24,9 @@ class Recorded:
     Attributes
     ----------
     counts : ndarray, shape (injections, regions)
-        In each mask.
+        In each mask; of what is no count the value times the time.
+    variances : ndarray, shape (injections, regions), or None
+        Of what is no count.
     infused_bq : ndarray, shape (injections,)
         By the meter.
     pushed_bq : ndarray, shape (injections,)
@@ -35,6 +39,7 @@ class Recorded:
     infused_bq: Array
     pushed_bq: Array
     true_bq: Array
+    variances: Array | None = None
 
 
 class Recording:
@@ -65,6 +70,10 @@ class Recording:
         self._background = setup.background_cps * (1 + doubts.background * random.standard_normal((injections, count)))
         self._moved = random.standard_normal((injections, 1, 1))
         self._meter = 1 + doubts.meter_scale * random.standard_normal(injections)
+        clock = np.clip(doubts.clock_s * random.standard_normal(injections), -MOST_S, MOST_S)
+        self._late = np.maximum(clock, 0.0) * setup.has_meter
+        self.flow.late(np.maximum(-clock, 0.0) * setup.has_meter)
+        self._left: deque[tuple[Array, Array]] = deque([(np.zeros(injections),) * 2])
 
     def step(self, dt: float) -> Recorded:
         """Let `dt` pass."""
@@ -80,7 +89,27 @@ class Recording:
         rate = np.maximum(rate, 0.0)
         total = rate.sum(axis=1)
         kept_share = observed_rate(total, tau_s=setup.tau_s, model="paralysable") / np.maximum(total, 1e-12)
-        counts = random.poisson(rate * kept_share[:, None] * dt).astype(np.float64)
+        variances = None
+        if setup.signal_sd_bq is None:
+            counts = random.poisson(rate * kept_share[:, None] * dt).astype(np.float64)
+        else:
+            spread = np.broadcast_to(setup.signal_sd_bq * dt, rate.shape)
+            counts, variances = rate * dt + spread * random.standard_normal(rate.shape), spread**2
         noise = setup.doubts.meter * setup.planned_bq * random.standard_normal(len(total))
-        infused = self.flow.infused_bq * self._meter + noise
-        return Recorded(counts, infused, self.flow.pushed_bq.copy(), self.flow.arrived_bq)
+        left, pushed = self._stamped_late(dt)
+        return Recorded(counts, left * self._meter + noise, pushed, self.flow.arrived_bq, variances)
+
+    def _stamped_late(self, dt: float) -> tuple[Array, Array]:
+        """What the meter's readings show of an earlier time where its clock is late; each shape (injections,)."""
+        self._left.append((self.flow.infused_bq, self.flow.pushed_bq))
+        if len(self._left) > math.ceil(MOST_S / dt) + 2:
+            self._left.popleft()
+        back = np.minimum(self._late / dt, len(self._left) - 1)
+        first = np.floor(back).astype(int)
+        second, part = np.minimum(first + 1, len(self._left) - 1), back - first
+        who, last = np.arange(len(back)), len(self._left) - 1
+        both = []
+        for n in (0, 1):
+            values = np.stack([one[n] for one in self._left])
+            both.append(values[last - first, who] * (1 - part) + values[last - second, who] * part)
+        return both[0], both[1]

@@ -117,6 +117,10 @@ class Flow:
         self.onset_s = between if settings.event != "none" else np.full(injections, np.inf)
         self._deposited = np.zeros(injections)
 
+    def late(self, seconds: Array) -> None:
+        """Let beads arrive later, shape (injections,): what a camera sees whose clock is behind the meter's."""
+        self._lag = self._lag + seconds
+
     def step(self, dt: float) -> Array:
         """Let `dt` pass; the mean of the activity in each region during it, shape (injections, regions)."""
         setup, settings = self.setup, self.settings

@@ -18,16 +18,21 @@ from hepatica.core.options import parameters
 from hepatica.core.progress import Progress, silent
 from hepatica.core.text.files import json_file
 from hepatica.errors import InputError, OutputError
-from hepatica.monitoring.boundaries import calibrated
+from hepatica.imaging.mri.options import HolmiumOptions
 from hepatica.monitoring.feed import Frame, FrameGate, Reading
 from hepatica.monitoring.instructions import said_of
+from hepatica.monitoring.judging.boundaries import calibrated
+from hepatica.monitoring.line import LineMeter
 from hepatica.monitoring.options import FrameOptions, WatchOptions
 from hepatica.monitoring.prepared import Prepared
+from hepatica.monitoring.relative import Share
 from hepatica.monitoring.setup import Array
 from hepatica.monitoring.state import Residual, State
 from hepatica.monitoring.watch import Watch
 from hepatica.nuclides import agent as find_agent
+from hepatica.workflow.monitoring.arrival import about_arrival, about_line, about_meter, arrival_of
 from hepatica.workflow.monitoring.keeping import Keeper
+from hepatica.workflow.monitoring.mr_frames import MrSource, mr_source
 from hepatica.workflow.monitoring.result import FrameFaults, MonitorResult
 from hepatica.workflow.monitoring.sources import Arrived, Event, Fault, Silence, live, replayed
 
@@ -63,6 +68,14 @@ class Outlets:
     progress: Progress | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class MrGiven:
+    """What turns MR into activities: structures on its grid, and what a milligram does and holds."""
+
+    structures: Path
+    holmium: HolmiumOptions
+
+
 def watch_injection(
     frames: Path | str,
     *,
@@ -70,6 +83,7 @@ def watch_injection(
     readings: Path | str | None = None,
     which: FrameOptions = FrameOptions(),
     watching: WatchOptions = WatchOptions(),
+    mr: MrGiven | None = None,
     outlets: Outlets = Outlets(),
 ) -> MonitorResult:
     """Watch an injection, or replay one; see `hepatica.monitor`, which also enters it into a case.
@@ -91,17 +105,25 @@ def watch_injection(
     arrived = Arrived(prepared=prepared, patient_ids=keeper.patient_ids if keeper else ())
     if which.listen_port is not None and (not is_folder or which.replay):
         raise InputError(f"{path}: `listen_port` keeps what it takes in a folder that is watched, not replayed")
+    source = None
+    if mr is not None:
+        prepared, source = _of_mr(path, prepared, mr, which)
+        arrived = Arrived(patient_ids=arrived.patient_ids)
+        arrived.note_mr(source.series)
     watch = None
     if prepared is not None:
         say(f"{watching.rehearsals} uneventful injections for the boundaries")
-        watch = _watch_of(prepared, watching, meter is not None)
-    is_live = is_folder and not which.replay
-    events = (
-        live(path, meter, which, arrived, idle_s=watching.idle_s) if is_live else replayed(path, meter, which, arrived)
-    )
+        watch = _watch_of(
+            prepared, watching, meter is not None, (watching.look_s, 0.0) if source is None else source.pace
+        )
+    is_live = is_folder and not which.replay and mr is None
+    if is_live:
+        events = live(path, meter, which, arrived, idle_s=watching.idle_s)
+    else:
+        events = replayed(path, meter, which, arrived, None if source is None else source.events())
     say("watching")
     with _log(outlets.state_log) as log:
-        session = Session(watch, outlets.live_view, log, is_folder, keeper)
+        session = Session(watch, outlets.live_view, log, is_folder, keeper, has_readings=meter is not None)
         try:
             for event in events:
                 session.take(event)
@@ -112,21 +134,35 @@ def watch_injection(
     inputs = [*arrived.inputs]
     if setup is not None:
         inputs.append(InputFile.of("setup", Path(setup)))
-    said = _messages(arrived, prepared, session)
+    if mr is not None:
+        inputs.append(InputFile.of("structures", mr.structures))
+    said = (*_messages(arrived, prepared, session), *(() if source is None else source.messages))
     return _result(session, prepared, watching, arrived, Provenance(
         inputs=tuple(inputs), parameters=parameters(which, watching),
         steps=("frames unmixed and filtered", "sequential tests against boundaries by simulation of this setup"),
     ), said)  # fmt: skip
 
 
-def _watch_of(prepared: Prepared, watching: WatchOptions, has_meter: bool) -> Watch:
+def _of_mr(path: Path, prepared: Prepared | None, mr: MrGiven, which: FrameOptions) -> tuple[Prepared, MrSource]:
+    """The setup for MR, and its frames."""
+    if prepared is None:
+        raise InputError("MR is watched with a setup: regions, plan, limits", remedy="state one (`setup`)")
+    source = mr_source(path, mr.structures, prepared, mr.holmium, before_beads_count=which.before_beads)
+    return source.prepared, source
+
+
+def _watch_of(prepared: Prepared, watching: WatchOptions, has_meter: bool, pace: tuple[float, float]) -> Watch:
+    """The watch; `pace` is the time between looks and when the planned infusion begins."""
+    look_s, begins_s = pace
     setup = prepared.setup if has_meter else prepared.setup.changed(has_meter=False)
     limits = calibrated(
-        setup, prepared.flow, look_s=watching.look_s, injections=watching.rehearsals,
+        setup, prepared.flow, look_s=look_s, injections=watching.rehearsals,
         false_alarms=watching.false_alarms, seed=watching.seed,
     )  # fmt: skip
-    return Watch(setup, prepared.mask, limits, watching.look_s, prepared.nuclide, prepared.pixel_mm,
-                 watching.meter_limit, allowed_by(prepared.agent))  # fmt: skip
+    line = LineMeter(None if watching.line_mbq is None else 1e6 * watching.line_mbq, watching.line_mbq_sd)
+    return Watch(setup, prepared.mask, limits, look_s, prepared.nuclide, prepared.pixel_mm,
+                 watching.meter_limit, allowed_by(prepared.agent), begins_s,
+                 line)  # fmt: skip
 
 
 def allowed_by(agent: str) -> dict[str, str]:
@@ -164,6 +200,9 @@ class Session:
     largest_cps: float = 0.0
     gate: FrameGate | None = None
     sums: list[tuple[float, Array]] = field(default_factory=list)
+    frame_s: float = 0.0
+    is_signal: bool = False
+    has_readings: bool = False
     _alarms: int = 0
     _last_frame_end_s: float = 0.0
     _first_s: float | None = None
@@ -235,6 +274,9 @@ class Session:
         if self.watch is not None:
             state = self.watch.frame(frame)
             self.gate, used = self.watch.gate, self.watch.frames > self.frames
+            if frame.variances is not None:
+                # A signal has no rate of counts.
+                state = replace(state, rate_cps=0.0)
         else:
             judged = self.gate.judge(frame)
             used = judged.use
@@ -244,6 +286,7 @@ class Session:
             state = bare_state(end, rate, notes, self.frames + used)
         if used:
             self.frames += 1
+            self.frame_s, self.is_signal = frame.duration_s, frame.variances is not None
             self._first_s = frame.start_s if self._first_s is None else self._first_s
             self.first_cps = state.rate_cps if self.frames == 1 else self.first_cps
             self.largest_cps = max(self.largest_cps, state.rate_cps)
@@ -368,6 +411,14 @@ def _result(
     faults = FrameFaults() if gate is None else faults_of(gate)
     known = prepared is not None and last is not None and session.frames > 0
     is_measured = bool(known and last and not last.not_measured)
+    drawn: tuple[float, float] | None = None
+    arrival: tuple[Share, ...] = ()
+    if not session.is_signal:
+        setup = None if prepared is None else prepared.setup
+        drawn, arrival = arrival_of(session.states, session.frame_s, setup, watching)
+    said = (*said, *about_arrival(drawn, arrival, is_absolute=is_measured))
+    said = (*said, *about_meter(session.watch, has_readings=prepared is not None and session.has_readings))
+    said = (*said, *about_line(session.watch, drawn, session.states))
     notes = dict.fromkeys(
         note for state in session.states for note in state.notes if not note.startswith("no data for")
     )
@@ -385,6 +436,9 @@ def _result(
         delivered_bq=last.delivered_bq if is_measured and last else None,
         delivered_bq_sd=last.delivered_sd_bq if is_measured and last else None,
         delivered_share=last.delivered_bq / last.planned_bq if is_measured and last else None,
+        drawn_bq=None if drawn is None else drawn[0],
+        drawn_bq_sd=None if drawn is None else drawn[1],
+        arrival=arrival,
         blind_since_s=last.blind_since_s if known and last else None,
         already_there_bq=last.already_bq if known and last else None,
         delivery=last.regions if known and last else (),
@@ -396,8 +450,10 @@ def _result(
         tests=last.tests if known and last else (),
         notes=tuple(notes),
         states=tuple(session.states),
-        pictures=np.stack([picture for _, picture in session.sums]) if session.sums else np.zeros((0, 1, 1)),
-        mask=prepared.mask if prepared else None,
+        pictures=np.stack([picture for _, picture in session.sums])
+        if session.sums and not session.is_signal
+        else np.zeros((0, 1, 1)),
+        mask=prepared.mask if prepared and not session.is_signal else None,
         messages=said,
         provenance=provenance,
     )

@@ -288,6 +288,7 @@ def prepare_injection(
     made = prepared_injection(
         sight, injection, replace(Doubts(), camera=seen_by.factor_sd or sd), has_meter=planned.has_meter
     )
+    made = replace(made, head=head.side, row_to_left=frames.row_to_left, column_to_head=frames.column_to_head)
     setup = made.setup
     return InjectionSetupResult(
         nuclide=made.nuclide, agent=made.agent, planned_bq=setup.planned_bq, complete_cps=setup.complete_cps,

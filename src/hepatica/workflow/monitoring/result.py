@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from hepatica.core.document import HIDDEN
 from hepatica.core.tables.table import Table
 from hepatica.io.files import write_text
+from hepatica.monitoring.relative import Share
 from hepatica.monitoring.state import Alarm, RegionState, State, Test
 from hepatica.workflow.result import Result, result
 
@@ -63,6 +64,9 @@ class MonitorResult(Result):
     delivered_bq: float | None
     delivered_bq_sd: float | None
     delivered_share: float | None
+    drawn_bq: float | None
+    drawn_bq_sd: float | None
+    arrival: tuple[Share, ...]
     blind_since_s: float | None
     already_there_bq: float | None
     delivery: tuple[RegionState, ...]
@@ -107,16 +111,28 @@ class MonitorResult(Result):
     def tables(self) -> tuple[Table, ...]:
         """Activities, alarms, tests."""
         if not self.delivery:
-            return (self.table(),)
+            return (self.table(), *self._arrival())
         alarms = [(a.at_s, a.kind, a.region, a.why, a.chance, a.doubtful) for a in self.alarms]
         tests = [(t.kind, t.statistic, t.boundary, t.is_judged, t.why_not) for t in self.tests]
         return (
             self.table(),
+            *self._arrival(),
             Table.of(("at, s", "alarm", "region", "why", "chance when nothing happens", "doubtful"), alarms, "Alarms",
                      "alarms", (".1f", "", "", "", ".2g", "")),
             Table.of(("test", "statistic, SD", "boundary, SD", "judged at the end", "why not"), tests,
                      "Sequential tests", "tests"),
         )  # fmt: skip
+
+    def _arrival(self) -> tuple[Table, ...]:
+        """A(t) as a share of the end, some twenty instants."""
+        some = self.arrival[:: max(1, len(self.arrival) // 20)]
+        rows = [
+            (one.time_s, 100 * one.share, 100 * one.share_sd, *(None if bq is None else bq / 1e6
+             for bq in (one.activity_bq, one.activity_sd_bq)))
+            for one in some
+        ]  # fmt: skip
+        columns = ("s", "of the end, %", "SD, %", "MBq by the vial", "SD, MBq")
+        return (Table.of(columns, rows, "Arrived, by all counts alike", "arrival"),) if rows else ()
 
     def sentences(self) -> tuple[str, ...]:
         """What the alarms may be used for; what the instructions for use say."""

@@ -134,7 +134,7 @@ def simulate_injection(
     say("frames")
     made: list[Instant] = list(instants(table, flow, frame_s=options.frame_s, seed=options.seed, moved=moved))
     onset = onset_of(table, flow, options.seed)
-    prepared = Prepared(table.setup, table.mask, table.pixel_mm, source.nuclide, source.agent, source.flow)
+    prepared = Prepared(table.setup, table.mask, table.pixel_mm, source.nuclide, source.agent, source.flow, "anterior")
     truth = np.stack([one.true_bq for one in made])
     identity = f"HEPATICA-{options.seed}"
     return InjectionResult(

@@ -14,6 +14,7 @@ from pathlib import Path
 from hepatica.core import InputFile
 from hepatica.errors import HepaticaError, InputError
 from hepatica.io.dicom.images.dynamic import DynamicFile, read_dynamic
+from hepatica.io.dicom.mr.dynamic import MrSeries
 from hepatica.io.monitoring.folder import ArrivingFiles, by_number
 from hepatica.io.monitoring.listener import listening
 from hepatica.io.monitoring.readings import GrowingReadings, MeterLine, SerialReadings, read_readings
@@ -93,6 +94,19 @@ class Arrived:
         if len(self.inputs) < MOST_INPUTS:
             self.inputs.append(file.source)
 
+    def note_mr(self, series: MrSeries) -> None:
+        """Add a series of MR.
+
+        Raises
+        ------
+        InputError
+            If it is of another patient than the case.
+        """
+        if self.patient_ids and series.patient_id not in ("", *self.patient_ids):
+            raise InputError(f"{series.source.path}: is of another patient than the case; it is not used")
+        self.patient_id, self.nuclide = series.patient_id, "Ho-166"
+        self.inputs.append(series.source)
+
 
 MOST_INPUTS = 100
 
@@ -109,13 +123,25 @@ def require_fit(file: DynamicFile, prepared: Prepared) -> None:
     Raises
     ------
     InputError
-        If pixels have another size, or no line of the nuclide lies in an energy window.
+        If pixels have another size, frames are of another head or stand otherwise, or no line of
+        the nuclide lies in an energy window.
     """
     if max(abs(edge / prepared.pixel_mm - 1) for edge in file.pixel_mm) > PIXEL_OFF:
         edges = " x ".join(f"{edge:g}" for edge in file.pixel_mm)
         raise InputError(
             f"{file.source.path}: pixels of {edges} mm (PixelSpacing), the masks are drawn on {prepared.pixel_mm:g} mm"
         )
+    stands = (
+        ("head", prepared.head or None, file.view or None),
+        ("direction of rows (ImageOrientationPatient)", prepared.row_to_left, file.row_to_left),
+        ("direction of columns (ImageOrientationPatient)", prepared.column_to_head, file.column_to_head),
+    )
+    for what, wanted, found in stands:
+        if wanted is not None and found is not None and wanted != found:
+            raise InputError(
+                f"{file.source.path}: the {what} is {found}, that of the setup's masks is {wanted}",
+                remedy="make the setup from a frame of this head as it stands",
+            )
     lines = [
         line.energy_kev for line in nuclide(prepared.nuclide).photons
         if line.yield_per_decay > STRONG and line.energy_kev > HARD_KEV
@@ -129,12 +155,17 @@ def require_fit(file: DynamicFile, prepared: Prepared) -> None:
         )
 
 
-def replayed(path: Path, readings: Path | None, chosen: FrameOptions, arrived: Arrived) -> Iterator[Event]:
-    """Frames of a file, or of all files of a folder, in their order, with the readings between them by their time."""
+def replayed(
+    path: Path, readings: Path | None, chosen: FrameOptions, arrived: Arrived, made: Iterator[Event] | None = None
+) -> Iterator[Event]:
+    """Frames of a file, or of all files of a folder, in their order, with the readings between them by their time.
+
+    Frames that were made of something else (MR) are given as `made`.
+    """
     waiting = [] if readings is None else [_reading(line) for line in read_readings(readings)]
     waiting.sort(key=lambda one: one.at_s)
     n, first_s = 0, None
-    for event in _stored(path, readings, chosen, arrived):
+    for event in _stored(path, readings, chosen, arrived) if made is None else made:
         if isinstance(event, Frame):
             # Before the first frame nothing is known of the clock but what was read of the full vial.
             until = 0.0 if first_s is None else event.start_s + event.duration_s - first_s

@@ -17,6 +17,7 @@ from hepatica.io.dicom import geometry
 from hepatica.io.dicom.identity.inputs import input_file
 from hepatica.io.dicom.images.nm import energy_windows_kev, values_of
 from hepatica.io.dicom.images.phases import frame_times
+from hepatica.io.dicom.images.planar import stands_of
 from hepatica.io.dicom.images.radiopharmaceutical import radiopharmaceutical_of
 from hepatica.io.dicom.images.write import NM_IMAGE, Emission, agent_item, write_pixels
 from hepatica.io.dicom.objects import RESEARCH_ONLY, new_object, open_object, save_object
@@ -50,6 +51,10 @@ class DynamicFile:
         Empty if the header has none.
     source : InputFile
         The file with its hash.
+    view : str
+        "anterior" or "posterior"; empty if the header does not say.
+    row_to_left, column_to_head : int, bool or None
+        How rows and columns run, as of a `PlanarView`; None if the header does not say.
     """
 
     counts: NDArray[np.float64]
@@ -63,6 +68,9 @@ class DynamicFile:
     clock_s: float | None
     patient_id: str
     source: InputFile
+    view: str = ""
+    row_to_left: int | None = None
+    column_to_head: bool | None = None
 
 
 def read_dynamic(path: Path | str, *, energy_window: int | None = None, detector: int | None = None) -> DynamicFile:
@@ -96,7 +104,7 @@ def read_dynamic(path: Path | str, *, energy_window: int | None = None, detector
         geometry.pixel_size_of(header), agent.nuclide or "", energy_windows_kev(header),
         header.texts("CorrectedImage"), header.integer("InstanceNumber"),
         None if acquired is None or acquired.year < EPOCH_YEAR else acquired.timestamp() + float(start[picked][0]),
-        header.text("PatientID"), input_file("frames", Path(path)),
+        header.text("PatientID"), input_file("frames", Path(path)), *stands_of(header, int(picked[0]), len(values)),
     )  # fmt: skip
 
 

@@ -236,6 +236,19 @@ def _view(header: Header | None, image: Image, file: int, frame: int) -> PlanarV
     )
 
 
+def stands_of(header: Header, frame: int, frames: int) -> tuple[str, int | None, bool | None]:
+    """How a frame stands to the patient: view (empty if not stated), how rows run, and how columns run.
+
+    The directions are `row_to_left` and `column_to_head` of `PlanarView`.
+    Both are None where the header states none.
+    """
+    detector = _detector(header, frame, frames)
+    if detector is None:
+        return "", None, None
+    row = _row_to_left(detector)
+    return _said_view(detector) or "", row, None if row is None else _column_to_head(detector)
+
+
 def _limit(header: Header, view: Volume) -> float:
     """Largest count that a pixel can hold: all bits set, rescaled; of fewer bits where pixels stand at such a limit."""
     bits = header.integer("BitsStored")

@@ -75,20 +75,20 @@ def read_multi_echo(path: Path | str, *, role: str, stated: MrStated = MrStated(
         different places, or the phase's unit is not known.
     """
     found = scan(path)
-    chosen = _chosen(found.of_kind(SeriesKind.MR), stated.series, Path(path), [repr(one) for one in found.series])
+    chosen = chosen_of(found.of_kind(SeriesKind.MR), stated.series, Path(path), [repr(one) for one in found.series])
     for one in chosen:
         one.require_whole()
     headers = [header for one in chosen for header in one.headers]
-    _require_gradient_echoes(headers)
+    require_gradient_echoes(headers)
     _require_one_time(headers)
-    frames = one_scale([frame for header in headers for frame in _frames(header)])
+    frames = one_scale([frame for header in headers for frame in images_of(header)])
     frame_uid = frame_of_reference(headers)
-    groups = _grouped(frames)
+    groups = grouped(frames)
     images: dict[str, dict[int, Float]] = {}
     grid: Grid | None = None
     notes: list[Message] = [*found.messages, *noted(headers)]
     for (component, echo), members in groups.items():
-        _require_single(members)
+        require_single(members)
         stack = geometry.stack_planes([f.plane for f in members], frame_of_reference=frame_uid)
         notes += stack.messages
         if grid is not None and not grid.matches(stack.grid):
@@ -99,10 +99,10 @@ def read_multi_echo(path: Path | str, *, role: str, stated: MrStated = MrStated(
                 remedy="name the series of one acquisition",
             )
         grid = stack.grid
-        images.setdefault(component, {})[echo] = _values(members, stack)
+        images.setdefault(component, {})[echo] = values_of(members, stack)
     assert grid is not None
     magnitude, phase, times, said = _parts(images, headers[0], stated)
-    field_t, about_field = _field(headers, stated.field_t)
+    field_t, about_field = field_of(headers, stated.field_t)
     ordered = _first_echo(groups)
     thickness = ordered[0].plane.thickness_mm
     spacing = grid.spacing_mm
@@ -116,7 +116,7 @@ def read_multi_echo(path: Path | str, *, role: str, stated: MrStated = MrStated(
         (spacing[0], spacing[1], thickness if thickness and thickness > 0 else spacing[2]),
         str(path),
         context_of(_unique_headers(ordered)),
-        _source(role, Path(path), headers),
+        source_of(role, Path(path), headers),
         " ".join(filter(None, (headers[0].text("Manufacturer"), headers[0].text("ManufacturerModelName")))),
         unique(notes, said, about_field, _about_series(chosen)),
     )
@@ -143,19 +143,20 @@ def read_mr_image(path: Path | str) -> Image:
         If there is no MR, or its images make no volume.
     """
     found = scan(path)
-    chosen = _chosen(found.of_kind(SeriesKind.MR), (), Path(path), [repr(one) for one in found.series])
+    chosen = chosen_of(found.of_kind(SeriesKind.MR), (), Path(path), [repr(one) for one in found.series])
     for one in chosen:
         one.require_whole()
     headers = [header for one in chosen for header in one.headers]
-    members = _first_echo(_grouped(one_scale([frame for header in headers for frame in _frames(header)])))
-    _require_single(members)
+    members = _first_echo(grouped(one_scale([frame for header in headers for frame in images_of(header)])))
+    require_single(members)
     stack = geometry.stack_planes([f.plane for f in members], frame_of_reference=frame_of_reference(headers))
-    volume = Volume(stack.grid, _values(members, stack), Kind.UNKNOWN, name=str(path))
+    volume = Volume(stack.grid, values_of(members, stack), Kind.UNKNOWN, name=str(path))
     shown = _unique_headers(members)
-    return Image(volume, context_of(shown), Acquisition(), _source("mr", Path(path), shown), stack.messages)
+    return Image(volume, context_of(shown), Acquisition(), source_of("mr", Path(path), shown), stack.messages)
 
 
-def _chosen(series: Sequence[Series], wanted: tuple[str, ...], path: Path, all_found: Sequence[str]) -> list[Series]:
+def chosen_of(series: Sequence[Series], wanted: tuple[str, ...], path: Path, all_found: Sequence[str]) -> list[Series]:
+    """The MR series named, or all; DicomError where there is none."""
     if not series:
         listed = "\n  ".join(all_found)
         raise DicomError(f"{path}: no MR series" + (f"; found:\n  {listed}" if listed else ""))
@@ -168,7 +169,7 @@ def _chosen(series: Sequence[Series], wanted: tuple[str, ...], path: Path, all_f
     return [one for one in series if one.uid in wanted]
 
 
-def _frames(header: Header) -> list[Frame]:
+def images_of(header: Header) -> list[Frame]:
     """The images of a file, one or many."""
     per_frame = header.items("PerFrameFunctionalGroupsSequence")
     if not per_frame:
@@ -200,7 +201,7 @@ def _frames(header: Header) -> list[Frame]:
     return out
 
 
-def _require_gradient_echoes(headers: Sequence[Header]) -> None:
+def require_gradient_echoes(headers: Sequence[Header]) -> None:
     """DicomError where the files say that they are spin echoes: those decay by R2, which holmium hardly changes."""
     for header in headers:
         words = [word.upper() for word in header.texts("ScanningSequence")]
@@ -232,7 +233,7 @@ def _echo_time(place: Header, keyword: str, header: Header) -> float:
     return time_ms / 1000
 
 
-def _grouped(frames: Sequence[Frame]) -> dict[tuple[str, int], list[Frame]]:
+def grouped(frames: Sequence[Frame]) -> dict[tuple[str, int], list[Frame]]:
     """Images by what they show and their echo time, which is rounded to ten microseconds."""
     groups: dict[tuple[str, int], list[Frame]] = {}
     for frame in frames:
@@ -240,7 +241,7 @@ def _grouped(frames: Sequence[Frame]) -> dict[tuple[str, int], list[Frame]]:
     return groups
 
 
-def _require_single(members: Sequence[Frame]) -> None:
+def require_single(members: Sequence[Frame]) -> None:
     """DicomError if two images of one kind and echo time lie at one place."""
     seen: dict[tuple[float, ...], Frame] = {}
     for frame in members:
@@ -255,7 +256,7 @@ def _require_single(members: Sequence[Frame]) -> None:
         seen[place] = frame
 
 
-def _values(members: Sequence[Frame], stack: geometry.Stack) -> Float:
+def values_of(members: Sequence[Frame], stack: geometry.Stack) -> Float:
     """Rescaled values, shape (columns, rows, slices)."""
     shape = stack.grid.shape
     out = np.empty((shape[2], shape[1], shape[0]), dtype=np.float32)
@@ -304,7 +305,8 @@ def _parts(
     return magnitude, phase, tuple(round(n * SAME_ECHO_S, 9) for n in echoes), notes
 
 
-def _field(headers: Sequence[Header], stated_t: float | None) -> tuple[float, list[Message]]:
+def field_of(headers: Sequence[Header], stated_t: float | None) -> tuple[float, list[Message]]:
+    """Field strength of the files (T), or as stated; DicomError where they contradict each other or say none."""
     known = {value for header in headers if (value := header.number("MagneticFieldStrength")) is not None}
     if len(known) > 1:
         raise headers[0].error("MagneticFieldStrength", f"the files are of several field strengths: {sorted(known)}")
@@ -344,7 +346,8 @@ def _started(headers: Sequence[Header]) -> datetime | None:
     return min(times) if times else None
 
 
-def _source(role: str, path: Path, headers: Sequence[Header]) -> InputFile:
+def source_of(role: str, path: Path, headers: Sequence[Header]) -> InputFile:
+    """The files, for the provenance."""
     files = [file_of(header) for header in headers]
     found = InputFile.of(role, files[0]) if len(files) == 1 else InputFile.of(role, path, files)
     return replace(found, identity=identity_of(headers[0]))

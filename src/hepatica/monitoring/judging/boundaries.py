@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from hepatica.errors import InputError, UnknownNameError
-from hepatica.monitoring.sequential import KINDS, Statistics
+from hepatica.monitoring.judging.sequential import KINDS, Statistics
 from hepatica.monitoring.setup import Array, Setup
 from hepatica.monitoring.simulation.counts import Recording
 from hepatica.monitoring.simulation.flow import FlowSettings
@@ -180,7 +180,8 @@ class Watched:
             seen = recording.step(look_s)
             expected = pushes.expected(seen.pushed_bq, seen.infused_bq)
             infused = seen.infused_bq if setup.has_meter else seen.pushed_bq
-            statistics.look(seen.counts, look_s, recording.flow.time_s - look_s / 2, infused, expected)
+            middle = recording.flow.time_s - look_s / 2
+            statistics.look(seen.counts, look_s, middle, infused, expected, seen.variances)
             for kind in KINDS:
                 values[kind].append(statistics.values[kind])
             true = np.column_stack([seen.true_bq, seen.true_bq.sum(axis=1)])

@@ -14,13 +14,13 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hepatica.monitoring.arrival import Arrival
+from hepatica.monitoring.judging.clock import Clocks
+from hepatica.monitoring.judging.departure import Departure, Look, Transit
 from hepatica.monitoring.setup import Array, Setup
 
 KINDS = (
@@ -57,115 +57,6 @@ taken half from what was counted, half from what the state before expected: the 
 does not shrink where counts happen to be low."""
 
 
-class Sums(NamedTuple):
-    """Since the start, up to one look."""
-
-    exposure_s: float
-    net: Array
-    variance: Array
-    infused: Array
-    pushed: Array
-
-
-@dataclass(slots=True)
-class Departure:
-    """One signal held against its reference.
-
-    Attributes
-    ----------
-    signal : ndarray, shape (masks,)
-        Weights of the net counts.
-    reference : ndarray, shape (masks,) or None
-        Weights of the reference's counts; None where it has no counting noise (spill, what was infused).
-    ratio, ratio_sd : float
-        Before anything is seen.
-    drift : float
-        Standard deviation by which the ratio changes within an injection.
-    sign : int
-        1 for an excess, -1 for a deficit, 0 for both.
-    reference_noise : float
-        Variance of one reading of the reference.
-    lag_s : float
-        Standard deviation of the time by which the signal follows the reference.
-    """
-
-    signal: Array
-    reference: Array | None
-    ratio: float
-    ratio_sd: float
-    drift: float
-    sign: int = 1
-    reference_noise: float = 0.0
-    lag_s: float = 0.0
-    _products: Array | float = 0.0
-    _squares: Array | float = 0.0
-    _past: deque[tuple[Array, Array, Array, Array, Array, Array]] = field(default_factory=deque)
-
-    def value(self, look: Look, windows: list[int]) -> Array:
-        """Take in a look; the statistic, shape (injections,)."""
-        x = look.net @ self.signal
-        y = look.net @ self.reference if self.reference is not None else look.reference
-        prior = 1 / self.ratio_sd**2
-        if not self._past:
-            zero = np.zeros_like(x)
-            self._past.append((zero, zero, np.zeros_like(look.net), zero + self.ratio, zero + prior, zero))
-        sx, sy, variance, ratio, _, _ = self._past[-1]
-        sx, sy, variance = sx + x * look.dt, sy + y * look.dt, variance + look.variance * look.dt**2
-        noise = (look.variance * self._weights(ratio) ** 2).sum(axis=1) + ratio**2 * self.reference_noise
-        self._products = self._products + x * y / noise
-        # Errors of the reference would make the ratio too small; their mean square is taken off.
-        self._squares = self._squares + (y * y - self.reference_noise) / noise
-        precision = prior + np.maximum(self._squares, 0.0)
-        self._past.append((sx, sy, variance, (self.ratio * prior + self._products) / precision, precision, y))
-        if len(self._past) > 2 * max(windows) + 2:
-            self._past.popleft()
-        return self._largest(look.dt, windows)
-
-    def _weights(self, ratio: Array) -> Array:
-        if self.reference is None:
-            return np.broadcast_to(self.signal, (len(ratio), len(self.signal)))
-        return self.signal - ratio[:, None] * self.reference
-
-    def _largest(self, dt: float, windows: list[int]) -> Array:
-        x, y, variance, _, _, level = self._past[-1]
-        best = np.full(len(x), -np.inf)
-        for length in windows:
-            if length >= len(self._past):
-                break
-            x0, y0, variance0, _, _, level0 = self._past[-1 - length]
-            # What began a window ago has not touched the ratio of two windows ago, and shows most in the last one.
-            ratio, precision = self._past[-min(1 + 2 * length, len(self._past))][3:5]
-            noise = ((variance - variance0) * self._weights(ratio) ** 2).sum(axis=1)
-            noise = noise + ratio**2 * self.reference_noise * length * dt * dt
-            doubt = (y - y0) ** 2 * (1 / precision + self.drift**2) + (ratio * self.lag_s * (level - level0)) ** 2
-            value = (x - x0 - ratio * (y - y0)) / np.sqrt(noise + doubt)
-            best = np.maximum(best, np.abs(value) if self.sign == 0 else self.sign * value)
-        return best
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Look:
-    """One look, as a test takes it in.
-
-    Attributes
-    ----------
-    dt : float
-        Exposure, s.
-    net, variance : ndarray, shape (injections, masks)
-        Net counts per second and their variances.
-    reference : ndarray, shape (injections,)
-        What has no counting noise: spill, or what was infused.
-    time_s : float
-        Middle of the exposure.
-    """
-
-    dt: float
-    net: Array
-    variance: Array
-    reference: Array
-    time_s: float = 0.0
-
-
 class Statistics:
     """Statistics of all tests, look by look.
 
@@ -189,7 +80,7 @@ class Statistics:
     """
 
     def __init__(self, setup: Setup, injections: int, look_s: float) -> None:
-        self.setup, self.look_s = setup, look_s
+        self.setup, self.look_s, self._injections = setup, look_s, injections
         self.arrival = Arrival(setup, injections)
         self._windows = sorted({max(1, round(w / look_s)) for w in WINDOWS_S})
         self._limited = np.array([setup.index(name) for name in setup.limits_bq], dtype=np.int64)
@@ -199,6 +90,7 @@ class Statistics:
         self._departures(setup)
         self._outside = np.flatnonzero(setup.of_role("outside"))
         self.already_bq: Array | None = None
+        self._already: tuple[Array, Array] | None = None
         self.already_sd_bq = np.zeros(injections)
         self.come_bq = np.zeros(injections)
         self._come_rate = np.zeros(injections)
@@ -235,7 +127,10 @@ class Statistics:
         own = METER_DRIFT if setup.has_meter else UNMETERED_DRIFT
         drift = float(np.hypot(own, doubts.share_drift * unlike))
         late = float(np.hypot(doubts.lag_s, doubts.dispersion_s))
-        self._stasis = Departure(whole, None, 1.0, sd, drift, -1, noise, late)
+        self.clocks = Clocks(
+            setup, self._injections, self.look_s, lambda: Transit(setup, self._injections, self.look_s),
+            lambda: Departure(whole, None, 1.0, sd, drift, -1, noise, late),
+        )  # fmt: skip
 
     def restart(self) -> None:
         """Begin anew with what is seen: the masks have been moved, and what was counted before says nothing of now."""
@@ -244,7 +139,7 @@ class Statistics:
 
     def look(
         self, counts: Array, exposure_s: float, time_s: float, infused: Array, pushed: Array,
-        variances: Array | None = None,
+        variances: Array | None = None, is_metered: bool = True,
     ) -> None:  # fmt: skip
         """Take in the counts since the last look.
 
@@ -262,6 +157,8 @@ class Statistics:
             Activity that would have left it by what was pushed, Bq.
         variances : ndarray, shape (injections, regions), optional
             Of values that are no counts.
+        is_metered : bool
+            Whether a meter says what left the vial; else the camera stands in.
         """
         self.arrival.predict(exposure_s)
         net, per_count, expected = self.arrival.update(counts, exposure_s, time_s, variances)
@@ -270,7 +167,7 @@ class Statistics:
         spread = 0.5 * (counts + expected) + FEWEST_COUNTS if variances is None else variances
         variance = spread * per_count
         self._judge_levels()
-        self._judge_departures(Look(exposure_s, net, variance, infused, time_s))
+        self._judge_departures(Look(exposure_s, net, variance, infused, time_s, is_metered))
         if self.setup.has_meter:
             self._judge_delivery(infused, pushed)
 
@@ -284,6 +181,15 @@ class Statistics:
         least = np.maximum(ALREADY_SHARE * setup.planned_bq, ALREADY_SD * sd) + arrives
         self.already_bq = np.where(body > least, body, 0.0)
         self.already_sd_bq = np.where(body > least, sd, 0.0)
+        spread = np.sqrt(arrival.variance_bq2 + arrival.systematic_sd_bq() ** 2)
+        self._already = (arrival.mean_bq.copy(), spread)
+
+    def already_by_region(self, *, is_apart: bool) -> tuple[Array, Array]:
+        """What is taken off each region and the body of the first injection, and its sd; nil unless it is set apart."""
+        count = len(self.setup.regions) + 1
+        if not is_apart or self._already is None or self.already_bq is None or not self.already_bq[0]:
+            return np.zeros(count), np.zeros(count)
+        return self._already[0][0], self._already[1][0]
 
     def _judge_levels(self) -> None:
         """Target reached, limit in sight, outside."""
@@ -331,7 +237,7 @@ class Statistics:
         rate = np.maximum(come - self.come_bq, 0.0) / look.dt
         self._come_rate = self._come_rate + min(1.0, look.dt / SMOOTH_S) * (rate - self._come_rate)
         self.come_bq = come
-        stasis = self._stasis.value(Look(look.dt, look.net, look.variance, come), self._windows)
+        stasis = self.clocks.value(look, self._windows, self.arrival.mean_bq[:, -1])
         self.values["stasis"] = np.where(self.has_come_through(), -np.inf, stasis)
 
     def _judge_delivery(self, infused: Array, pushed: Array) -> None:
@@ -392,7 +298,7 @@ class Statistics:
         setup, doubts = self.setup, self.setup.doubts
         part = 1 - math.exp(-self.look_s / setup.dispersion_s) if setup.dispersion_s else 1.0
         noise = (doubts.meter * setup.planned_bq) ** 2 * part / (2 - part)
-        late = self._come_rate * math.hypot(doubts.lag_s, doubts.dispersion_s, self.look_s / 2)
+        late = self._come_rate * math.hypot(doubts.lag_s, doubts.dispersion_s, doubts.clock_s, self.look_s / 2)
         scale = math.hypot(doubts.meter_scale, LINE)
         return np.asarray(np.sqrt(noise + (scale * self.come_bq) ** 2 + late**2))
 
@@ -426,40 +332,3 @@ THROUGH = 0.97
 
 UNMETERED_DRIFT = 0.25
 """Of what has arrived relative to the planned infusion, where no meter tells what has left the vial."""
-
-
-class Transit:
-    """What has left the vial, as it comes out of the catheter: later, and spread.
-
-    Parameters
-    ----------
-    setup : Setup
-        Lag and dispersion.
-    injections : int
-        How many side by side.
-    look_s : float
-        Time before the first look.
-    """
-
-    def __init__(self, setup: Setup, injections: int, look_s: float) -> None:
-        self._lag_s, self._dispersion_s = setup.lag_s, setup.dispersion_s
-        self._left: deque[tuple[float, Array]] = deque()
-        self._come = np.zeros(injections)
-        self._last_s = -look_s / 2
-
-    def come(self, infused: Array, time_s: float) -> Array:
-        """Activity out of the catheter at an instant, shape (injections,); between two looks it is interpolated."""
-        elapsed, self._last_s = time_s - self._last_s, time_s
-        self._left.append((time_s, infused))
-        wanted = time_s - self._lag_s
-        while len(self._left) > 1 and self._left[1][0] <= wanted + 1e-9:
-            self._left.popleft()
-        first, before = self._left[0]
-        if first > wanted + 1e-9:
-            return self._come
-        if len(self._left) > 1 and wanted > first:
-            second, after = self._left[1]
-            before = before + (after - before) * ((wanted - first) / (second - first))
-        part = 1 - np.exp(-elapsed / self._dispersion_s) if self._dispersion_s else 1.0
-        self._come = self._come + part * (before - self._come)
-        return self._come

@@ -1,0 +1,64 @@
+"""What counts alone say of an injection that is over: A(t) as a share of the end, and what left the vial."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hepatica.core.message import Message
+from hepatica.monitoring.options import WatchOptions
+from hepatica.monitoring.relative import Share, drawn_bq, shares
+from hepatica.monitoring.setup import Setup
+from hepatica.monitoring.state import State
+from hepatica.monitoring.watch import Watch
+
+Drawn = tuple[float, float]
+"""What left the vial and its standard deviation, Bq."""
+
+
+def arrival_of(
+    states: Sequence[State], frame_s: float, setup: Setup | None, watching: WatchOptions
+) -> tuple[Drawn | None, tuple[Share, ...]]:
+    """What left the vial by readings before and after, and A(t) as a share of its end."""
+    if not states or states[-1].already_bq:
+        return None, ()
+    total = None
+    if watching.vial_before is not None and watching.vial_after is not None and setup is not None:
+        total = drawn_bq(setup, watching.vial_before, watching.vial_after, states[-1].time_s)
+    return total, shares(states, frame_s, setup, total)
+
+
+def about_arrival(drawn: Drawn | None, arrival: tuple[Share, ...], *, is_absolute: bool) -> tuple[Message, ...]:
+    """What is meant by A(t)."""
+    if drawn is not None:
+        text = f"{drawn[0] / 1e6:.4g} ± {drawn[1] / 1e6:.2g} MBq left the vial by readings before and after"
+        return (
+            Message("drawn-by-vial", f"{text}; A(t) takes all counts alike, wherever they come from", severity="note"),
+        )
+    if arrival and not is_absolute:
+        text = "A(t) is a share of what had arrived at the end, and no activity; all counts are taken alike"
+        return (Message("shares-only", text, "state readings of the vial (before and after) by one meter"),)
+    return ()
+
+
+def about_meter(watch: Watch | None, *, has_readings: bool) -> tuple[Message, ...]:
+    """A meter at the vial that was given and said nothing all the time."""
+    if watch is None or not has_readings or not watch.setup.has_meter or watch.meter_has_told:
+        return ()
+    text = "readings were given, and none of the vial could be used: stasis and delivery were not judged by it"
+    remedy = "see that it is the vial that is read (ten times before the first frame), and that times are in seconds"
+    return (Message("meter-not-used", text, remedy),)
+
+
+def about_line(watch: Watch | None, drawn: Drawn | None, states: Sequence[State]) -> tuple[Message, ...]:
+    """What the meter at the line was calibrated to, and why it was not used."""
+    if watch is None or not watch.line.has_come or not states:
+        return ()
+    out = []
+    left = states[-1].infused_bq if drawn is None else drawn[0]
+    found = None if left is None else watch.line.factor_by(left)
+    if found is not None:
+        text = f"by what left the vial, {found / 1e6:.4g} MBq pass for a reading of one at the line over a second"
+        out.append(Message("line-factor", text, "state it for the next injection in the same geometry", "note"))
+    if watch.line.why_not:
+        out.append(Message("line-not-used", watch.line.why_not, severity="note"))
+    return tuple(out)
