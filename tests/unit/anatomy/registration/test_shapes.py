@@ -10,7 +10,7 @@ from scipy import ndimage
 
 from hepatica.anatomy.registration.quality.shapes import LEVELS, SUB_POINTS, BorderOf, compared_shapes, overlap
 from hepatica.core import Grid, Region
-from hepatica.core.transform import Transform
+from hepatica.core.transform import DisplacementField, Transform
 
 
 def ball(grid: Grid, radius: float, least: float = 0.0) -> Region:
@@ -37,17 +37,24 @@ def test_the_level_that_holds_the_volume(region: Callable[[Grid], Region], obliq
     assert border.level == pytest.approx(level_of_all(border.shares), abs=1e-6)
 
 
-def test_a_parallel_grid_and_a_turned_one_say_the_same_as_points(oblique_grid: Grid) -> None:
+def test_every_way_to_a_grid_says_the_same_as_its_points(oblique_grid: Grid) -> None:
     border = BorderOf.of(ball(oblique_grid, 3.2))
     fine = oblique_grid.with_spacing((2.0, 1.7, 2.3))
     turn = np.eye(4)
     turn[:2, :2] = [[0.8, -0.6], [0.6, 0.8]]
-    for points in (fine, Grid(fine.shape, turn @ fine.affine)):
+    about = np.append(oblique_grid.corners_mm().mean(axis=0), 1.0)
+    turn[:, 3] += about - turn @ about
+    bent = Transform((*Transform.affine(turn).steps, DisplacementField(fine, np.full((*fine.shape, 3), 1.5))))
+    for points, transform in (
+        (fine, Transform()), (fine, Transform.affine(turn)), (fine, bent),
+        (Grid(fine.shape, turn @ fine.affine), Transform()),
+    ):  # fmt: skip
         index = np.stack(np.meshgrid(*[np.arange(n) for n in points.shape], indexing="ij"), axis=-1)
-        at = border.grid.to_index(points.to_mm(index))
+        at = border.grid.to_index(transform.points_mm(points.to_mm(index)))
         plain = ndimage.map_coordinates(border.shares, np.moveaxis(at, -1, 0), order=1, mode="constant")
-        np.testing.assert_allclose(border.on(points), plain - border.level, atol=2e-6)
-    assert (border.on(fine) > 0).any()
+        found = border.on(points, transform)
+        np.testing.assert_allclose(found, plain - border.level, atol=2e-6)
+        assert (found > 0).any()
 
 
 def test_overlap_is_the_dice_of_the_comparison(oblique_grid: Grid) -> None:
