@@ -267,7 +267,7 @@ def _of_place(place: FoundElsewhere) -> Iterator[Suggestion]:
     doubt = {
         "certain": "",
         "open": "How much activity it is is not certain: the interval holds none. ",
-        "not known": "How sure that amount is is not known: the image does not tell its noise. ",
+        "not known": "The uncertainty of that amount is not known: the image does not tell its noise. ",
     }[certain]
     low, high, interval = _interval(place)
     where = f" (may be {place.hint})" if place.hint and not place.organ else ""
