@@ -12,6 +12,7 @@ from hepatica.anatomy.segmentation.body_and_lungs.lungs import GAS_BELOW_HU
 from hepatica.anatomy.structures.clinical import Structure
 from hepatica.core import Grid, Kind, Region, Volume
 from hepatica.core.message import Message
+from hepatica.core.numbers.wording import three
 from hepatica.core.region import Coverage
 
 MIN_CUT_CM2 = 2.0
@@ -121,7 +122,7 @@ def lungs_in_field(lungs: Region, hu: Volume | None = None) -> LungsInField:
 def cut_off_message(found: LungsInField, mass_kg: float | None, *, then: str, mass_is_stated: bool = False) -> Message:
     """What is said of lungs that are cut off: how it was recognised, the mass seen, and what was done."""
     state = "" if mass_is_stated else "state `lung_mass_kg`, the mass of the whole lungs, or "
-    seen = "" if mass_kg is None else f"; {1000 * mass_kg:.3g} g of lung are seen"
+    seen = "" if mass_kg is None else f"; {three(1000 * mass_kg)} g of lung are seen"
     return Message(
         "lungs-cut-off",
         f"the lungs are not whole in the image: {found.how}{seen}; {then}",

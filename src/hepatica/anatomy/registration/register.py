@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -169,13 +170,13 @@ def register_volumes(
         progress("trying orientations")
         matrix, orientations, notes = oriented(pair, matrix)
     progress("refining")
-    matrix = refined(pair, matrix, "affine" if options.model == "affine" else "rigid")
+    linear: Literal["affine", "rigid"] = "affine" if options.model == "affine" else "rigid"
+    matrix = refined(pair, matrix, linear)
     _require_patient(matrix)
-    frames = (fixed.grid.frame_of_reference, moving.grid.frame_of_reference)
-    linear = "affine" if options.model == "affine" else "rigid"
     found = Transform.affine(
-        matrix, fixed_frame=frames[0], moving_frame=frames[1], method=f"{linear}, Mattes mutual information"
-    )
+        matrix, fixed_frame=fixed.grid.frame_of_reference, moving_frame=moving.grid.frame_of_reference,
+        method=f"{linear}, Mattes mutual information",
+    )  # fmt: skip
     if options.model == "deformable":
         progress("bending")
         found, smoothed = _bent(pair, found)
@@ -183,17 +184,8 @@ def register_volumes(
     transform, kept, before, after, share, more = _kept(pair, found)
     doubts = [*notes, *_doubts(pair, transform, share)]
     unusable = any(note.code in UNUSABLE for note in doubts)
-    progress("how far off it may be")
-    # Halves of a whole patient do not tell how far off an organ in it is; of what is not alike they tell nothing.
-    judged = options.checks and pair.within is not None and not unusable
-    sure = uncertainty(pair, transform) if judged else None
     points = pair.judging().points_mm
-    inverse = None
-    if options.checks:
-        progress("registering the other way round")
-        inverse = inverse_consistency(transform, _back(pair, found, options), points)
-    if sure is not None and inverse is not None:
-        sure = sure.at_least(inverse.mean_mm / np.sqrt(6))
+    sure, inverse = _how_sure(pair, transform, found, points, options, unusable=unusable, progress=progress)
     if sure is not None:
         transform = replace(transform, uncertainty_mm=sure.mean_mm)
     elif options.checks and not unusable:
@@ -214,6 +206,21 @@ def register_volumes(
         inverse=inverse,
         messages=(*doubts, *more),
     )
+
+
+def _how_sure(
+    pair: Pair, transform: Transform, found: Transform, points_mm: FloatArray, options: RegistrationOptions, *,
+    unusable: bool, progress: Progress,
+) -> tuple[RegistrationUncertainty | None, InverseConsistency | None]:  # fmt: skip
+    """How far off the transform that is kept may be, at least as far as the way there and back misses."""
+    progress("how far off it may be")
+    if not options.checks:
+        return None, None
+    # Halves of a whole patient do not tell how far off an organ in it is; of what is not alike they tell nothing.
+    sure = None if pair.within is None or unusable else uncertainty(pair, transform)
+    progress("registering the other way round")
+    inverse = inverse_consistency(transform, _back(pair, found, options), points_mm)
+    return None if sure is None else sure.at_least(inverse.mean_mm / np.sqrt(6)), inverse
 
 
 def _not_for_use(transform: Transform) -> Transform:

@@ -66,59 +66,32 @@ def body_of(settings: PatientSettings, random: np.random.Generator) -> Body:
     InputError
         If the liver asked for does not fit into the body.
     """
-    size = _size(settings)
-    mass = {name: g * settings.anatomy.size**3 for name, g in reference_masses_g(settings.anatomy.sex).items()}
-    if settings.anatomy.cirrhosis:
-        mass["liver"] *= CIRRHOTIC_LIVER
-        mass["spleen"] *= CIRRHOTIC_SPLEEN
-    target = {name: g / density_of(name) for name, g in mass.items() if not name.startswith("lung")}
-    if settings.anatomy.liver_ml is not None:
-        target["liver"] = settings.anatomy.liver_ml
-
-    def placed(solid: Solid) -> Solid:
-        return solid.scaled(size, (0, 0, 0))
-
-    def fitted(name: str, make: Callable[[], Solid], cut: Callable[[Solid], Solid]) -> Solid:
-        whole = placed(make())
-        centre = (whole.low + whole.high) / 2
-        return fit(lambda s: cut(whole.scaled(s, centre)), target[name], name)
-
+    frame = _Frame(_size(settings), _volumes_ml(settings))
+    placed, fitted = frame.placed, frame.fitted
     chest = placed(trunk.cavity(2.0))
     cava, aorta = placed(trunk.vena_cava()), placed(trunk.aorta())
-    bones = placed(trunk.spine())
     gallbladder = fitted("gallbladder", trunk.gallbladder, lambda s: s)
     kidneys = {
         f"kidney {word}": fitted(f"kidney {word}", partial(trunk.kidney, side), lambda s: s.within(chest))
         for word, side in (("right", -1), ("left", 1))
     }
     the_liver, bulk = _liver(
-        settings,
-        random,
-        size,
-        target["liver"],
-        placed(trunk.under_lungs()),
-        (cava, gallbladder),
+        settings, random, frame.size, frame.volumes_ml["liver"], placed(trunk.under_lungs()), (cava, gallbladder),
         kidneys["kidney right"],
-    )
+    )  # fmt: skip
     heart = fitted("heart", trunk.heart, lambda s: s.within(chest).without(bulk, gap_mm=4, rounding_mm=4))
     spleen = fitted(
-        "spleen",
-        trunk.spleen,
+        "spleen", trunk.spleen,
         lambda s: s.within(chest, rounding_mm=4).without(kidneys["kidney left"], bulk, gap_mm=2, rounding_mm=6),
-    )
+    )  # fmt: skip
     stomach = fitted(
-        "stomach",
-        trunk.stomach,
-        lambda s: s.within(chest).without(bulk, spleen, aorta, gap_mm=2, rounding_mm=6),
+        "stomach", trunk.stomach, lambda s: s.within(chest).without(bulk, spleen, aorta, gap_mm=2, rounding_mm=6)
     )
-    # These two give way to whatever they touch when voxels are claimed.
-    duodenum, pancreas = placed(trunk.duodenum()), fitted("pancreas", trunk.pancreas, lambda s: s)
-    under = placed(trunk.diaphragm_left())
     left = placed(trunk.lung(+1)).without(heart, aorta, bulk, gap_mm=3)
-    left = left.without(under, gap_mm=3, rounding_mm=6)
+    left = left.without(placed(trunk.diaphragm_left()), gap_mm=3, rounding_mm=6)
     right = placed(trunk.lung(-1)).without(heart, cava, gap_mm=3).without(bulk, gap_mm=4, rounding_mm=4)
     organs = {
-        "spine": bones,
+        "spine": placed(trunk.spine()),
         "ribs": placed(trunk.ribs()),
         "vena cava": cava,
         "aorta": aorta.without(heart),
@@ -127,27 +100,63 @@ def body_of(settings: PatientSettings, random: np.random.Generator) -> Body:
         **kidneys,
         "spleen": spleen,
         "stomach": stomach,
-        "duodenum": duodenum,
-        "pancreas": pancreas,
+        # These two give way to whatever they touch when voxels are claimed.
+        "duodenum": placed(trunk.duodenum()),
+        "pancreas": fitted("pancreas", trunk.pancreas, lambda s: s),
         "heart": heart,
         "lung left": left,
         "lung right": right,
         "trachea": placed(trunk.trachea()),
         "thyroid": fitted("thyroid", trunk.thyroid, lambda s: s.without(placed(trunk.trachea()), gap_mm=1)),
     }
-    layers = {
-        "body": placed(trunk.trunk()),
-        "beneath skin": placed(trunk.trunk(trunk.SKIN_MM)),
-        "beneath fat": placed(trunk.trunk(trunk.FAT_MM + trunk.SKIN_MM)),
-        "cavity": placed(trunk.cavity()),
+    return Body(frame.size, organs, _layers(frame), _fissures(random))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Frame:
+    """From the reference frame to the patient's, and what each organ is to measure there."""
+
+    size: Size
+    volumes_ml: Mapping[str, float]
+
+    def placed(self, solid: Solid) -> Solid:
+        return solid.scaled(self.size, (0, 0, 0))
+
+    def fitted(self, name: str, make: Callable[[], Solid], cut: Callable[[Solid], Solid]) -> Solid:
+        """Scaled about its middle, cut by its neighbours, until it has its volume."""
+        whole = self.placed(make())
+        centre = (whole.low + whole.high) / 2
+        return fit(lambda s: cut(whole.scaled(s, centre)), self.volumes_ml[name], name)
+
+
+def _volumes_ml(settings: PatientSettings) -> dict[str, float]:
+    """Volumes of organs but lungs, by reference mass and density; the liver's as stated."""
+    mass = {name: g * settings.anatomy.size**3 for name, g in reference_masses_g(settings.anatomy.sex).items()}
+    if settings.anatomy.cirrhosis:
+        mass["liver"] *= CIRRHOTIC_LIVER
+        mass["spleen"] *= CIRRHOTIC_SPLEEN
+    found = {name: g / density_of(name) for name, g in mass.items() if not name.startswith("lung")}
+    if settings.anatomy.liver_ml is not None:
+        found["liver"] = settings.anatomy.liver_ml
+    return found
+
+
+def _layers(frame: _Frame) -> dict[str, Solid]:
+    return {
+        "body": frame.placed(trunk.trunk()),
+        "beneath skin": frame.placed(trunk.trunk(trunk.SKIN_MM)),
+        "beneath fat": frame.placed(trunk.trunk(trunk.FAT_MM + trunk.SKIN_MM)),
+        "cavity": frame.placed(trunk.cavity()),
     }
-    fissures = Fissures(
+
+
+def _fissures(random: np.random.Generator) -> Fissures:
+    return Fissures(
         left_deg=-4.0 + random.normal(0, 2.5),
         middle_deg=liver.cantlie_deg(),
         right_deg=85.0 + random.normal(0, 4.0),
         portal_mm=-13.0 + random.normal(0, 3.0),
     )
-    return Body(size, organs, layers, fissures)
 
 
 def fit(

@@ -18,6 +18,15 @@ class Unstated(Estimate):
     """A value beside others with an uncertainty, whose own is too badly known to be stated: that is shown."""
 
 
+def with_doubt(value: Estimate) -> Estimate:
+    """The value for a column of values with uncertainties, where one that is not known is to be seen as such.
+
+    >>> shown(with_doubt(Estimate(12.34))), shown(with_doubt(Estimate(12.34, 0.5)))
+    ('12.3 ± not stated', '12.34 ± 0.50')
+    """
+    return Unstated(value.value) if value.sd is None else value
+
+
 Cell = str | float | int | bool | Estimate | None
 
 

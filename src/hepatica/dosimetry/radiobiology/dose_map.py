@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Annotated
 
@@ -157,13 +157,10 @@ def map_effect(
         histograms.append((region.name, histogram.cumulative(), dose_volume_histogram(bed[name], region).cumulative()))
         metrics = {"mean_dose": summed.dose_mean_gy, "bed": summed.bed_mean_gy, "eud": summed.eud_gy}
         metrics |= {f"d{x}": histogram.d_percent(x) for x in (95, 30)}
-        kind = "tcp" if tissue is TUMOUR else "ntcp"
-        for model in models_of(asked.indication):
-            value = metrics.get(model.metric)
-            if model.kind != kind or model.nuclide == "external" or value is None:
-                continue
-            if kind == "tcp" or roles[region.name] is _normal_role(model, roles.values()):
-                together = roles[region.name] is Structure.ALL_TUMOURS
+        role = roles[region.name]
+        for model in _models_for(tissue, role, roles.values(), asked.indication):
+            if (value := metrics.get(model.metric)) is not None:
+                together = role is Structure.ALL_TUMOURS
                 models.append(_prediction(model, value, region, source.name, exposure.agent, together=together))
     if not found:
         raise InputError(
@@ -185,6 +182,16 @@ def map_effect(
             conventions={"EUD": "Niemierko 1997", "EUBED": "Jones and Hoban 2000, same alpha"},
         ),
     )
+
+
+def _models_for(
+    tissue: Tissue, role: Structure, roles: Collection[Structure], indication: Indication | None
+) -> Iterator[ResponseModel]:
+    """Published models of radionuclide therapy that a structure may be asked by, tumour or the liver they are of."""
+    for model in models_of(indication):
+        is_asked = tissue is TUMOUR or role is _normal_role(model, roles)
+        if is_asked and model.nuclide != "external" and model.kind == ("tcp" if tissue is TUMOUR else "ntcp"):
+            yield model
 
 
 def _prediction(

@@ -260,23 +260,38 @@ def _of_limit(one: DoseInterval) -> Iterator[Suggestion]:
 
 
 def _of_place(place: FoundElsewhere) -> Iterator[Suggestion]:
-    low, high = (max(0.0, place.dose_gy + sign * SURE_Z * place.dose_sd_gy) for sign in (-1, 1))
     # Above the liver lie heart and oesophagus: no place in the chest is one of the gut, whose ulcers are asked about.
     hint = "" if place.hint.startswith(CHEST) else place.hint
     words = f"{place.organ.replace('_', ' ')} {hint}".lower()
-    certain: Certainty = "certain" if place.share - SURE_Z * place.share_sd > 0 else "open"
-    doubt = "" if certain == "certain" else "How much activity it is is not certain: the interval holds none. "
+    certain = _certainty(place)
+    doubt = {
+        "certain": "",
+        "open": "How much activity it is is not certain: the interval holds none. ",
+        "not known": "The uncertainty of that amount is not known: the image does not tell its noise. ",
+    }[certain]
+    low, high, interval = _interval(place)
     where = f" (may be {place.hint})" if place.hint and not place.organ else ""
-    finding = (
-        f"{100 * place.share:.2g} % of the image, {three(place.dose_gy)} Gy (95 %: {three(low)} to {three(high)} Gy)"
-        f"{where}"
-    )
+    finding = f"{100 * place.share:.2g} % of the image, {three(place.dose_gy)} Gy (95 %: {interval}){where}"
     for about, hints in HINTS.items():
         if not any(hint in words for hint in hints):
             continue
         for kind, question, source in _statements(about):
-            if kind != "mitigate" or certain == "certain":
+            if kind != "mitigate" or certain != "open":
                 yield Suggestion(place.name, finding, certain, kind, doubt + question, source, place.dose_gy, low, high)
+
+
+def _certainty(place: FoundElsewhere) -> Certainty:
+    if place.share_sd is None:
+        return "not known"
+    return "certain" if place.share - SURE_Z * place.share_sd > 0 else "open"
+
+
+def _interval(place: FoundElsewhere) -> tuple[float | None, float | None, str]:
+    """Lower and upper end of the dose, and both in words."""
+    if place.dose_sd_gy is None:
+        return None, None, "not known"
+    low, high = (max(0.0, place.dose_gy + sign * SURE_Z * place.dose_sd_gy) for sign in (-1, 1))
+    return low, high, f"{three(low)} to {three(high)} Gy"
 
 
 def suggestions_table(rows: Sequence[Suggestion]) -> Table:

@@ -22,6 +22,9 @@ RING = 1.0
 RING_VOXELS = 30
 """A ring of fewer voxels tells nothing: the broad background is taken."""
 
+LEAST_NOISE = float(np.finfo(np.float32).eps)
+"""Scatter of the background per voxel, over the liver's mean, that an image's own rounding makes: less is no noise."""
+
 LEAST_RECOVERY = 0.1
 """Below it uncertainties are not enlarged further."""
 
@@ -36,7 +39,7 @@ class Content:
     Attributes
     ----------
     amount : Estimate
-        Content in the image's unit times voxels.
+        Content in the image's unit times voxels; its uncertainty is None where the image does not tell its noise.
     recovery : float
         Share of a place's blurred image that lies where it was counted; what is missing was put back by it.
     """
@@ -111,36 +114,45 @@ def _solid(coverage: Values) -> Mask:
 
 
 class _Counted(NamedTuple):
-    """Counted at a place: net of background and spill, the spill, the background within its shape, and variance."""
+    """Counted at a place: net of background and spill, the spill, the background within its shape, and variance.
+
+    The variance is None where the image does not tell its noise.
+    """
 
     weight: Values
     net: float
     spilt: float
     within: float
-    variance: float
+    variance: float | None
 
 
-def _count(seen: Background, coverage: Values, weight: Values, ring: Mask, noise: Values) -> _Counted:
+def _count(seen: Background, coverage: Values, weight: Values, ring: Mask, noise: Values | None) -> _Counted:
     near = weight > 0
     level = float(np.median(seen.rest[ring])) if ring.sum() >= RING_VOXELS else float(np.median(seen.level[near]))
     level = max(level, 0.0)
     net = float((weight * (seen.rest - level)).sum())
     spilt = float((weight * seen.spill).sum())
-    return _Counted(weight, net, spilt, level * float(coverage.sum()), float(noise[near].sum()))
+    variance = None if noise is None else float(noise[near].sum())
+    return _Counted(weight, net, spilt, level * float(coverage.sum()), variance)
 
 
 def _content(one: _Counted, amount: float, recovery: float, excess_only: bool, is_blurred: bool) -> Content:
     whole = amount + (0.0 if excess_only else one.within)
+    if one.variance is None:
+        return Content(Estimate(whole, None), recovery)
     known = (math.sqrt(one.variance), SPILL_RELATIVE_SD * one.spilt)
     sd = math.hypot(*(part / recovery for part in known), METHOD_RELATIVE_SD * whole * is_blurred)
     return Content(Estimate(whole, sd), recovery)
 
 
-def _voxel_noise(seen: Background, where: Mask) -> Values:
+def _voxel_noise(seen: Background, where: Mask) -> Values | None:
     """Variance that each voxel adds to a sum: that of sums over blocks of noise, scaled with the image's level.
 
     Blocks as large as the noise's correlation hold the covariances of neighbours with them. Counts: variance follows
     the level.
+
+    None where the image does not tell its noise: too few blocks, or most of them alike to its rounding, as where
+    nothing was seen or negative values were cut off. That a place there has no noise would not follow.
     """
     size = [max(1, round(max(seen.response_mm, 10.0) / mm)) for mm in seen.spacing_mm]
     known = seen.level + seen.spill
@@ -148,10 +160,13 @@ def _voxel_noise(seen: Background, where: Mask) -> Values:
     sums = [_blocks(array, size) for array in (rest, known * where, where.astype(np.float64))]
     whole = sums[2] >= 0.99 * math.prod(size)
     if whole.sum() < RING_VOXELS:
-        return np.zeros_like(seen.rest)
+        return None
     content, level, count = (array[whole] for array in sums)
     middle = np.median(content)
-    variance = (1.4826 * np.median(np.abs(content - middle))) ** 2
+    spread = 1.4826 * float(np.median(np.abs(content - middle)))
+    if spread <= LEAST_NOISE * seen.liver_mean * math.prod(size):
+        return None
+    variance = spread**2
     per_level = variance / max(float(level.mean()), 1e-12)
     floor = variance / float(count.mean())
     return np.asarray(np.maximum(per_level * np.clip(known + np.clip(rest, 0, None), 0, None), floor))

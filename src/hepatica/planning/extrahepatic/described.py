@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-from hepatica.core import Estimate
-from hepatica.core.tables.table import Cell, Table
+from hepatica.core.tables.table import Cell, Table, with_doubt
 from hepatica.planning.extrahepatic.uptake import ExtrahepaticSearch, ExtrahepaticTest, certainty
 
 
 def uptake_table(search: ExtrahepaticSearch) -> Table:
     """Places found and organs drawn, with share, certainty, and dose where an activity was asked about."""
-    hundred = Estimate(100.0, 0.0)
     rows: list[tuple[Cell, ...]] = [
         (
             place.site,
             f"found {n}",
             place.volume_ml,
-            place.activity_share * hundred,
-            place.dose_gy,
+            with_doubt(place.activity_share * 100.0),
+            None if place.dose_gy is None else with_doubt(place.dose_gy),
             certainty(place.p_value),
             place.hint,
         )
         for n, place in enumerate(search.places, start=1)
     ]
     rows += [
-        (organ.name, "drawn", None, organ.activity_share * hundred, None, certainty(organ.p_value), "")
+        (organ.name, "drawn", None, with_doubt(organ.activity_share * 100.0), None, certainty(organ.p_value), "")
         for organ in search.organs
     ]
     columns = ("site", "", "mL", "% of the image", "Gy", "by noise alone", "may be")

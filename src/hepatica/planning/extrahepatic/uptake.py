@@ -115,7 +115,8 @@ class ExtrahepaticUptake:
     mass_kg : Estimate
         Of that, by the CT's density or 1.04 g/mL; its uncertainty is that of the border.
     activity_share : Estimate
-        Of everything in the image: background and spill-out taken off, what blur carried out of it put back.
+        Of everything in the image: background and spill-out taken off, what blur carried out of it put back. Its
+        uncertainty is None where the background is so even that it does not tell the image's noise.
     dose_gy : Estimate or None
         Mean dose within the contour at the activity asked about, all decays in place; None without an activity.
     p_value : float
@@ -231,9 +232,11 @@ def certainty(p_value: float) -> str:
 def _about(place: ExtrahepaticUptake) -> Message:
     dose = "" if place.dose_gy is None else f", {_text(place.dose_gy, '.0f')} Gy"
     more = f" ({place.hint})" if place.hint else ""
-    share = _text(Estimate(100 * place.activity_share.value, 100 * (place.activity_share.sd or 0.0)), ".2f")
+    share = _text(place.activity_share * 100.0, ".2f")
+    doubt = " (uncertainty not known)" if place.activity_share.sd is None else ""
     text = (
-        f"uptake outside liver and lungs: {place.site}{more}: {share} % of the image{dose}, {certainty(place.p_value)}"
+        f"uptake outside liver and lungs: {place.site}{more}: {share} % of the image{dose}{doubt}, "
+        f"{certainty(place.p_value)}"
     )
     return Message("uptake-found-elsewhere", text, "look for the artery that feeds it before treatment")
 

@@ -9,7 +9,7 @@ from typing import Any
 from hepatica.anatomy.structures.kinds import Structure
 from hepatica.core import Estimate
 from hepatica.core.message import Message
-from hepatica.core.tables.table import Cell, Table
+from hepatica.core.tables.table import Cell, Table, with_doubt
 from hepatica.planning.extrahepatic.position import FALCIFORM
 from hepatica.planning.extrahepatic.uptake import ExtrahepaticSearch, certainty
 from hepatica.planning.guardrails import Situation
@@ -195,8 +195,8 @@ def deposits_table(deposits: Sequence[DepositDose], image: str = "scout") -> Tab
         (
             d.name,
             f"found {next(numbers)}" if d.found else "drawn",
-            d.activity_share * Estimate(100.0, 0.0),
-            d.dose_gy,
+            with_doubt(d.activity_share * 100.0),
+            with_doubt(d.dose_gy),
             "" if d.p_value is None else certainty(d.p_value),
             d.hint,
         )

@@ -78,19 +78,23 @@ class FoundElsewhere:
     ----------
     name, organ, hint : str
         Where it is; organ that was drawn there; what lies there in most people.
-    share, share_sd : float
-        Of the activity in the image, and its standard uncertainty.
-    dose_gy, dose_sd_gy : float
+    share : float
+        Of the activity in the image.
+    share_sd : float or None
+        Its standard uncertainty; None where the image does not tell it.
+    dose_gy : float
         Mean dose.
+    dose_sd_gy : float or None
+        Its standard uncertainty; None likewise.
     """
 
     name: str
     organ: str
     hint: str
     share: float
-    share_sd: float
+    share_sd: float | None
     dose_gy: float
-    dose_sd_gy: float
+    dose_sd_gy: float | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -46,7 +46,7 @@ from hepatica.workflow.dose.numbers import StructureResult
 from hepatica.workflow.dose.options import DoseOptions
 from hepatica.workflow.dose.patient.lungs import treated_lungs
 from hepatica.workflow.dose.patient.patient import ct_or_uniform, let_go, patient_of
-from hepatica.workflow.dose.patient.registration import brought_to_ct
+from hepatica.workflow.dose.patient.registration import Brought, brought_to_ct
 from hepatica.workflow.dose.patient.structures import StructureSet, both_on, structures_on
 from hepatica.workflow.dose.result import DoseResult
 from hepatica.workflow.sources import ImageSource, StructureSource, as_images
@@ -110,23 +110,15 @@ def absorbed_dose(
     )  # fmt: skip
     options = replace(options, quantification=administered)
     report_progress("reading images")
-    scans = read_activity(activity, chosen, options.images, options.quantification.administered_at)
-    ct_image, has_ct = ct_or_uniform(ct, scans, options)
-    brought = brought_to_ct(scans, ct_image if has_ct else None, options, structures, report_progress)
-    scans = brought.images
-    unchecked = require_together(
-        (*scans, ct_image) if has_ct else scans, registered=options.scanner.registered or not has_ct
-    )
-    if options.scanner.registered:
-        frame = ct_image.grid.frame_of_reference or scans[0].grid.frame_of_reference
-        scans = tuple(replace(scan, volume=scan.volume.in_frame(frame)) for scan in scans)
+    images = _read(activity, ct, structures, chosen, options, report_progress)
+    scans, ct_image = images.scans, images.ct
     volume, curve_messages = _loaded(options.partial_volume, scans, chosen)
     options = replace(options, partial_volume=volume)
 
     report_progress("structures")
     table = options.scanner.calibration()
-    patient = patient_of(ct_image, has_ct, scans, structures, options)
-    metal = calibration_messages(patient.ct.volume, table, patient.tissue.density) if has_ct else ()
+    patient = patient_of(ct_image, images.has_ct, scans, structures, options)
+    metal = calibration_messages(patient.ct.volume, table, patient.tissue.density) if images.has_ct else ()
     held = patient.tissue.density.values  # as long as the dose is computed
     patient = let_go(patient, options.density, table)
     ct_image = replace(ct_image, volume=patient.ct.volume.in_frame(ct_image.grid.frame_of_reference))
@@ -152,26 +144,23 @@ def absorbed_dose(
 
     report_progress("dose in structures")
     doses = [region_dose(dose_map, item.region, bin_gy=options.output.dvh_bin_gy) for item in exact.clinical]
-    outline = Outline(math.cbrt(1000 * ct_image.grid.voxel_volume_ml), 0.0, volume.contour_sd_mm)
-    common = OtherUncertainties(count.calibration_relative_sd, count.time_relative_sd)
     chain = structure_activities(
-        seen,
-        corrected.image,
-        exact.clinical,
-        outline=outline,
-        common=common,
+        seen, corrected.image, exact.clinical,
+        outline=Outline(math.cbrt(1000 * ct_image.grid.voxel_volume_ml), 0.0, volume.contour_sd_mm),
+        common=OtherUncertainties(count.calibration_relative_sd, count.time_relative_sd),
         options=volume,
-        position_sd_mm=brought.position_sd_mm,
-    )
+        position_sd_mm=images.brought.position_sd_mm,
+    )  # fmt: skip
     found = tuple(
-        StructureResult(item, dose, held, patient.density_from(item.region.name), patient.density_relative_sd)
-        for item, dose, held in zip(drawn.clinical, doses, chain.activities, strict=True)
+        StructureResult(item, dose, amount, patient.density_from(item.region.name), patient.density_relative_sd)
+        for item, dose, amount in zip(drawn.clinical, doses, chain.activities, strict=True)
     )
     del held
     lungs = treated_lungs(patient, found, count, scans[0], chosen, options)
     deposits, about_deposits = treated_deposits(seen, patient, chosen)
-    inputs = (*scans, ct_image) if has_ct else scans
+    inputs = (*scans, ct_image) if images.has_ct else scans
     start = _start(inputs, drawn, options.parameters(engine), table or default_calibration())
+    start = start.adding(conventions=patient.tissue.conventions)
     return DoseResult(
         dose_map=dose_map,
         activity=scans,
@@ -184,16 +173,48 @@ def absorbed_dose(
         elsewhere=deposits,
         messages=settled(unique(
             (message for image in (*scans, ct_image) for message in image.messages),
-            about_given, unchecked, brought.messages, count.messages, corrected.messages, curve_messages,
-            chain.messages, outside,
-            metal, drawn.messages, patient.messages,
+            about_given, images.unchecked, images.brought.messages, count.messages, corrected.messages, curve_messages,
+            chain.messages, outside, metal, drawn.messages, patient.messages,
             () if lungs is None else lungs.messages(),
             about_deposits, dose_map.messages, below_zero_messages(dose_map.dose),
         )),
-        provenance=start.adding(conventions=patient.tissue.conventions).merged(count.provenance).merged(dose_map.provenance).merged(corrected.provenance)
+        provenance=start.merged(count.provenance).merged(dose_map.provenance).merged(corrected.provenance)
         .merged(chain.provenance)
-        .adding(*brought.steps, inputs=(*given_files, *_curve_files(given), *brought.inputs)),
+        .adding(*images.brought.steps, inputs=(*given_files, *_curve_files(given), *images.brought.inputs)),
     )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Images:
+    """Activity images, on the CT where that was asked for, the CT, or a uniform patient, and how they lie together."""
+
+    scans: tuple[Image, ...]
+    ct: Image
+    has_ct: bool
+    brought: Brought
+    unchecked: tuple[Message, ...]
+
+
+def _read(
+    activity: ImageSource | Sequence[ImageSource],
+    ct: ImageSource | None,
+    structures: StructureSource | None,
+    nuclide: Nuclide,
+    options: DoseOptions,
+    report_progress: Progress,
+) -> _Images:
+    """All images of a dose, of one patient and in one frame of reference."""
+    scans = read_activity(activity, nuclide, options.images, options.quantification.administered_at)
+    ct_image, has_ct = ct_or_uniform(ct, scans, options)
+    brought = brought_to_ct(scans, ct_image if has_ct else None, options, structures, report_progress)
+    scans = brought.images
+    unchecked = require_together(
+        (*scans, ct_image) if has_ct else scans, registered=options.scanner.registered or not has_ct
+    )
+    if options.scanner.registered:
+        frame = ct_image.grid.frame_of_reference or scans[0].grid.frame_of_reference
+        scans = tuple(replace(scan, volume=scan.volume.in_frame(frame)) for scan in scans)
+    return _Images(scans, ct_image, has_ct, brought, unchecked)
 
 
 MR = "MR"

@@ -127,19 +127,12 @@ def holmium_mri(  # noqa: PLR0913  (one group of options for each step)
     report_progress = progress or silent
     report_progress("reading")
     later = with_time(as_multi_echo(after, role="after", series=reading.after_series, reading=reading), reading)
-    earlier = None
-    notes: list[Message] = [*later.messages]
-    if before is not None:
-        earlier = as_multi_echo(before, role="before", series=reading.before_series, reading=reading)
-        earlier, unlike = require_alike(later, earlier)
-        notes += [*earlier.messages, *unlike, *about_order(later, earlier)]
-    require_one_patient([scan.source for scan in (later, earlier) if scan is not None])
+    earlier, about_scans = _before(before, later, reading)
     carrier = find_agent(clinical.agent or AGENT)
     require_carried(carrier, HOLMIUM)
     per_mg, about_activity = _specific_activity(holmium, carrier, later.time)
-    stated = holmium.stated_relaxivity
     r2, about_r2 = relaxivity_for(
-        carrier.name, later.field_t, stated=stated, stated_field_t=holmium.relaxivity_field,
+        carrier.name, later.field_t, stated=holmium.stated_relaxivity, stated_field_t=holmium.relaxivity_field,
         holmium_share=holmium.holmium_share,
     )  # fmt: skip
     drawn = None if structures is None else structures_on(later.grid, structures, later.first_image, clinical)
@@ -166,7 +159,6 @@ def holmium_mri(  # noqa: PLR0913  (one group of options for each step)
         *about_negative(held), *about_limits(held), *about_whole(whole_held), *_about_s0(found.fit, asked),
         *about_ratios(ratios, len(asked.tumours) if asked.normal else 0),
     )  # fmt: skip
-    whole = asked.regions[asked.whole]
     return HolmiumResult(
         after=later, fit=found.fit, baseline_map=base, holmium=amount,
         covered=asked.covered,
@@ -185,16 +177,30 @@ def holmium_mri(  # noqa: PLR0913  (one group of options for each step)
         scanned_at=later.time,
         usable=usable,
         vial=vial,
-        routes=route_shares(found.fit, whole.mask()),
+        routes=route_shares(found.fit, asked.regions[asked.whole].mask()),
         structures=held,
         ratios=ratios,
         messages=unique(
-            notes, about_r2, () if drawn is None else drawn.messages, asked.messages, about_phase, found.messages,
-            about_base, base.messages, about_activity, said, about_vial,
+            later.messages, about_scans, about_r2, () if drawn is None else drawn.messages, asked.messages,
+            about_phase, found.messages, about_base, base.messages, about_activity, said, about_vial,
         ),
         provenance=_provenance(later, earlier, drawn, given,
                                parameters(reading, r2star, holmium, clinical, registration)),
     )  # fmt: skip
+
+
+def _before(
+    source: MrSource | None, later: MultiEcho, reading: MrReadingOptions
+) -> tuple[MultiEcho | None, tuple[Message, ...]]:
+    """The scan before, where one was given: of the same patient and made alike."""
+    earlier: MultiEcho | None = None
+    notes: tuple[Message, ...] = ()
+    if source is not None:
+        earlier = as_multi_echo(source, role="before", series=reading.before_series, reading=reading)
+        earlier, unlike = require_alike(later, earlier)
+        notes = (*earlier.messages, *unlike, *about_order(later, earlier))
+    require_one_patient([scan.source for scan in (later, earlier) if scan is not None])
+    return earlier, notes
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -86,7 +86,9 @@ class LungShuntResult(Result):
     def table(self) -> Table:
         """Shunt, where its uncertainty comes from, and what the options did."""
         rows: list[tuple[str, float | None, str]] = [("lung shunt", 100 * self.shunt.lung_shunt.value, "%")]
-        rows += [(f"uncertainty from {name}", 100 * sd, "%") for name, sd in self.shunt.components_sd.items()]
+        # A source that nobody stated, such as scatter that was left, counts as 0: that is no finding.
+        parts = {name: sd for name, sd in self.shunt.components_sd.items() if sd > 0}
+        rows += [(f"uncertainty from {name}", 100 * sd, "%") for name, sd in parts.items()]
         for name, value in self.shunt.details.items():
             plain, unit = unit_of(name)
             rows.append((plain.replace("_", " "), value if unit else 100 * value, unit or "%"))

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepatica.anatomy.registration.landmarks import Points, paired
-from hepatica.anatomy.registration.quality.shapes import BorderOf, compared_shapes
+from hepatica.anatomy.registration.quality.shapes import BorderOf, compared_shapes, overlap
 from hepatica.core import Grid, Region
 from hepatica.core.transform import Transform
 
@@ -134,13 +134,13 @@ def structure_agreement(fixed: Region, moving: Region, transform: Transform) -> 
     after = compared_shapes(one, other, transform, _around(fixed, moving, transform))
     if after is None:
         return None
-    before = compared_shapes(one, other, Transform(), _around(fixed, moving, Transform()))
+    before = overlap(one, other, Transform(), _around(fixed, moving, Transform()))
     return StructureAgreement(
         fixed.name,
         after.dice,
         after.mean_mm,
         after.percentile_95_mm,
-        0.0 if before is None else before.dice,
+        before or 0.0,
         fixed.volume_ml,
         moving.volume_ml,
     )

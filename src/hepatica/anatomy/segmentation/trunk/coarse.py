@@ -67,7 +67,12 @@ def grown(mask: Mask, margin_mm: float, step_mm: float) -> Mask:
     """Voxels within a distance of a mask of cubic voxels."""
     from scipy import ndimage
 
-    return np.asarray(ndimage.distance_transform_edt(~mask) * step_mm <= margin_mm) if mask.any() else mask
+    if not mask.any():
+        return mask
+    window = _window(mask, int(margin_mm / step_mm) + 1)
+    out = np.zeros_like(mask)
+    out[window] = ndimage.distance_transform_edt(~mask[window]) * step_mm <= margin_mm
+    return out
 
 
 def shrunk(mask: Mask, margin_mm: float, step_mm: float) -> Mask:
@@ -75,9 +80,22 @@ def shrunk(mask: Mask, margin_mm: float, step_mm: float) -> Mask:
     from scipy import ndimage
 
     padded = np.pad(mask, 1, mode="edge")
-    if padded.all():
+    if padded.all() or not mask.any():
         return mask
-    return np.asarray((ndimage.distance_transform_edt(padded) * step_mm > margin_mm)[1:-1, 1:-1, 1:-1])
+    # One layer around the mask: nothing beyond it is nearer.
+    window = _window(padded, 1)
+    out = np.zeros_like(padded)
+    out[window] = ndimage.distance_transform_edt(padded[window]) * step_mm > margin_mm
+    return out[1:-1, 1:-1, 1:-1]
+
+
+def _window(mask: Mask, layers: int) -> tuple[slice, ...]:
+    """Block that holds a mask, which is not empty, and so many voxels around it."""
+    found = []
+    for axis, size in enumerate(mask.shape):
+        at = np.flatnonzero(mask.any(axis=tuple(other for other in range(mask.ndim) if other != axis)))
+        found.append(slice(max(0, int(at[0]) - layers), min(size, int(at[-1]) + layers + 1)))
+    return tuple(found)
 
 
 def opened(mask: Mask, radius_mm: float, step_mm: float) -> Mask:
