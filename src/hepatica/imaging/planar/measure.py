@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from hepatica.anatomy.structures.kinds import LUNGS, Structure
 from hepatica.core import Estimate, Region, Volume
 from hepatica.core.message import Message
+from hepatica.core.resample import resample_region
 from hepatica.errors import GeometryError, InputError, UnknownNameError
 from hepatica.imaging.planar.attenuation import narrow_mu_per_cm
 from hepatica.imaging.planar.drawn import SINGLE_VIEW, DrawnMeasurement, DrawnOrgan, drawn_rates
@@ -19,9 +20,9 @@ from hepatica.imaging.planar.montecarlo import OrganResponse
 from hepatica.imaging.planar.options import PlanarUncertaintyOptions
 from hepatica.imaging.planar.organs import STILL, OrganRates, share_interval
 from hepatica.imaging.planar.projected import ProjectedFit, ProjectedMeasurement, fitted_fwhm, projected_rates
-from hepatica.imaging.planar.projection import REST, BodyModel, Projected, place_of_ct
+from hepatica.imaging.planar.projection import REST, BodyModel, Projected, on_views, place_of_ct
 from hepatica.imaging.planar.rates import PlanarRates
-from hepatica.imaging.planar.whole_body import OUTSIDE, Outline, outline_of, with_outside
+from hepatica.imaging.planar.whole_body import OUTSIDE, Beyond, Outline, besides, outline_of, with_outside
 
 FloatArray = NDArray[np.float64]
 
@@ -35,6 +36,9 @@ moves by less. Our choice."""
 
 MOST_CUT = 0.9
 """Share of an organ's counts that the views hold, below which it is said. Our choice."""
+
+CUT_AREA = 0.05
+"""Of a structure's largest section, above which its section in the CT's last slice says that it goes on. Our choice."""
 
 THICKEST_MM = 300.0
 """Of an organ from front to back; our choice."""
@@ -66,6 +70,8 @@ class Measured:
         Place of the CT on the views.
     messages : tuple of Message
         What must be known.
+    unknown : tuple of str
+        Organs whose rate lacks an unknown part of them: there is no shunt of these.
     """
 
     rates: OrganRates
@@ -77,11 +83,12 @@ class Measured:
     explained: float | None = None
     offset_mm: tuple[float, float] | None = None
     messages: tuple[Message, ...] = ()
+    unknown: tuple[str, ...] = ()
 
     def shunt(self) -> tuple[Estimate, tuple[float, float]] | None:
         """Lungs over lungs and liver, with its 95 % interval; None without both."""
         pair = (LUNG_GROUP, LIVER_GROUP)
-        if not all(name in self.rates.names for name in pair):
+        if not all(name in self.rates.names and name not in self.unknown for name in pair):
             return None
         ratio, sds = self.rates.ratio(LUNG_GROUP, pair)
         sd = math.hypot(*sds.values())
@@ -149,6 +156,33 @@ class CtModel:
     frame_of_reference: str | None
     mu_per_mm: float = 0.0
     response: OrganResponse | None = None
+    cut: Mapping[str, tuple[bool, bool]] = field(default_factory=dict)
+
+    @property
+    def cut_groups(self) -> tuple[tuple[tuple[str, ...], bool, bool], ...]:
+        """What the CT cuts off, lungs as one: names, and whether at the head's and the feet's end."""
+        by_kind: dict[str, list[str]] = {}
+        for name in self.cut:
+            by_kind.setdefault(LUNG_GROUP if self.roles[name] in LUNGS else name, []).append(name)
+        return tuple(
+            (tuple(names), any(self.cut[n][0] for n in names), any(self.cut[n][1] for n in names))
+            for names in by_kind.values()
+        )
+
+
+def _ends(region: Region, hu: Volume) -> tuple[bool, bool]:
+    """Whether the CT's last slices towards head and feet cut a structure off: `CUT_AREA` of its largest section."""
+    here = region if region.grid.shape == hu.grid.shape else resample_region(region, hu.grid)
+    axis = int(np.argmax(np.abs(hu.grid.affine[2, :3])))
+    across = tuple(n for n in range(3) if n != axis)
+    areas = here.coverage.sum(axis=across, dtype=np.float64)
+    if not areas.size:
+        return False, False
+    window, last = here.window[axis], hu.grid.shape[axis] - 1
+    low = window.start == 0 and areas[0] > CUT_AREA * areas.max()
+    high = window.stop == last + 1 and areas[-1] > CUT_AREA * areas.max()
+    found = (bool(high), bool(low))
+    return found if hu.grid.affine[2, axis] > 0 else found[::-1]
 
 
 def ct_model(
@@ -180,6 +214,7 @@ def ct_model(
         mu_scale,
         hu.grid.frame_of_reference,
         narrow_mu_per_cm(energy_kev) / 10 * mu_scale,
+        cut={name: ends for name in names for ends in [_ends(regions[name], hu)] if any(ends)},
     )
 
 
@@ -219,13 +254,20 @@ def measure_on_ct(
     notes += _turned(rates, plain, explained)
     if len(rates.sides) == 1:
         notes.append(SINGLE_VIEW)
+    beside = besides(rates, on_views(plain, (shape[0], shape[1]), offset))
+    notes += beside.about()
     measurement = replace(blank, offset=offset, fwhm_mm=fwhm_mm or 0.0)
+    if beside.pixels.any():
+        # A level that is fitted would be taken from the rest of the body.
+        own = replace(rates, rate=rates.rate - beside.level[:, None, None])
+        measurement = replace(measurement, rates=own, level=False, beside=beside.pixels)
     if fwhm_mm is None:
         measurement = replace(measurement, fwhm_mm=fitted_fwhm(measurement))
     parts, fit, seen = projected_rates(measurement, uncertainty)
     notes += _cut(measurement, seen)
     path_mu = None if outside_mm is None else outside_mm * ct.mu_per_mm
-    parts, more = with_outside(parts, rates, seen, fit, path_mu=path_mu, scattered_more=measurement.scattered_more())
+    beyond = Beyond(beside, ct.cut_groups, path_mu)
+    parts, more = with_outside(parts, rates, seen, fit, beyond, scattered_more=measurement.scattered_more())
     notes += [*more, *_about_montecarlo(fit, seen, ct.response)]
     groups, what = grouped(ct.roles)
     named = _whole(groups)
@@ -240,7 +282,8 @@ def measure_on_ct(
             continue
         numbers = [index[m] for m in members]
         sums = np.maximum(counted[numbers].sum(axis=0), 0)
-        uncorrected[name] = float(np.prod(sums) ** (1 / len(sums)))
+        if not ct.cut.keys() & set(members):
+            uncorrected[name] = float(np.prod(sums) ** (1 / len(sums)))
         if name != REST:
             outline = (seen.thickness_mm[numbers].sum(axis=0) > 1.0).astype(np.float64)
             outlines[name] = np.stack([outline] * len(rates.sides))
@@ -248,6 +291,7 @@ def measure_on_ct(
         parts.summed(groups), what, (*named, *others), named, outlines, uncorrected, explained,
         ((offset[0] + (size[0] - shape[0]) / 2) * pixel[0], -(offset[1] + (size[1] - shape[1]) / 2) * pixel[1]),
         (*rates.messages, *notes),
+        () if OUTSIDE in parts.names else tuple(n for n, members in groups.items() if ct.cut.keys() & set(members)),
     )  # fmt: skip
 
 

@@ -219,7 +219,7 @@ def _on_ct(study: Study, inputs: list[InputFile], notes: list[Message], progress
     regions = {name: drawn.regions[name] for name in names}
     roles = {name: drawn.roles[name] for name in names}
     bodies = drawn.of(Structure.BODY)
-    body = bodies[0] if bodies else body_region(ct.volume)
+    body = bodies[0] if bodies else body_region(ct.volume, limbs=True)
     found, model = [], None
     for number, time in enumerate(study.times, start=1):
         progress(f"fitting the views of time {number}")
@@ -245,7 +245,8 @@ def _on_ct(study: Study, inputs: list[InputFile], notes: list[Message], progress
         )  # fmt: skip
         found.append(MeasuredTime(time, rates, organs))
     every = (*notes, *(m for one in found for m in one.organs.messages))
-    return MeasuredTimes(found, _masses(ct.volume, regions, roles), every, tuple(inputs))
+    whole = {name: region for name, region in regions.items() if model is None or name not in model.cut}
+    return MeasuredTimes(found, _masses(ct.volume, whole, roles), every, tuple(inputs))
 
 
 def _place(time: TimeOfViews, ct: CtModel) -> tuple[float, float] | None:
@@ -262,9 +263,10 @@ def _masses(hu: Volume, regions: Mapping[str, Region], roles: Mapping[str, Struc
     wanted_of = {"lungs": LUNGS, "liver": (Structure.LIVER,), "kidneys": (Structure.KIDNEY,),
                  "spleen": (Structure.SPLEEN,), "thyroid": (Structure.THYROID,)}  # fmt: skip
     for word, wanted in wanted_of.items():
-        own = [masses[name] for name, role in roles.items() if role in wanted]
-        if own:
-            found[word] = sum(own)
+        own = [masses.get(name) for name, role in roles.items() if role in wanted]
+        # What the CT cuts off is weighed by nothing here.
+        if own and None not in own:
+            found[word] = sum(mass for mass in own if mass is not None)
     return found
 
 
@@ -332,7 +334,7 @@ def _ct_on_views(
     if ct.source not in inputs:
         inputs.append(ct.source)
     require_one_patient(inputs)
-    body = body_region(ct.volume)
+    body = body_region(ct.volume, limbs=True)
     model = BodyModel.of(ct.volume, body, {}, energy_kev=energy_kev, pixel_mm=time.views.pixel_mm)
     seen = model.projected(mu_scale=scale)
     pixel, shape = time.views.pixel_mm, time.views.shape
