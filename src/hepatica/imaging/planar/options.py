@@ -139,8 +139,9 @@ class PlanarOrganOptions:
         Of camera and collimator at the patient's middle; found from the views if not given.
     normalise : {"whole-body", "organs", "camera"}
         Shares of all counts of the body, of the organs named, or activities by the camera factor.
-    retained : float
-        Share of the administered activity that has not been excreted, for shares of the administered one.
+    retained : float or None
+        Share of the administered activity that has not been excreted, for shares of the administered one, at the time
+        at which most is in the body; if not given, what a stated effective half-life of one time leaves, else all.
     """
 
     drawn_on: Literal["auto", "views", "ct"] = "auto"
@@ -148,4 +149,4 @@ class PlanarOrganOptions:
     offset_mm: tuple[float, float] | None = None
     resolution_fwhm_mm: NonNegative | None = None
     normalise: Literal["whole-body", "organs", "camera"] = "whole-body"
-    retained: Fraction = 1.0
+    retained: Fraction | None = None

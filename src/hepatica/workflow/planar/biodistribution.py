@@ -26,11 +26,23 @@ from hepatica.workflow.planar.measuring import Study, camera_of, counts_of, meas
 from hepatica.workflow.planar.options import BiodistributionOptions
 from hepatica.workflow.planar.reading import PlanarInput, nuclide_of, times_of
 from hepatica.workflow.planar.shown import ShownTime, TimeOfDistribution
-from hepatica.workflow.planar.times import curves_of, excreted_of, impossible_curves, retained_of, shares_of
+from hepatica.workflow.planar.times import (
+    above_at_start,
+    curves_of,
+    excreted_of,
+    impossible_curves,
+    retained_of,
+    shares_of,
+)
 from hepatica.workflow.result import Result, result
 from hepatica.workflow.sources import ImageSource, StructureSource
 
 FloatArray = NDArray[np.float64]
+
+INTERVALS = (
+    "95 %, of shares symmetric in their logit, of activities by a camera factor in their logarithm; symmetric and cut at "
+    "the border where that is within two standard uncertainties"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +146,9 @@ class BiodistributionResult(Result):
         if self.curves:
             names = ("organ", "effective half-life, h", "± (k = 1), h", "residence time, h", "of it ± (k = 1), h")
             rows = [
-                (c.organ, c.effective_half_life_h.value, c.effective_half_life_h.sd, c.residence_time_h.value,
-                 c.residence_time_h.sd) for c in self.curves
+                (c.organ, *((None, None) if c.effective_half_life_h is None else
+                            (c.effective_half_life_h.value, c.effective_half_life_h.sd)),
+                 c.residence_time_h.value, c.residence_time_h.sd) for c in self.curves
             ]  # fmt: skip
             found.append(Table.of(names, rows, "Course in time", "curves"))
         if self.organ_doses:
@@ -235,7 +248,8 @@ def biodistribution(
     report_progress("curves and doses")
     curves = curves_of(points, with_curve(options.time), chosen)
     roles = {name: role for one in measured.times for name, role in one.organs.roles.items()}
-    doses, tumours, notes = doses_of(curves, roles, chosen, given, measured.masses_g, measured.times[0].organs.whole)
+    body = measured.times[0].organs.whole
+    doses, tumours, notes = doses_of(curves, roles, chosen, given, measured.masses_g, body)
     named = (("calibration", given.calibration), ("time curve", options.time.time_curve))
     files = tuple(InputFile.of(role, Path(path)) for role, path in named if isinstance(path, str | Path))
     return BiodistributionResult(
@@ -251,7 +265,7 @@ def biodistribution(
         shown=tuple(ShownTime(m.rates, m.organs) for m in measured.times),
         messages=unique(
             measured.messages, overridden, known.messages, calibrated, amounts, *(c.messages for c in curves),
-            impossible_curves(curves, chosen), notes,
+            impossible_curves(curves, chosen), above_at_start(curves, body), notes,
         ),
         provenance=Provenance(
             inputs=(*measured.inputs, *files),
@@ -262,7 +276,7 @@ def biodistribution(
                 "S values": "dosimetry/organs/tables/s_values.csv, made by hepatica's own Monte Carlo",
                 "photons": "transport/tables/photon_elements.txt (EPDL97-based, see sources.toml)",
             },
-            conventions={"interval": "95 %, of activities symmetric in their logarithm, of shares in their logit"},
+            conventions={"interval": INTERVALS},
             steps=("conjugate views", "shares of organs", "time-integrated activity", "organ doses by the MIRD schema"),
         ),
     )  # fmt: skip
