@@ -3,25 +3,12 @@
 import numpy as np
 
 from hepatica.anatomy.segmentation.body_and_lungs.body import body_region
-from hepatica.anatomy.structures.kinds import Structure
 from hepatica.core import Grid, Kind, Region, Volume
 from hepatica.imaging.planar.measure import Measured, ct_model, measure_on_ct
 from hepatica.imaging.planar.options import PlanarUncertaintyOptions
 from hepatica.imaging.planar.organs import organs_of
-from hepatica.imaging.planar.rates import PlanarRates
 from hepatica.imaging.planar.whole_body import CUT, OUTSIDE
-from hepatica.imaging.spect.projections import Window
-from planar_makers import BoxPatient, box_patient
-
-PIXEL = (8.0, 6.0)
-HELD = {"tumour": 400.0, "liver": 300.0, "lung left": 60.0, "lung right": 60.0, "rest of body": 180.0}
-ROLES = {"tumour": Structure.TUMOUR, "liver": Structure.LIVER, "lung left": Structure.LUNG_LEFT,
-         "lung right": Structure.LUNG_RIGHT}  # fmt: skip
-
-
-def rates(net: np.ndarray) -> PlanarRates:
-    return PlanarRates(net, np.zeros_like(net), np.abs(net) / 100, Window(328.1, 400.9), ("anterior", "posterior"),
-                       PIXEL, (1.0, 1.0))  # fmt: skip
+from planar_makers import HELD, PIXEL, ROLES, BoxPatient, box_patient, even_rates
 
 
 def cropped(patient: BoxPatient, rows: int) -> tuple[Volume, dict[str, Region]]:
@@ -46,7 +33,7 @@ def measured(hu: Volume, regions: dict[str, Region], net: np.ndarray) -> Measure
     own = dict(regions)
     body = own.pop("body")
     model = ct_model(hu, body, own, ROLES, energy_kev=364.5, pixel_mm=PIXEL, mu_scale=1.0)
-    return measure_on_ct(rates(net), model, place_mm=None, offset_mm=None, fwhm_mm=12.0,
+    return measure_on_ct(even_rates(net), model, place_mm=None, offset_mm=None, fwhm_mm=12.0,
                          uncertainty=PlanarUncertaintyOptions())  # fmt: skip
 
 

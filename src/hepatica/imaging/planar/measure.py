@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,29 +13,24 @@ from hepatica.anatomy.structures.kinds import LUNGS, Structure
 from hepatica.core import Estimate, Region, Volume
 from hepatica.core.message import Message
 from hepatica.core.resample import resample_region
-from hepatica.errors import GeometryError, InputError, UnknownNameError
+from hepatica.errors import InputError, UnknownNameError
 from hepatica.imaging.planar.attenuation import narrow_mu_per_cm
 from hepatica.imaging.planar.drawn import SINGLE_VIEW, DrawnMeasurement, DrawnOrgan, drawn_rates
 from hepatica.imaging.planar.montecarlo import OrganResponse
 from hepatica.imaging.planar.options import PlanarUncertaintyOptions
 from hepatica.imaging.planar.organs import STILL, OrganRates, share_interval
-from hepatica.imaging.planar.projected import ProjectedFit, ProjectedMeasurement, fitted_fwhm, projected_rates
-from hepatica.imaging.planar.projection import REST, BodyModel, Projected, on_views, place_of_ct
+from hepatica.imaging.planar.placing import cut_by_views, place_of, poorly, settled_at, turned
+from hepatica.imaging.planar.projected import ProjectedFit, ProjectedMeasurement
+from hepatica.imaging.planar.projection import (
+    REST,
+    BodyModel,
+    Projected,
+    explained_at,
+)
 from hepatica.imaging.planar.rates import PlanarRates
-from hepatica.imaging.planar.whole_body import OUTSIDE, Beyond, Outline, besides, outline_of, with_outside
+from hepatica.imaging.planar.whole_body import OUTSIDE, Beyond, Outline, outline_of, with_outside
 
 FloatArray = NDArray[np.float64]
-
-POORLY_EXPLAINED = 0.85
-"""Share of the views that structures of a CT explain at the best place, below which it is said. On virtual patients it
-is 0.93 to 0.98; our choice."""
-
-TURNED = 0.03
-"""By how much more of the views must be explained turned than as they are: between places of one patient the share
-moves by less. Our choice."""
-
-MOST_CUT = 0.9
-"""Share of an organ's counts that the views hold, below which it is said. Our choice."""
 
 CUT_AREA = 0.05
 """Of a structure's largest section, above which its section in the CT's last slice says that it goes on. Our choice."""
@@ -250,21 +245,16 @@ def measure_on_ct(
     blank = ProjectedMeasurement(rates, ct.body, (0.0, 0.0), 0.0, ct.mu_scale, response=ct.response)
     plain = blank.projected()
     pixel, shape, size = rates.pixel_mm, rates.rate.shape[1:], plain.body_mm.shape
-    offset, explained, notes = _placed(rates, plain, ct, place_mm, offset_mm, 3 * uncertainty.position_sd_mm)
-    notes += _turned(rates, plain, explained)
+    place = place_of(rates, plain, ct.body.place_mm, place_mm, offset_mm)
+    settled, offset, notes = settled_at(blank, place, fwhm_mm, uncertainty)
+    measurement, parts, fit, seen, beside = (
+        settled.measurement, settled.parts, settled.fit, settled.seen, settled.beside,
+    )  # fmt: skip
+    explained = explained_at(rates.net, plain, offset)
+    notes += [*poorly(explained), *beside.about(), *turned(rates, plain, place.explained_best)]
     if len(rates.sides) == 1:
         notes.append(SINGLE_VIEW)
-    beside = besides(rates, on_views(plain, (shape[0], shape[1]), offset))
-    notes += beside.about()
-    measurement = replace(blank, offset=offset, fwhm_mm=fwhm_mm or 0.0)
-    if beside.pixels.any():
-        # A level that is fitted would be taken from the rest of the body.
-        own = replace(rates, rate=rates.rate - beside.level[:, None, None])
-        measurement = replace(measurement, rates=own, level=False, beside=beside.pixels)
-    if fwhm_mm is None:
-        measurement = replace(measurement, fwhm_mm=fitted_fwhm(measurement))
-    parts, fit, seen = projected_rates(measurement, uncertainty)
-    notes += _cut(measurement, seen)
+    notes += cut_by_views(measurement, seen)
     path_mu = None if outside_mm is None else outside_mm * ct.mu_per_mm
     beyond = Beyond(beside, ct.cut_groups, path_mu)
     parts, more = with_outside(parts, rates, seen, fit, beyond, scattered_more=measurement.scattered_more())
@@ -274,25 +264,33 @@ def measure_on_ct(
     others = tuple(name for name in (REST, OUTSIDE) if name in parts.names)
     for name in others:
         groups[name], what[name] = (name,), "remainder"
-    index = {name: n for n, name in enumerate(fit.names)}
-    counted = fit.cps[:, None] * seen.templates.sum(axis=(2, 3))
-    uncorrected, outlines = {}, {}
-    for name, members in groups.items():
-        if name == OUTSIDE:
-            continue
-        numbers = [index[m] for m in members]
-        sums = np.maximum(counted[numbers].sum(axis=0), 0)
-        if not ct.cut.keys() & set(members):
-            uncorrected[name] = float(np.prod(sums) ** (1 / len(sums)))
-        if name != REST:
-            outline = (seen.thickness_mm[numbers].sum(axis=0) > 1.0).astype(np.float64)
-            outlines[name] = np.stack([outline] * len(rates.sides))
+    on_it = {name: members for name, members in groups.items() if name != OUTSIDE}
+    uncorrected, outlines = _as_seen(on_it, fit, seen)
+    cut = tuple(name for name, members in on_it.items() if ct.cut.keys() & set(members))
+    uncorrected = {name: cps for name, cps in uncorrected.items() if name not in cut}
     return Measured(
         parts.summed(groups), what, (*named, *others), named, outlines, uncorrected, explained,
         ((offset[0] + (size[0] - shape[0]) / 2) * pixel[0], -(offset[1] + (size[1] - shape[1]) / 2) * pixel[1]),
         (*rates.messages, *notes),
-        () if OUTSIDE in parts.names else tuple(n for n, members in groups.items() if ct.cut.keys() & set(members)),
+        () if OUTSIDE in parts.names else cut,
     )  # fmt: skip
+
+
+def _as_seen(
+    groups: Mapping[str, tuple[str, ...]], fit: ProjectedFit, seen: Projected
+) -> tuple[dict[str, float], dict[str, FloatArray]]:
+    """Geometric mean of each group as counted, and its outline on the views; the rest of the body has none."""
+    index = {name: n for n, name in enumerate(fit.names)}
+    counted = fit.cps[:, None] * seen.templates.sum(axis=(2, 3))
+    uncorrected, outlines = {}, {}
+    for name, members in groups.items():
+        numbers = [index[m] for m in members]
+        sums = np.maximum(counted[numbers].sum(axis=0), 0)
+        uncorrected[name] = float(np.prod(sums) ** (1 / len(sums)))
+        if name != REST:
+            outline = (seen.thickness_mm[numbers].sum(axis=0) > 1.0).astype(np.float64)
+            outlines[name] = np.stack([outline] * seen.templates.shape[1])
+    return uncorrected, outlines
 
 
 def _about_montecarlo(fit: ProjectedFit, seen: Projected, response: OrganResponse | None) -> tuple[Message, ...]:
@@ -309,84 +307,6 @@ def _about_montecarlo(fit: ProjectedFit, seen: Projected, response: OrganRespons
         "1.7 points of 9 and tumours by 5 of 75 on virtual patients with 188Re"
     )
     return (Message("planar-scatter-simulated", text, remedy, "note"),)
-
-
-def _placed(
-    rates: PlanarRates,
-    plain: Projected,
-    ct: CtModel,
-    place_mm: tuple[float, float] | None,
-    offset_mm: tuple[float, float] | None,
-    most_apart_mm: float,
-) -> tuple[tuple[float, float], float, list[Message]]:
-    """Columns and rows of the CT's first pixel on the views, the share that it explains at best, and what to say."""
-    pixel, shape = rates.pixel_mm, rates.rate.shape[1:]
-    size = plain.body_mm.shape
-    found, explained = place_of_ct(rates.net, plain)
-    notes: list[Message] = []
-    if offset_mm is not None:
-        offset = stated_place(offset_mm, (shape[0], shape[1]), (size[0], size[1]), pixel)
-    elif place_mm is not None:
-        offset = ((ct.body.place_mm[0] - place_mm[0]) / pixel[0], (place_mm[1] - ct.body.place_mm[1]) / pixel[1])
-    else:
-        offset = found
-        text = (
-            f"the CT is laid onto the views where its structures explain them best "
-            f"({100 * explained:.0f} % of what they show)"
-        )
-        remedy = "look at the outlines; state `offset_mm` if they are off"
-        notes.append(Message("ct-placed-on-views", text, remedy, "note"))
-    apart = [abs(a - b) * p for a, b, p in zip(offset, found, pixel, strict=True)]
-    if max(apart) > max(most_apart_mm, 2 * max(pixel)):
-        text = (
-            f"the CT lies {apart[0]:.0f} mm across and {apart[1]:.0f} mm along the body from where its structures fit "
-            "the views best"
-        )
-        notes.append(Message("ct-off-the-views", text, "check that the patient lay alike, or leave `offset_mm` out"))
-    if explained < POORLY_EXPLAINED:
-        text = f"the CT's structures explain only {100 * explained:.0f} % of what the views show"
-        remedy = "name further organs that hold activity (`planar_organs`)"
-        notes.append(Message("views-poorly-explained", text, remedy))
-    return offset, explained, notes
-
-
-def _turned(rates: PlanarRates, plain: Projected, explained: float) -> list[Message]:
-    """A message if the views fit the CT better when they are turned."""
-    ways = {"left for right": rates.net[:, ::-1], "head for feet": rates.net[:, :, ::-1],
-            "head for feet and left for right": rates.net[:, ::-1, ::-1]}  # fmt: skip
-    found = {}
-    for way, net in ways.items():
-        try:
-            found[way] = place_of_ct(net, plain)[1]
-        except GeometryError:
-            continue
-    best = max(found, key=found.__getitem__, default="")
-    if not best or found[best] < explained + TURNED:
-        return []
-    text = (
-        f"the CT's structures explain {100 * found[best]:.0f} % of the views turned {best}, and "
-        f"{100 * explained:.0f} % of them as they are"
-    )
-    remedy = "check ImageOrientationPatient of the detectors and how the views are stored"
-    return [Message("views-turned", text, remedy, "critical")]
-
-
-def _cut(measurement: ProjectedMeasurement, seen: Projected) -> list[Message]:
-    """A message if structures lie partly outside the views."""
-    whole = measurement.projected()
-    pairs = zip(seen.names, seen.templates, whole.templates, strict=True)
-    cut = [name for name, here, every in pairs if name != REST and here.sum() < MOST_CUT * every.sum()]
-    if not cut:
-        return []
-    text = f"{', '.join(cut)} lie partly outside the views: what is not seen is taken to hold as much as what is"
-    return [Message("structure-cut", text, "take views of the whole organ, or check `offset_mm`", "critical")]
-
-
-def stated_place(
-    offset_mm: tuple[float, float], views: tuple[int, int], ct: tuple[int, int], pixel_mm: tuple[float, float]
-) -> tuple[float, float]:
-    """Columns and rows of the CT's first pixel, its middle so far to the left and to the head of the views' middle."""
-    return (views[0] - ct[0]) / 2 + offset_mm[0] / pixel_mm[0], (views[1] - ct[1]) / 2 - offset_mm[1] / pixel_mm[1]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

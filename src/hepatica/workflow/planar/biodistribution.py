@@ -40,8 +40,8 @@ from hepatica.workflow.sources import ImageSource, StructureSource
 FloatArray = NDArray[np.float64]
 
 INTERVALS = (
-    "95 %, of shares symmetric in their logit, of activities by a camera factor in their logarithm; symmetric and cut at "
-    "the border where that is within two standard uncertainties"
+    "95 %, of shares symmetric in their logit, of activities by a camera factor in their logarithm; symmetric and cut "
+    "at the border where that is within two standard uncertainties"
 )
 
 

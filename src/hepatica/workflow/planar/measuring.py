@@ -26,7 +26,6 @@ from hepatica.imaging.planar.measure import (
     measure_drawn,
     measure_on_ct,
     organ_thicknesses,
-    stated_place,
     uniform_body,
 )
 from hepatica.imaging.planar.montecarlo import (
@@ -328,7 +327,7 @@ def _ct_on_views(
     study: Study, time: TimeOfViews, energy_kev: float, scale: float, mu: float, inputs: list[InputFile]
 ) -> tuple[DrawnBody, list[Message]]:
     """A CT's attenuation under structures that are drawn on the views."""
-    from hepatica.imaging.planar.projection import BodyModel, on_views, place_of_ct
+    from hepatica.imaging.planar.projection import BodyModel, on_views, place_of_ct, stated_place
 
     ct = as_image(study.ct, role="ct", series=study.options.reading.ct_series)  # type: ignore[arg-type]
     if ct.source not in inputs:
