@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -403,6 +403,11 @@ def measure_drawn(
     background = beside.background
     measurement = DrawnMeasurement(rates, organs, background, body.mu_t, body.mu_per_mm, body.thickness_mm, outline)
     parts = drawn_rates(measurement, uncertainty, stated_thickness=body.stated)
+    if outline is not None and outline.missed > 0:
+        # What lies beside the outline may be the body's: one standard uncertainty of the rest.
+        own = np.zeros((len(parts.names),) * 2)
+        own[-1, -1] = (outline.missed * float(parts.cps.sum())) ** 2
+        parts = replace(parts, covariance={**parts.covariance, "outline of the body": own})
     plain = DrawnMeasurement(rates, organs, background, np.zeros_like(body.mu_t), 0.0, body.thickness_mm, outline)
     bare = dict(zip(parts.names, plain.measure(STILL), strict=True))
     groups, what = grouped(roles)
@@ -411,6 +416,7 @@ def measure_drawn(
     if outline is not None:
         groups[REST], what[REST] = (REST,), "remainder"
         whole = (*named, REST)
+        outlines[REST] = outline.coverage
     return Measured(
         parts.summed(groups), what, whole, named, outlines,
         {name: float(sum(bare[m] for m in members)) for name, members in groups.items()},

@@ -134,7 +134,8 @@ class PlanarOrganOptions:
         Organs of the CT beside liver, lungs and tumours to look for, by role: stomach, spleen, thyroid; what is not
         named belongs to the rest of the body.
     offset_mm : tuple of float or None
-        Place of the CT on the views, to the patient's left and towards the head; found from the images if not given.
+        Place of the CT on the views, to the patient's left and towards the head, such as '10, -20 mm'; found from the
+        images if not given.
     resolution_fwhm_mm : float or None
         Of camera and collimator at the patient's middle; found from the views if not given.
     normalise : {"whole-body", "organs", "camera"}

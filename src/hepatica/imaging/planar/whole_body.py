@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from hepatica.core.message import Message
+from hepatica.core.message import Message, Severity
 from hepatica.imaging.planar.organs import OrganRates
 from hepatica.imaging.planar.projected import ProjectedFit
 from hepatica.imaging.planar.projection import Projected, blurred
@@ -29,6 +29,9 @@ OUTLINE_FWHM_MM = 20.0
 
 LEAST_PIXELS = 20
 """Beside the body, for a level that is taken off; our choice."""
+
+LEAST_MISSED, MOST_MISSED = 0.02, 0.05
+"""Share of the counts beside an outline found by counts, from which on it is said, and is critical. Our choice."""
 
 LEAST_ROWS = 3
 """Rows that a CT does not reach, from which on what they hold is a compartment: fewer are the blur of its border."""
@@ -59,11 +62,24 @@ septal penetration the Monte Carlo camera has 1 %, arms hold a tenth of the body
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Outline:
-    """The body on views, shape (views, x, z), and the mean rate of a pixel beside it in each view."""
+    """The body on views.
+
+    Attributes
+    ----------
+    coverage : ndarray, shape (views, x, z)
+        Of each pixel.
+    level : ndarray, shape (views,)
+        Mean rate of a pixel beside it.
+    drawn : bool
+        Whether it was drawn.
+    missed : float
+        Share of all counts above the darkest place that lie beside an outline which was found.
+    """
 
     coverage: FloatArray
     level: FloatArray
     drawn: bool
+    missed: float = 0.0
 
     def about(self, *, whole_body: bool) -> tuple[Message, ...]:
         """What must be known of a whole that is counted in the views."""
@@ -73,6 +89,13 @@ class Outline:
             "is the rest of the body, attenuated by its whole thickness"
         )
         found = [Message("whole-body-by-counts", text, "draw a region named body if it is not so", "note")]
+        if self.missed > LEAST_MISSED:
+            text = (
+                f"{100 * self.missed:.0f} % of the views' counts lie beside the outline of the body that was found by "
+                "counts: a body that holds little beside its organs is larger than that, and the rest of it reads low"
+            )
+            severity: Severity = "critical" if self.missed > MOST_MISSED else "warning"
+            found.append(Message("body-outline-unsure", text, "draw a region named body on the views", severity))
         if not whole_body:
             text = "the views are static: shares are of what they show, not of what lies above or below them"
             found.append(Message("views-not-of-the-whole-body", text, "take a whole-body scan, or `normalise` organs"))
@@ -106,7 +129,16 @@ def outline_of(rates: PlanarRates, drawn: FloatArray | None = None) -> Outline:
         float(view[where].mean()) if int(where.sum()) >= LEAST_PIXELS else 0.0
         for view, where in zip(net, beside, strict=True)
     ])  # fmt: skip
-    return Outline(coverage, np.maximum(level, 0.0), drawn is not None)
+    level = np.maximum(level, 0.0)
+    if drawn is not None:
+        return Outline(coverage, level, drawn=True)
+    where = beside.all(axis=0)
+    if int(where.sum()) < LEAST_PIXELS:
+        return Outline(coverage, level, drawn=False)
+    dark = np.array([np.percentile(blurred(view, rates.pixel_mm, OUTLINE_FWHM_MM)[where], DARKEST) for view in net])
+    above = net - np.maximum(dark, 0.0)[:, None, None]
+    missed = float(above[:, where].sum()) / max(float(above.sum()), 1e-30)
+    return Outline(coverage, level, drawn=False, missed=max(missed, 0.0))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

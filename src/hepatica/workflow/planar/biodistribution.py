@@ -31,6 +31,7 @@ from hepatica.workflow.planar.times import (
     curves_of,
     excreted_of,
     impossible_curves,
+    require_time_model,
     retained_of,
     shares_of,
 )
@@ -55,10 +56,13 @@ class TumourDose:
         Its name.
     dose_gy : Estimate
         Gy.
+    mass_g : float or None
+        By the CT, or stated.
     """
 
     tumour: str
     dose_gy: Estimate
+    mass_g: float | None = None
 
 
 @result
@@ -157,7 +161,7 @@ class BiodistributionResult(Result):
                 for d in sorted(self.organ_doses, key=lambda d: -d.dose_gy.value)
             ]  # fmt: skip
             dose_rows += [
-                (d.tumour, None, d.dose_gy.value, d.dose_gy.sd, d.dose_gy.value, None) for d in self.tumour_doses
+                (d.tumour, d.mass_g, d.dose_gy.value, d.dose_gy.sd, d.dose_gy.value, None) for d in self.tumour_doses
             ]
             heads = ("organ", "mass, g", "dose, Gy", "± (k = 1), Gy", "from itself, Gy", "by photons, Gy")
             found.append(Table.of(heads, dose_rows, "Absorbed dose of organs", "organ-doses"))
@@ -237,6 +241,7 @@ def biodistribution(
     reading, given = options.reading, options.given
     views = times_of(planar, reading, options.counts.dwell_s)
     chosen, overridden = nuclide_of(views, reading)
+    require_time_model(options.time, len(views))
     study = Study(views, chosen, sources_of(structures), ct, options)
     measured = measure_times(study, report_progress)
     known = given.of(views)
@@ -248,9 +253,9 @@ def biodistribution(
     report_progress("curves and doses")
     curves = curves_of(points, with_curve(options.time), chosen)
     roles = {name: role for one in measured.times for name, role in one.organs.roles.items()}
-    body = measured.times[0].organs.whole
+    body, masses = measured.times[0].organs.whole, {**measured.masses_g, **given.masses_g}
     doses, tumours, notes = doses_of(curves, roles, chosen, given, measured.masses_g, body)
-    named = (("calibration", given.calibration), ("time curve", options.time.time_curve))
+    named = (("calibration", given.calibration_file), ("time curve", options.time.time_curve))
     files = tuple(InputFile.of(role, Path(path)) for role, path in named if isinstance(path, str | Path))
     return BiodistributionResult(
         nuclide=chosen.name,
@@ -261,10 +266,11 @@ def biodistribution(
         excreted=excreted_of(points, known, options.organs),
         patient_sex=given.patient_sex,
         organ_doses=doses,
-        tumour_doses=tuple(TumourDose(name, dose) for name, dose in tumours.items()),
+        tumour_doses=tuple(TumourDose(name, dose, masses.get(name)) for name, dose in tumours.items()),
         shown=tuple(ShownTime(m.rates, m.organs) for m in measured.times),
         messages=unique(
-            measured.messages, overridden, known.messages, calibrated, amounts, *(c.messages for c in curves),
+            measured.messages, overridden, known.messages, given.about_sex(views), calibrated, amounts,
+            *(c.messages for c in curves),
             impossible_curves(curves, chosen), above_at_start(curves, body), notes,
         ),
         provenance=Provenance(

@@ -14,7 +14,7 @@ from hepatica.anatomy.structures.masses import mass_of
 from hepatica.core import InputFile, Region, Volume
 from hepatica.core.message import Message
 from hepatica.core.progress import Progress
-from hepatica.errors import InputError
+from hepatica.errors import GeometryError, InputError
 from hepatica.imaging.planar.attenuation import mu_scale, narrow_mu_per_cm, photon_energy_kev
 from hepatica.imaging.planar.measure import (
     Beside,
@@ -36,7 +36,9 @@ from hepatica.imaging.planar.montecarlo import (
 )
 from hepatica.imaging.planar.options import PlanarCountsOptions
 from hepatica.imaging.planar.rates import (
+    SCATTER_IN_NARROW,
     SCATTER_LEFT,
+    SCATTER_UNCORRECTED,
     SCATTER_UNKNOWN,
     PlanarRates,
     count_rates,
@@ -119,7 +121,12 @@ def _require_fit(study: Study) -> None:
     method = study.options.absorption.attenuation
     if study.options.organs.drawn_on == "ct" and study.ct is None:
         raise InputError("structures of a CT need the CT", remedy="give `ct`")
-    if study.on_ct and len(study.structures) != 1:
+    if study.on_ct and len(study.structures) > 1:
+        raise InputError(
+            f"structures of a CT are one file; there are {len(study.structures)}",
+            remedy="put them into one file, such as one label map or RTSTRUCT; several are of regions drawn on views",
+        )
+    if study.on_ct and not study.structures:
         raise InputError("the structures of the CT are needed", remedy="give `structures` that are drawn on it")
     if study.on_ct and study.options.absorption.organ_thickness_mm:
         raise InputError("`organ_thickness_mm` is of regions drawn on views: the CT shows that of its structures")
@@ -199,6 +206,10 @@ def _rates(study: Study, time: TimeOfViews) -> tuple[PlanarRates, float, float]:
         # Of any other method: what is left of the scatter is known for the upper window, and no smaller without one.
         others = tuple(m for m in rates.messages if m.code != SCATTER_LEFT.code)
         rates = replace(rates, messages=(*others, SCATTER_LEFT if rates.scatter_method == "upper" else SCATTER_UNKNOWN))
+    if study.options.absorption.beam == "narrow" or study.options.absorption.attenuation_coefficient is not None:
+        others = tuple(m for m in rates.messages if m.code != SCATTER_UNCORRECTED.code)
+        if len(others) < len(rates.messages):
+            rates = replace(rates, messages=(*others, SCATTER_IN_NARROW))
     energy = photon_energy_kev(study.nuclide, rates.window)
     scale = mu_scale(study.options.absorption, study.nuclide, energy, scatter=rates.scatter_method != "none")
     return rates, energy, scale
@@ -348,7 +359,13 @@ def _ct_on_views(
         where = "by their common frame of reference"
     else:
         rates, _, _ = _rates(study, time)
-        offset, explained = place_of_ct(rates.net, seen)
+        try:
+            offset, explained = place_of_ct(rates.net, seen)
+        except GeometryError as fault:
+            raise GeometryError(
+                f"the CT cannot be laid onto the views by its body alone: without structures drawn on it ({fault})",
+                remedy="state `offset_mm`, its middle from the middle of the views, or give structures of the CT",
+            ) from fault
         where = f"where its body explains {100 * explained:.0f} % of what they show"
     placed = on_views(seen, time.views.shape, offset)
     text = f"the CT is laid onto the views {where}"

@@ -12,9 +12,10 @@ from hepatica.anatomy.structures.kinds import Structure
 from hepatica.core import Estimate, decay_factor, seconds_between
 from hepatica.core.constants import SECONDS_PER_HOUR
 from hepatica.core.message import Message
+from hepatica.dosimetry.time.curves import PARAMETERS
 from hepatica.dosimetry.time.options import TimeOptions
 from hepatica.dosimetry.time.organ_curve import OrganCurve, organ_curve
-from hepatica.errors import TimeError
+from hepatica.errors import InputError, TimeError
 from hepatica.imaging.planar.measure import LIVER_GROUP, NORMAL_GROUP, TUMOURS_GROUP
 from hepatica.imaging.planar.options import PlanarOrganOptions
 from hepatica.imaging.planar.organs import ADMINISTERED, AbsoluteActivity, OrganRates, PlanarOrgan, organs_of
@@ -279,9 +280,19 @@ def excreted_of(points: Sequence[Point], known: KnownAdministration, organs: Pla
     return max(0.0, 1.0 - points[-1].retained)
 
 
+def require_time_model(time: TimeOptions, times: int) -> None:
+    """InputError, before anything is measured, where a time model is of voxels, or has no effect on so many times."""
+    if time.time_model not in (*PARAMETERS, "haenscheid"):
+        raise InputError(
+            f"`time_model` {time.time_model} is of voxels of images; organs of planar views follow mono or bi, or "
+            "haenscheid of one time"
+        )
+    time.require_used(times, integrated=False)
+
+
 def curves_of(points: Sequence[Point], time: TimeOptions, nuclide: Nuclide) -> tuple[OrganCurve, ...]:
     """Curve of every organ that holds something at every time."""
-    time.require_used(len(points), integrated=False)
+    require_time_model(time, len(points))
     by_name = [{organ.name: organ for organ in point.shown.organs} for point in points]
     found = []
     for name in by_name[0]:
