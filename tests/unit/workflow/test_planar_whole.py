@@ -1,12 +1,17 @@
 """No biodistribution holds more than was given: one time with a half-life, small shares, sums of parts, two phases."""
 
+from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 
 import hepatica
 from hepatica.core import Estimate
+from hepatica.core.context import DicomContext
 from hepatica.dosimetry.time.options import TimeOptions
 from hepatica.dosimetry.time.organ_curve import organ_curve
 from hepatica.errors import InputError
@@ -132,3 +137,32 @@ def test_two_exponentials_are_not_told_of_one() -> None:
     assert len(two.half_lives_s) == 2
     assert two.effective_half_life_h is not None
     assert two.effective_half_life_h.value == pytest.approx(150.0, rel=0.02)
+
+
+def test_what_cannot_be_is_refused_before_anything_is_measured() -> None:
+    """A time twice, a model of voxels, several structures of one CT: each names what is meant."""
+    one = at(4.0, liver=1.0, rest_of_body=1.0).time.views
+    ask = {"nuclide": "I-131"}
+    reading = hepatica.PlanarReadingOptions(**ask)
+    with pytest.raises(InputError, match="one time, or one file twice"):
+        hepatica.biodistribution([one, one], options=BiodistributionOptions(reading=reading))
+    voxels = BiodistributionOptions(reading=reading, time=TimeOptions(time_model="trapezoid"))
+    with pytest.raises(InputError, match="of voxels of images"):
+        hepatica.biodistribution(one, options=voxels)
+    ct = hepatica.Image.from_array(np.zeros((4, 4, 4)), unit="HU", spacing_mm=(10, 10, 10))
+    with pytest.raises(InputError, match="structures of a CT are one file; there are 2"):
+        hepatica.biodistribution(one, structures=["a.nii", "b.nii"], ct=ct,
+                                 options=BiodistributionOptions(reading=reading))  # fmt: skip
+
+
+def test_a_sex_other_than_the_views_is_said_and_a_calibration_folder_holds_its_file(tmp_path: Path) -> None:
+    context = DicomContext.invented(slices=1)
+    image = SimpleNamespace(context=replace(context, sex="F"))
+    read = SimpleNamespace(files=(SimpleNamespace(image=image),))
+    views: Any = [SimpleNamespace(read=read)]
+    (told,) = PlanarGivenOptions(patient_sex="male").about_sex(views)
+    assert (told.code, told.severity) == ("other-sex", "warning")
+    assert "PatientSex is F" in told.text
+    assert PlanarGivenOptions(patient_sex="female").about_sex(views) == ()
+    assert PlanarGivenOptions().about_sex(views) == ()
+    assert PlanarGivenOptions(calibration=tmp_path).calibration_file == tmp_path / "calibration.json"

@@ -172,9 +172,9 @@ def _told_apart(fit: CurveFit, times_s: Sequence[float], shares: Sequence[float]
     """Whether each exponential carries something at a point, and its half-life is known better than to itself."""
     times = np.asarray(times_s, dtype=np.float64)
     held = [np.abs(a * np.exp2(-times / t)).max() for a, t in zip(fit.amplitudes_bq, fit.half_lives_s, strict=True)]
-    sds = fit.half_life_sds_s or (0.0,) * len(held)
-    known = all(sd < t for sd, t in zip(sds, fit.half_lives_s, strict=True))
-    return known and min(held) > CARRIES * max(shares)
+    sds = fit.half_life_sds_s
+    known = sds is not None and all(sd < t for sd, t in zip(sds, fit.half_lives_s, strict=True))
+    return known and float(min(held)) > CARRIES * max(shares)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -363,7 +363,8 @@ def _ct_on_views(
             offset, explained = place_of_ct(rates.net, seen)
         except GeometryError as fault:
             raise GeometryError(
-                f"the CT cannot be laid onto the views by its body alone: without structures drawn on it ({fault})",
+                "the CT cannot be laid onto the views: no structures are drawn on it, and its body alone explains less "
+                "than half of what they show",
                 remedy="state `offset_mm`, its middle from the middle of the views, or give structures of the CT",
             ) from fault
         where = f"where its body explains {100 * explained:.0f} % of what they show"
