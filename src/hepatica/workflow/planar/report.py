@@ -51,7 +51,8 @@ def _drawn_hours(curve: OrganCurve) -> NDArray[np.float64]:
 
 def biodistribution_document(found: Pages, messages: tuple[Message, ...], provenance: Provenance) -> Document:
     """The document."""
-    sections = []
+    # First, so that they never stand alone on a page.
+    sections = [Section("", tuple(Paragraph(text) for text in found.sentences))] if found.sentences else []
     tables = {table.name: table for table in found.tables}
     for number, (shown, time) in enumerate(zip(found.shown, found.times, strict=True), start=1):
         heading = "Planar views" if len(found.times) == 1 else f"Planar views, time {number}"
@@ -84,8 +85,6 @@ def biodistribution_document(found: Pages, messages: tuple[Message, ...], proven
             "own Monte Carlo; self-dose scaled to the mass shown. Tumours: electrons alone, all absorbed in the lesion."
         )
         sections.append(Section("Absorbed dose of organs", (TableBlock(tables["organ-doses"], note),)))
-    if said := found.sentences:
-        sections.append(Section("", tuple(Paragraph(text) for text in said)))
     return Document(
         title=found.title,
         sections=tuple(sections),
