@@ -51,8 +51,7 @@ def _drawn_hours(curve: OrganCurve) -> NDArray[np.float64]:
 
 def biodistribution_document(found: Pages, messages: tuple[Message, ...], provenance: Provenance) -> Document:
     """The document."""
-    # First, so that they never stand alone on a page.
-    sections = [Section("", tuple(Paragraph(text) for text in found.sentences))] if found.sentences else []
+    sections = []
     tables = {table.name: table for table in found.tables}
     for number, (shown, time) in enumerate(zip(found.shown, found.times, strict=True), start=1):
         heading = "Planar views" if len(found.times) == 1 else f"Planar views, time {number}"
@@ -65,8 +64,10 @@ def biodistribution_document(found: Pages, messages: tuple[Message, ...], proven
             "Each view as its camera sees it."
         )
         shares = tables["organs" if number == 1 else f"organs-{number}"]
+        # Beside a table, so that they never stand alone on a page.
+        more = [Paragraph(text) for text in found.sentences] if number == 1 else []
         sections.append(Section(
-            heading, (Picture("", caption, png(figure)), TableBlock(shares, found.shares))
+            heading, (Picture("", caption, png(figure)), TableBlock(shares, found.shares), *more)
         ))  # fmt: skip
     if "lung-shunt" in tables:
         sections.append(Section("Lung shunt", (TableBlock(tables["lung-shunt"]),)))
