@@ -7,12 +7,27 @@ from datetime import datetime
 
 import numpy as np
 
+from hepatica.anatomy.structures.kinds import Structure
 from hepatica.core import Grid, Kind, Region, Volume
 from hepatica.core.image import Image
+from hepatica.imaging.planar.rates import PlanarRates
+from hepatica.imaging.spect.projections import Window
 
 WHEN = datetime(2026, 3, 3, 10)
 SHARES = {"tumour": 0.45, "liver": 0.39, "lung left": 0.07, "lung right": 0.09}
 SPACING = (8.0, 10.0, 6.0)
+
+PIXEL = (8.0, 6.0)
+HELD = {"tumour": 400.0, "liver": 300.0, "lung left": 60.0, "lung right": 60.0, "rest of body": 180.0}
+"""Counts per second in air of the parts of a body with 1000."""
+ROLES = {"tumour": Structure.TUMOUR, "liver": Structure.LIVER, "lung left": Structure.LUNG_LEFT,
+         "lung right": Structure.LUNG_RIGHT}  # fmt: skip
+
+
+def even_rates(net: np.ndarray, pixel_mm: tuple[float, float] = PIXEL) -> PlanarRates:
+    """Rates of both views of 131I without scatter, counted for 100 s."""
+    return PlanarRates(net, np.zeros_like(net), np.abs(net) / 100, Window(328.1, 400.9), ("anterior", "posterior"),
+                       pixel_mm, (1.0, 1.0))  # fmt: skip
 
 
 @dataclass(frozen=True)

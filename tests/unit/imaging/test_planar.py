@@ -158,8 +158,10 @@ def test_shares_and_what_is_common_to_all_organs() -> None:
     assert absolute.activity_mbq.sd == pytest.approx(np.hypot(np.hypot(6, 6) / 2, 0.05 * 30))
     assert absolute.share.value == pytest.approx(30 / 50)
     assert absolute.share.sd == pytest.approx(np.hypot(absolute.activity_mbq.sd / 50, 0.06))
-    low, high = share_interval(0.02, 0.02)
-    assert 0 < low < 0.02 < high < 0.2
+    low, high = share_interval(0.02, 0.005)
+    assert 0 < low < 0.02 < high < 0.05
+    # Where nothing is within two standard uncertainties the logit would reach to 12 %: symmetric, cut at nothing.
+    assert share_interval(0.02, 0.02) == pytest.approx((0.0, 0.0592), abs=1e-4)
 
 
 def test_transmission_scan_gives_the_coefficient_at_the_views_energy() -> None:

@@ -19,6 +19,7 @@ from hepatica.imaging.planar.measure import (
 )
 from hepatica.imaging.planar.options import PlanarUncertaintyOptions
 from hepatica.imaging.planar.organs import organs_of
+from hepatica.imaging.planar.projection import REST
 from hepatica.imaging.planar.rates import PlanarRates
 from hepatica.imaging.planar.whole_body import OUTSIDE, outline_of
 from hepatica.imaging.spect.projections import Window
@@ -70,6 +71,33 @@ def test_the_rest_of_the_body_is_counted_beside_drawn_organs(with_body: bool) ->
         thickness_mm={}, uncertainty=PlanarUncertaintyOptions(),
     )  # fmt: skip
     assert alone.whole == ("lungs", "liver")
+
+
+def test_a_body_that_the_outline_misses_is_said_and_within_the_interval() -> None:
+    """A rest of 5 % over 1308 pixels is below a hundredth of the organs' brightness: counts do not find it."""
+    net, regions, body = slab()
+    bright = np.clip(regions["liver"] + regions["lungs"], 0, 1)
+    # Nine times as much in the organs as the slab has against the rest, with the level beside it.
+    faint = np.where(bright > 0, 8 * net, 0.9 * net)
+    roles = {"liver": Structure.LIVER, "lungs": Structure.LUNG}
+
+    def told(drawn: np.ndarray | None) -> tuple[float, tuple[float, float], dict[str, str], np.ndarray]:
+        found = measure_drawn(
+            rates(faint, (10.0, 10.0)), regions, roles, Beside(None, drawn, True, True),
+            uniform_body((40, 60), BODY_MM, MU), thickness_mm={"liver": 80.0, "lungs": 1.0},
+            uncertainty=PlanarUncertaintyOptions(),
+        )  # fmt: skip
+        rest = organs_of(found.rates, found.roles, found.whole)[-1]
+        return rest.share.value, rest.share_95, {m.code: m.severity for m in found.messages}, found.outlines[REST]
+
+    true, _, quiet, _ = told(body)
+    share, interval, said, outline = told(None)
+    assert "body-outline-unsure" not in quiet
+    assert said["body-outline-unsure"] in ("warning", "critical")
+    assert share < 0.7 * true
+    assert interval[0] < true < interval[1]
+    # The report draws what was taken for the body.
+    assert outline.sum() < 0.8 * body.sum()
 
 
 def test_the_level_beside_the_body_is_taken_off() -> None:

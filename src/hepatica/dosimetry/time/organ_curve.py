@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,12 +14,15 @@ from hepatica.core import Estimate
 from hepatica.core.constants import SECONDS_PER_HOUR
 from hepatica.core.document import HIDDEN
 from hepatica.core.message import Message
-from hepatica.dosimetry.time.curves import PARAMETERS, fit_curve
+from hepatica.dosimetry.time.curves import PARAMETERS, CurveFit, fit_curve
 from hepatica.dosimetry.time.options import TimeOptions
 from hepatica.dosimetry.time.single_point import MeasuredShape, between_points, haenscheid_s
 from hepatica.errors import InputError, PhysicsError
 
 FloatArray = NDArray[np.float64]
+
+CARRIES = 0.01
+"""Of the highest point, below which an exponential carries nothing. Our choice."""
 
 HALF_LIFE_TOLERANCE = 1e-3
 """Relative, by which a stated half-life may exceed the physical one: tables differ by less."""
@@ -32,8 +36,8 @@ class OrganCurve:
     ----------
     organ : str
         Its name.
-    effective_half_life_h : Estimate
-        Of the last exponential; its uncertainty None where it was not measured.
+    effective_half_life_h : Estimate or None
+        Of the last exponential; its uncertainty None where it was not measured, itself where a formula needs none.
     residence_time_h : Estimate
         Time-integrated activity over the administered activity (time-integrated activity coefficient).
     decays_bq_s : Estimate or None
@@ -47,7 +51,7 @@ class OrganCurve:
     """
 
     organ: str
-    effective_half_life_h: Estimate
+    effective_half_life_h: Estimate | None
     residence_time_h: Estimate
     decays_bq_s: Estimate | None
     points_h: tuple[float, ...]
@@ -109,19 +113,14 @@ def organ_curve(
         amplitudes, half_lives, notes = one.amplitudes, one.half_lives_s, one.messages
         relative = math.hypot(random_sd[0] / shares[0] if shares[0] > 0 else 0.0, one.relative_sd)
         decays = Estimate(one.integral_s, one.integral_s * relative)
-        effective = one.effective_s
+        effective: Estimate | None = one.effective_s
     else:
         if options.time_model not in PARAMETERS:
             raise InputError(
                 f"`time_model` {options.time_model} is of voxels; organs of planar views follow mono or bi"
             )
-        fit = fit_curve(
-            times_s, shares, [max(sd, 1e-9) for sd in random_sd], model=options.curve_model,
-            physical_half_life_s=physical_half_life_s, tail="physical" if options.tail == "physical" else "fit",
-            beyond_physical=options.beyond_physical,
-        )  # fmt: skip
-        amplitudes, half_lives = fit.amplitudes_bq, fit.half_lives_s
-        decays, notes = fit.decays, fit.messages
+        fit, notes = _fitted(organ, times_s, shares, random_sd, options, physical_half_life_s)
+        amplitudes, half_lives, decays = fit.amplitudes_bq, fit.half_lives_s, fit.decays
         last = int(np.argmax(half_lives))
         sds = fit.half_life_sds_s
         effective = Estimate(half_lives[last], None if sds is None else sds[last])
@@ -129,7 +128,7 @@ def organ_curve(
     coefficient = Estimate(decays.value, both)
     return OrganCurve(
         organ,
-        _over(effective, SECONDS_PER_HOUR),
+        None if effective is None else _over(effective, SECONDS_PER_HOUR),
         _over(coefficient, SECONDS_PER_HOUR),
         None if administered is None else coefficient * administered,
         tuple(t / SECONDS_PER_HOUR for t in times_s),
@@ -140,6 +139,44 @@ def organ_curve(
     )
 
 
+def _fitted(
+    organ: str,
+    times_s: Sequence[float],
+    shares: Sequence[float],
+    random_sd: Sequence[float],
+    options: TimeOptions,
+    physical_s: float,
+) -> tuple[CurveFit, tuple[Message, ...]]:
+    """Curve through several points; one exponential in place of two that the points do not tell apart."""
+
+    def fitted(model: Literal["mono", "bi"]) -> CurveFit:
+        return fit_curve(
+            times_s, shares, [max(sd, 1e-9) for sd in random_sd], model=model, physical_half_life_s=physical_s,
+            tail="physical" if options.tail == "physical" else "fit", beyond_physical=options.beyond_physical,
+        )  # fmt: skip
+
+    found = fitted(options.curve_model)
+    if options.curve_model == "mono" or _told_apart(found, times_s, shares):
+        return found, found.messages
+    text = f"the points of {organ} do not tell two exponentials apart"
+    try:
+        single = fitted("mono")
+    except PhysicsError as fault:
+        note = Message("two-exponentials-not-told", f"{text}, and one does not fit them ({fault}): its half-life is a "
+                       "guess, its decays are those of the fit", "take `time_model` mono for all")  # fmt: skip
+        return found, (*found.messages, note)
+    return single, (*single.messages, Message("two-exponentials-not-told", f"{text}: one is fitted"))
+
+
+def _told_apart(fit: CurveFit, times_s: Sequence[float], shares: Sequence[float]) -> bool:
+    """Whether each exponential carries something at a point, and its half-life is known better than to itself."""
+    times = np.asarray(times_s, dtype=np.float64)
+    held = [np.abs(a * np.exp2(-times / t)).max() for a, t in zip(fit.amplitudes_bq, fit.half_lives_s, strict=True)]
+    sds = fit.half_life_sds_s
+    known = sds is not None and all(sd < t for sd, t in zip(sds, fit.half_lives_s, strict=True))
+    return known and float(min(held)) > CARRIES * max(shares)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _OnePoint:
     """A curve through one point: its exponentials and their integral."""
@@ -147,7 +184,7 @@ class _OnePoint:
     amplitudes: tuple[float, ...]
     half_lives_s: tuple[float, ...]
     integral_s: float
-    effective_s: Estimate
+    effective_s: Estimate | None
     relative_sd: float = 0.0
     messages: tuple[Message, ...] = ()
 
@@ -162,7 +199,7 @@ def _one_point(time_s: float, share: float, options: TimeOptions, physical_s: fl
             "2.5 effective half-lives after the administration; no half-life is known"
         )
         # One exponential of half-life t through the point has the same integral.
-        return _OnePoint((2 * share,), (time_s,), share * haenscheid_s(time_s), Estimate(time_s, None),
+        return _OnePoint((2 * share,), (time_s,), share * haenscheid_s(time_s), None,
                          messages=(Message("one-time-formula", text, "give views of further times"),))  # fmt: skip
     half_life, sd = options.effective_half_life_s or physical_s, options.effective_half_life_sd_s
     if half_life > physical_s * (1 + HALF_LIFE_TOLERANCE):

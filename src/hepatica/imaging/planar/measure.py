@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,29 +12,28 @@ from numpy.typing import NDArray
 from hepatica.anatomy.structures.kinds import LUNGS, Structure
 from hepatica.core import Estimate, Region, Volume
 from hepatica.core.message import Message
-from hepatica.errors import GeometryError, InputError, UnknownNameError
+from hepatica.core.resample import resample_region
+from hepatica.errors import InputError, UnknownNameError
 from hepatica.imaging.planar.attenuation import narrow_mu_per_cm
 from hepatica.imaging.planar.drawn import SINGLE_VIEW, DrawnMeasurement, DrawnOrgan, drawn_rates
 from hepatica.imaging.planar.montecarlo import OrganResponse
 from hepatica.imaging.planar.options import PlanarUncertaintyOptions
 from hepatica.imaging.planar.organs import STILL, OrganRates, share_interval
-from hepatica.imaging.planar.projected import ProjectedFit, ProjectedMeasurement, fitted_fwhm, projected_rates
-from hepatica.imaging.planar.projection import REST, BodyModel, Projected, place_of_ct
+from hepatica.imaging.planar.placing import cut_by_views, place_of, poorly, settled_at, turned
+from hepatica.imaging.planar.projected import ProjectedFit, ProjectedMeasurement
+from hepatica.imaging.planar.projection import (
+    REST,
+    BodyModel,
+    Projected,
+    explained_at,
+)
 from hepatica.imaging.planar.rates import PlanarRates
-from hepatica.imaging.planar.whole_body import OUTSIDE, Outline, outline_of, with_outside
+from hepatica.imaging.planar.whole_body import OUTSIDE, Beyond, Outline, outline_of, with_outside
 
 FloatArray = NDArray[np.float64]
 
-POORLY_EXPLAINED = 0.85
-"""Share of the views that structures of a CT explain at the best place, below which it is said. On virtual patients it
-is 0.93 to 0.98; our choice."""
-
-TURNED = 0.03
-"""By how much more of the views must be explained turned than as they are: between places of one patient the share
-moves by less. Our choice."""
-
-MOST_CUT = 0.9
-"""Share of an organ's counts that the views hold, below which it is said. Our choice."""
+CUT_AREA = 0.05
+"""Of a structure's largest section, above which its section in the CT's last slice says that it goes on. Our choice."""
 
 THICKEST_MM = 300.0
 """Of an organ from front to back; our choice."""
@@ -66,6 +65,8 @@ class Measured:
         Place of the CT on the views.
     messages : tuple of Message
         What must be known.
+    unknown : tuple of str
+        Organs whose rate lacks an unknown part of them: there is no shunt of these.
     """
 
     rates: OrganRates
@@ -77,11 +78,12 @@ class Measured:
     explained: float | None = None
     offset_mm: tuple[float, float] | None = None
     messages: tuple[Message, ...] = ()
+    unknown: tuple[str, ...] = ()
 
     def shunt(self) -> tuple[Estimate, tuple[float, float]] | None:
         """Lungs over lungs and liver, with its 95 % interval; None without both."""
         pair = (LUNG_GROUP, LIVER_GROUP)
-        if not all(name in self.rates.names for name in pair):
+        if not all(name in self.rates.names and name not in self.unknown for name in pair):
             return None
         ratio, sds = self.rates.ratio(LUNG_GROUP, pair)
         sd = math.hypot(*sds.values())
@@ -149,6 +151,33 @@ class CtModel:
     frame_of_reference: str | None
     mu_per_mm: float = 0.0
     response: OrganResponse | None = None
+    cut: Mapping[str, tuple[bool, bool]] = field(default_factory=dict)
+
+    @property
+    def cut_groups(self) -> tuple[tuple[tuple[str, ...], bool, bool], ...]:
+        """What the CT cuts off, lungs as one: names, and whether at the head's and the feet's end."""
+        by_kind: dict[str, list[str]] = {}
+        for name in self.cut:
+            by_kind.setdefault(LUNG_GROUP if self.roles[name] in LUNGS else name, []).append(name)
+        return tuple(
+            (tuple(names), any(self.cut[n][0] for n in names), any(self.cut[n][1] for n in names))
+            for names in by_kind.values()
+        )
+
+
+def _ends(region: Region, hu: Volume) -> tuple[bool, bool]:
+    """Whether the CT's last slices towards head and feet cut a structure off: `CUT_AREA` of its largest section."""
+    here = region if region.grid.shape == hu.grid.shape else resample_region(region, hu.grid)
+    axis = int(np.argmax(np.abs(hu.grid.affine[2, :3])))
+    across = tuple(n for n in range(3) if n != axis)
+    areas = here.coverage.sum(axis=across, dtype=np.float64)
+    if not areas.size:
+        return False, False
+    window, last = here.window[axis], hu.grid.shape[axis] - 1
+    low = window.start == 0 and areas[0] > CUT_AREA * areas.max()
+    high = window.stop == last + 1 and areas[-1] > CUT_AREA * areas.max()
+    found = (bool(high), bool(low))
+    return found if hu.grid.affine[2, axis] > 0 else found[::-1]
 
 
 def ct_model(
@@ -180,6 +209,7 @@ def ct_model(
         mu_scale,
         hu.grid.frame_of_reference,
         narrow_mu_per_cm(energy_kev) / 10 * mu_scale,
+        cut={name: ends for name in names for ends in [_ends(regions[name], hu)] if any(ends)},
     )
 
 
@@ -215,40 +245,52 @@ def measure_on_ct(
     blank = ProjectedMeasurement(rates, ct.body, (0.0, 0.0), 0.0, ct.mu_scale, response=ct.response)
     plain = blank.projected()
     pixel, shape, size = rates.pixel_mm, rates.rate.shape[1:], plain.body_mm.shape
-    offset, explained, notes = _placed(rates, plain, ct, place_mm, offset_mm, 3 * uncertainty.position_sd_mm)
-    notes += _turned(rates, plain, explained)
+    place = place_of(rates, plain, ct.body.place_mm, place_mm, offset_mm)
+    settled, offset, notes = settled_at(blank, place, fwhm_mm, uncertainty)
+    measurement, parts, fit, seen, beside = (
+        settled.measurement, settled.parts, settled.fit, settled.seen, settled.beside,
+    )  # fmt: skip
+    explained = explained_at(rates.net, plain, offset)
+    notes += [*poorly(explained), *beside.about(), *turned(rates, plain, place.explained_best)]
     if len(rates.sides) == 1:
         notes.append(SINGLE_VIEW)
-    measurement = replace(blank, offset=offset, fwhm_mm=fwhm_mm or 0.0)
-    if fwhm_mm is None:
-        measurement = replace(measurement, fwhm_mm=fitted_fwhm(measurement))
-    parts, fit, seen = projected_rates(measurement, uncertainty)
-    notes += _cut(measurement, seen)
+    notes += cut_by_views(measurement, seen)
     path_mu = None if outside_mm is None else outside_mm * ct.mu_per_mm
-    parts, more = with_outside(parts, rates, seen, fit, path_mu=path_mu, scattered_more=measurement.scattered_more())
+    beyond = Beyond(beside, ct.cut_groups, path_mu)
+    parts, more = with_outside(parts, rates, seen, fit, beyond, scattered_more=measurement.scattered_more())
     notes += [*more, *_about_montecarlo(fit, seen, ct.response)]
     groups, what = grouped(ct.roles)
     named = _whole(groups)
     others = tuple(name for name in (REST, OUTSIDE) if name in parts.names)
     for name in others:
         groups[name], what[name] = (name,), "remainder"
+    on_it = {name: members for name, members in groups.items() if name != OUTSIDE}
+    uncorrected, outlines = _as_seen(on_it, fit, seen)
+    cut = tuple(name for name, members in on_it.items() if ct.cut.keys() & set(members))
+    uncorrected = {name: cps for name, cps in uncorrected.items() if name not in cut}
+    return Measured(
+        parts.summed(groups), what, (*named, *others), named, outlines, uncorrected, explained,
+        ((offset[0] + (size[0] - shape[0]) / 2) * pixel[0], -(offset[1] + (size[1] - shape[1]) / 2) * pixel[1]),
+        (*rates.messages, *notes),
+        () if OUTSIDE in parts.names else cut,
+    )  # fmt: skip
+
+
+def _as_seen(
+    groups: Mapping[str, tuple[str, ...]], fit: ProjectedFit, seen: Projected
+) -> tuple[dict[str, float], dict[str, FloatArray]]:
+    """Geometric mean of each group as counted, and its outline on the views; the rest of the body has none."""
     index = {name: n for n, name in enumerate(fit.names)}
     counted = fit.cps[:, None] * seen.templates.sum(axis=(2, 3))
     uncorrected, outlines = {}, {}
     for name, members in groups.items():
-        if name == OUTSIDE:
-            continue
         numbers = [index[m] for m in members]
         sums = np.maximum(counted[numbers].sum(axis=0), 0)
         uncorrected[name] = float(np.prod(sums) ** (1 / len(sums)))
         if name != REST:
             outline = (seen.thickness_mm[numbers].sum(axis=0) > 1.0).astype(np.float64)
-            outlines[name] = np.stack([outline] * len(rates.sides))
-    return Measured(
-        parts.summed(groups), what, (*named, *others), named, outlines, uncorrected, explained,
-        ((offset[0] + (size[0] - shape[0]) / 2) * pixel[0], -(offset[1] + (size[1] - shape[1]) / 2) * pixel[1]),
-        (*rates.messages, *notes),
-    )  # fmt: skip
+            outlines[name] = np.stack([outline] * seen.templates.shape[1])
+    return uncorrected, outlines
 
 
 def _about_montecarlo(fit: ProjectedFit, seen: Projected, response: OrganResponse | None) -> tuple[Message, ...]:
@@ -265,84 +307,6 @@ def _about_montecarlo(fit: ProjectedFit, seen: Projected, response: OrganRespons
         "1.7 points of 9 and tumours by 5 of 75 on virtual patients with 188Re"
     )
     return (Message("planar-scatter-simulated", text, remedy, "note"),)
-
-
-def _placed(
-    rates: PlanarRates,
-    plain: Projected,
-    ct: CtModel,
-    place_mm: tuple[float, float] | None,
-    offset_mm: tuple[float, float] | None,
-    most_apart_mm: float,
-) -> tuple[tuple[float, float], float, list[Message]]:
-    """Columns and rows of the CT's first pixel on the views, the share that it explains at best, and what to say."""
-    pixel, shape = rates.pixel_mm, rates.rate.shape[1:]
-    size = plain.body_mm.shape
-    found, explained = place_of_ct(rates.net, plain)
-    notes: list[Message] = []
-    if offset_mm is not None:
-        offset = stated_place(offset_mm, (shape[0], shape[1]), (size[0], size[1]), pixel)
-    elif place_mm is not None:
-        offset = ((ct.body.place_mm[0] - place_mm[0]) / pixel[0], (place_mm[1] - ct.body.place_mm[1]) / pixel[1])
-    else:
-        offset = found
-        text = (
-            f"the CT is laid onto the views where its structures explain them best "
-            f"({100 * explained:.0f} % of what they show)"
-        )
-        remedy = "look at the outlines; state `offset_mm` if they are off"
-        notes.append(Message("ct-placed-on-views", text, remedy, "note"))
-    apart = [abs(a - b) * p for a, b, p in zip(offset, found, pixel, strict=True)]
-    if max(apart) > max(most_apart_mm, 2 * max(pixel)):
-        text = (
-            f"the CT lies {apart[0]:.0f} mm across and {apart[1]:.0f} mm along the body from where its structures fit "
-            "the views best"
-        )
-        notes.append(Message("ct-off-the-views", text, "check that the patient lay alike, or leave `offset_mm` out"))
-    if explained < POORLY_EXPLAINED:
-        text = f"the CT's structures explain only {100 * explained:.0f} % of what the views show"
-        remedy = "name further organs that hold activity (`planar_organs`)"
-        notes.append(Message("views-poorly-explained", text, remedy))
-    return offset, explained, notes
-
-
-def _turned(rates: PlanarRates, plain: Projected, explained: float) -> list[Message]:
-    """A message if the views fit the CT better when they are turned."""
-    ways = {"left for right": rates.net[:, ::-1], "head for feet": rates.net[:, :, ::-1],
-            "head for feet and left for right": rates.net[:, ::-1, ::-1]}  # fmt: skip
-    found = {}
-    for way, net in ways.items():
-        try:
-            found[way] = place_of_ct(net, plain)[1]
-        except GeometryError:
-            continue
-    best = max(found, key=found.__getitem__, default="")
-    if not best or found[best] < explained + TURNED:
-        return []
-    text = (
-        f"the CT's structures explain {100 * found[best]:.0f} % of the views turned {best}, and "
-        f"{100 * explained:.0f} % of them as they are"
-    )
-    remedy = "check ImageOrientationPatient of the detectors and how the views are stored"
-    return [Message("views-turned", text, remedy, "critical")]
-
-
-def _cut(measurement: ProjectedMeasurement, seen: Projected) -> list[Message]:
-    """A message if structures lie partly outside the views."""
-    whole = measurement.projected()
-    pairs = zip(seen.names, seen.templates, whole.templates, strict=True)
-    cut = [name for name, here, every in pairs if name != REST and here.sum() < MOST_CUT * every.sum()]
-    if not cut:
-        return []
-    text = f"{', '.join(cut)} lie partly outside the views: what is not seen is taken to hold as much as what is"
-    return [Message("structure-cut", text, "take views of the whole organ, or check `offset_mm`", "critical")]
-
-
-def stated_place(
-    offset_mm: tuple[float, float], views: tuple[int, int], ct: tuple[int, int], pixel_mm: tuple[float, float]
-) -> tuple[float, float]:
-    """Columns and rows of the CT's first pixel, its middle so far to the left and to the head of the views' middle."""
-    return (views[0] - ct[0]) / 2 + offset_mm[0] / pixel_mm[0], (views[1] - ct[1]) / 2 - offset_mm[1] / pixel_mm[1]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -439,6 +403,11 @@ def measure_drawn(
     background = beside.background
     measurement = DrawnMeasurement(rates, organs, background, body.mu_t, body.mu_per_mm, body.thickness_mm, outline)
     parts = drawn_rates(measurement, uncertainty, stated_thickness=body.stated)
+    if outline is not None and outline.missed > 0:
+        # What lies beside the outline may be the body's: one standard uncertainty of the rest.
+        own = np.zeros((len(parts.names),) * 2)
+        own[-1, -1] = (outline.missed * float(parts.cps.sum())) ** 2
+        parts = replace(parts, covariance={**parts.covariance, "outline of the body": own})
     plain = DrawnMeasurement(rates, organs, background, np.zeros_like(body.mu_t), 0.0, body.thickness_mm, outline)
     bare = dict(zip(parts.names, plain.measure(STILL), strict=True))
     groups, what = grouped(roles)
@@ -447,6 +416,7 @@ def measure_drawn(
     if outline is not None:
         groups[REST], what[REST] = (REST,), "remainder"
         whole = (*named, REST)
+        outlines[REST] = outline.coverage
     return Measured(
         parts.summed(groups), what, whole, named, outlines,
         {name: float(sum(bare[m] for m in members)) for name, members in groups.items()},

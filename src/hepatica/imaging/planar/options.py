@@ -134,13 +134,15 @@ class PlanarOrganOptions:
         Organs of the CT beside liver, lungs and tumours to look for, by role: stomach, spleen, thyroid; what is not
         named belongs to the rest of the body.
     offset_mm : tuple of float or None
-        Place of the CT on the views, to the patient's left and towards the head; found from the images if not given.
+        Place of the CT on the views, to the patient's left and towards the head, such as '10, -20 mm'; found from the
+        images if not given.
     resolution_fwhm_mm : float or None
         Of camera and collimator at the patient's middle; found from the views if not given.
     normalise : {"whole-body", "organs", "camera"}
         Shares of all counts of the body, of the organs named, or activities by the camera factor.
-    retained : float
-        Share of the administered activity that has not been excreted, for shares of the administered one.
+    retained : float or None
+        Share of the administered activity that has not been excreted, for shares of the administered one, at the time
+        at which most is in the body; if not given, what a stated effective half-life of one time leaves, else all.
     """
 
     drawn_on: Literal["auto", "views", "ct"] = "auto"
@@ -148,4 +150,4 @@ class PlanarOrganOptions:
     offset_mm: tuple[float, float] | None = None
     resolution_fwhm_mm: NonNegative | None = None
     normalise: Literal["whole-body", "organs", "camera"] = "whole-body"
-    retained: Fraction = 1.0
+    retained: Fraction | None = None

@@ -177,19 +177,25 @@ def with_uncertainty(
 
 
 def share_interval(share: float, sd: float) -> tuple[float, float]:
-    """95 % interval of a share, symmetric in its logit, so that it stays between 0 and 1."""
-    if not 0 < share < 1:
+    """95 % interval of a share, symmetric in its logit, so that it stays between 0 and 1.
+
+    Where a border lies within two standard uncertainties the logit says nothing: it would hold all from nothing to
+    everything. The interval is then symmetric, and cut at the border.
+    """
+    if min(share, 1 - share) < 2 * sd:
         return max(0.0, share - NORMAL_975 * sd), min(1.0, share + NORMAL_975 * sd)
+    if not 0 < share < 1:
+        return share, share
     logit, spread = math.log(share / (1 - share)), NORMAL_975 * sd / (share * (1 - share))
     low, high = (1 / (1 + math.exp(-max(-700.0, min(700.0, logit + s)))) for s in (-spread, spread))
     return low, high
 
 
 def positive_interval(value: float, sd: float) -> tuple[float, float]:
-    """95 % interval of a positive number, symmetric in its logarithm."""
-    if not value > 0:
-        return 0.0, max(0.0, value + NORMAL_975 * sd)
-    spread = math.exp(min(NORMAL_975 * sd / value, 700.0))
+    """95 % interval of a positive number, symmetric in its logarithm; by itself where 0 is within two uncertainties."""
+    if not value > 2 * sd:
+        return max(0.0, value - NORMAL_975 * sd), max(0.0, value + NORMAL_975 * sd)
+    spread = math.exp(NORMAL_975 * sd / value)
     return value / spread, value * spread
 
 
@@ -250,12 +256,17 @@ def organs_of(
         if total_mbq is not None:
             activity = Estimate(ratio * total_mbq, math.hypot(*sds.values()) * total_mbq)
         found.append(PlanarOrgan(
-            name, roles.get(name, "other"), _rate(rates, number), Estimate(share, sd), share_interval(share, sd),
+            name, roles.get(name, "other"), _rate(rates, number), Estimate(share, sd),
+            _times(share_interval(ratio, math.hypot(*sds.values())), retained),
             activity,
-            None if activity is None else positive_interval(activity.value, activity.sd or 0.0),
+            None if total_mbq is None else _times(share_interval(ratio, math.hypot(*sds.values())), total_mbq),
             {source: value * retained for source, value in sds.items()},
         ))  # fmt: skip
     return tuple(found)
+
+
+def _times(interval: tuple[float, float], total: float) -> tuple[float, float]:
+    return interval[0] * total, interval[1] * total
 
 
 def _rate(rates: OrganRates, number: int) -> Estimate:

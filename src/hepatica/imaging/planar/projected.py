@@ -63,7 +63,14 @@ class ProjectedFit:
     residual: float = 0.0
 
 
-def fit_views(net: FloatArray, variance: FloatArray, seen: Projected, *, with_level: bool = True) -> ProjectedFit:
+def fit_views(
+    net: FloatArray,
+    variance: FloatArray,
+    seen: Projected,
+    *,
+    with_level: bool = True,
+    beside: NDArray[np.bool_] | None = None,
+) -> ProjectedFit:
     """Fit both views by the organs, none below zero.
 
     Parameters
@@ -74,6 +81,8 @@ def fit_views(net: FloatArray, variance: FloatArray, seen: Projected, *, with_le
         Templates on the same pixels; only rows that the CT reaches are fitted.
     with_level : bool
         Fit an even level in each view beside the organs.
+    beside : ndarray of bool, optional, shape (x, z)
+        Pixels that are left out, since the CT does not show what lies there.
 
     Raises
     ------
@@ -84,14 +93,15 @@ def fit_views(net: FloatArray, variance: FloatArray, seen: Projected, *, with_le
     rows = seen.body_mm.any(axis=0)
     if not rows.any():
         raise InputError("the CT reaches no row of the planar views")
-    columns = [templates[n][:, :, rows].ravel() for n in range(len(templates))]
+    fitted = np.broadcast_to(rows, net.shape[1:]) if beside is None else rows & ~beside
+    columns = [templates[n][:, fitted].ravel() for n in range(len(templates))]
     if with_level:
         for view in range(len(net)):
-            level = np.zeros((len(net), net.shape[1], int(rows.sum())))
+            level = np.zeros((len(net), int(fitted.sum())))
             level[view] = 1.0 / level[view].size
             columns.append(level.ravel())
     design = np.stack(columns, axis=1)
-    data, spread = net[:, :, rows].ravel(), variance[:, :, rows].ravel()
+    data, spread = net[:, fitted].ravel(), variance[:, fitted].ravel()
     # A pixel without counts is known no better than one with a fiftieth of the mean, else the empty edge of the field
     # would outweigh the organs; our choice.
     per_rate = float(spread.sum() / max(float(np.abs(data).sum()), 1e-30))
@@ -135,6 +145,7 @@ class ProjectedMeasurement:
     mu_scale: float = 1.0
     level: bool | None = None
     response: OrganResponse | None = None
+    beside: NDArray[np.bool_] | None = None
 
     @property
     def with_level(self) -> bool:
@@ -179,7 +190,7 @@ class ProjectedMeasurement:
             grown = replace(seen, templates=templates)
         if seen.other is not None:
             grown = replace(grown, other=seen.other * move.scatter)
-        return fit_views(net, self.rates.variance, grown, with_level=self.with_level)
+        return fit_views(net, self.rates.variance, grown, with_level=self.with_level, beside=self.beside)
 
 
 def fitted_fwhm(measurement: ProjectedMeasurement) -> float:
@@ -218,7 +229,9 @@ def projected_rates(
             # A rest of the body that is not where its thickness says puts a part of itself into the organs.
             taken = (move.background - 1.0) * best.parts[rest]
             net = measurement.rates.net - taken
-            return fit_views(net, measurement.rates.variance, seen, with_level=measurement.with_level).cps
+            return fit_views(
+                net, measurement.rates.variance, seen, with_level=measurement.with_level, beside=measurement.beside
+            ).cps
         return found
 
     moves = projected_moves(best.names, uncertainty) | left_moves(measurement.rates, uncertainty)

@@ -270,3 +270,20 @@ def _vertex(line: FloatArray, at: int) -> float:
     low, middle, high = line[at - 1 : at + 2]
     curve = low - 2 * middle + high
     return float(0.5 * (low - high) / curve) if curve < 0 else 0.0
+
+
+def explained_at(net: FloatArray, found: Projected, offset: tuple[float, float]) -> float:
+    """Share of the views that a CT's structures explain at a place, as `place_of_ct` has it at the best one."""
+    image = np.sqrt(np.prod(np.maximum(net, 0), axis=0)) if len(net) == 2 else np.maximum(net[0], 0)
+    templates = found.total.mean(axis=1)
+    gram = np.einsum("kxz,lxz->kl", templates, templates)
+    here = placed(templates, (image.shape[0], image.shape[1]), *offset)
+    held = np.einsum("kxz,xz->k", here, image)
+    return float(held @ np.linalg.pinv(gram) @ held / (image**2).sum())
+
+
+def stated_place(
+    offset_mm: tuple[float, float], views: tuple[int, int], ct: tuple[int, int], pixel_mm: tuple[float, float]
+) -> tuple[float, float]:
+    """Columns and rows of the CT's first pixel, its middle so far to the left and to the head of the views' middle."""
+    return (views[0] - ct[0]) / 2 + offset_mm[0] / pixel_mm[0], (views[1] - ct[1]) / 2 - offset_mm[1] / pixel_mm[1]

@@ -33,6 +33,15 @@ SCATTER_UNCORRECTED = Message(
 )
 
 
+SCATTER_IN_NARROW = Message(
+    SCATTER_UNCORRECTED.code,
+    "scatter is not taken off, and the stated attenuation does not stand for it: counts of a patient, with their "
+    "scatter, read too high, deep organs most",
+    "take `beam` auto, or acquire windows beside the photopeak",
+    severity="note",
+)
+
+
 SCATTER_LEFT = Message(
     "planar-scatter-left",
     "the window above the photopeak takes off what lines of higher energy leave in it, and not what the patient "

@@ -90,7 +90,7 @@ def draw_organ_curves(
         axis.plot(times_h, [100 * s for s in shares], color=colour, linestyle=dashes, label=name_label(name))
         axis.plot(points_h, [100 * s for s in points], "o", color=colour, markersize=4)
     axis.set_yscale("log")
-    axis.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axis.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=40))
     axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.yaxis.set_minor_formatter(NullFormatter())
     axis.set_xlim(left=0)

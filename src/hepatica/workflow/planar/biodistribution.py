@@ -26,11 +26,24 @@ from hepatica.workflow.planar.measuring import Study, camera_of, counts_of, meas
 from hepatica.workflow.planar.options import BiodistributionOptions
 from hepatica.workflow.planar.reading import PlanarInput, nuclide_of, times_of
 from hepatica.workflow.planar.shown import ShownTime, TimeOfDistribution
-from hepatica.workflow.planar.times import curves_of, excreted_of, impossible_curves, retained_of, shares_of
+from hepatica.workflow.planar.times import (
+    above_at_start,
+    curves_of,
+    excreted_of,
+    impossible_curves,
+    require_time_model,
+    retained_of,
+    shares_of,
+)
 from hepatica.workflow.result import Result, result
 from hepatica.workflow.sources import ImageSource, StructureSource
 
 FloatArray = NDArray[np.float64]
+
+INTERVALS = (
+    "95 %, of shares symmetric in their logit, of activities by a camera factor in their logarithm; symmetric and cut "
+    "at the border where that is within two standard uncertainties"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +56,13 @@ class TumourDose:
         Its name.
     dose_gy : Estimate
         Gy.
+    mass_g : float or None
+        By the CT, or stated.
     """
 
     tumour: str
     dose_gy: Estimate
+    mass_g: float | None = None
 
 
 @result
@@ -134,8 +150,9 @@ class BiodistributionResult(Result):
         if self.curves:
             names = ("organ", "effective half-life, h", "± (k = 1), h", "residence time, h", "of it ± (k = 1), h")
             rows = [
-                (c.organ, c.effective_half_life_h.value, c.effective_half_life_h.sd, c.residence_time_h.value,
-                 c.residence_time_h.sd) for c in self.curves
+                (c.organ, *((None, None) if c.effective_half_life_h is None else
+                            (c.effective_half_life_h.value, c.effective_half_life_h.sd)),
+                 c.residence_time_h.value, c.residence_time_h.sd) for c in self.curves
             ]  # fmt: skip
             found.append(Table.of(names, rows, "Course in time", "curves"))
         if self.organ_doses:
@@ -144,7 +161,7 @@ class BiodistributionResult(Result):
                 for d in sorted(self.organ_doses, key=lambda d: -d.dose_gy.value)
             ]  # fmt: skip
             dose_rows += [
-                (d.tumour, None, d.dose_gy.value, d.dose_gy.sd, d.dose_gy.value, None) for d in self.tumour_doses
+                (d.tumour, d.mass_g, d.dose_gy.value, d.dose_gy.sd, d.dose_gy.value, None) for d in self.tumour_doses
             ]
             heads = ("organ", "mass, g", "dose, Gy", "± (k = 1), Gy", "from itself, Gy", "by photons, Gy")
             found.append(Table.of(heads, dose_rows, "Absorbed dose of organs", "organ-doses"))
@@ -224,6 +241,7 @@ def biodistribution(
     reading, given = options.reading, options.given
     views = times_of(planar, reading, options.counts.dwell_s)
     chosen, overridden = nuclide_of(views, reading)
+    require_time_model(options.time, len(views))
     study = Study(views, chosen, sources_of(structures), ct, options)
     measured = measure_times(study, report_progress)
     known = given.of(views)
@@ -235,8 +253,9 @@ def biodistribution(
     report_progress("curves and doses")
     curves = curves_of(points, with_curve(options.time), chosen)
     roles = {name: role for one in measured.times for name, role in one.organs.roles.items()}
-    doses, tumours, notes = doses_of(curves, roles, chosen, given, measured.masses_g, measured.times[0].organs.whole)
-    named = (("calibration", given.calibration), ("time curve", options.time.time_curve))
+    body, masses = measured.times[0].organs.whole, {**measured.masses_g, **given.masses_g}
+    doses, tumours, notes = doses_of(curves, roles, chosen, given, measured.masses_g, body)
+    named = (("calibration", given.calibration_file), ("time curve", options.time.time_curve))
     files = tuple(InputFile.of(role, Path(path)) for role, path in named if isinstance(path, str | Path))
     return BiodistributionResult(
         nuclide=chosen.name,
@@ -247,11 +266,12 @@ def biodistribution(
         excreted=excreted_of(points, known, options.organs),
         patient_sex=given.patient_sex,
         organ_doses=doses,
-        tumour_doses=tuple(TumourDose(name, dose) for name, dose in tumours.items()),
+        tumour_doses=tuple(TumourDose(name, dose, masses.get(name)) for name, dose in tumours.items()),
         shown=tuple(ShownTime(m.rates, m.organs) for m in measured.times),
         messages=unique(
-            measured.messages, overridden, known.messages, calibrated, amounts, *(c.messages for c in curves),
-            impossible_curves(curves, chosen), notes,
+            measured.messages, overridden, known.messages, given.about_sex(views), calibrated, amounts,
+            *(c.messages for c in curves),
+            impossible_curves(curves, chosen), above_at_start(curves, body), notes,
         ),
         provenance=Provenance(
             inputs=(*measured.inputs, *files),
@@ -262,7 +282,7 @@ def biodistribution(
                 "S values": "dosimetry/organs/tables/s_values.csv, made by hepatica's own Monte Carlo",
                 "photons": "transport/tables/photon_elements.txt (EPDL97-based, see sources.toml)",
             },
-            conventions={"interval": "95 %, of activities symmetric in their logarithm, of shares in their logit"},
+            conventions={"interval": INTERVALS},
             steps=("conjugate views", "shares of organs", "time-integrated activity", "organ doses by the MIRD schema"),
         ),
     )  # fmt: skip

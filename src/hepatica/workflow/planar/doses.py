@@ -107,6 +107,13 @@ def _through_bladder(
     measured = Structure.BLADDER.value in roles.values()
     if measured and given.voiding_interval_s is not None:
         raise InputError("the bladder is drawn, and what it holds is measured: `voiding_interval_s` has no effect")
+    if any(curve.effective_half_life_h is None for curve in body):
+        if given.voiding_interval_s is not None:
+            raise InputError(
+                "what passes the bladder is by the curves' half-lives; one time by a formula has none",
+                remedy="leave `voiding_interval_s` out, or state `effective_half_life_s`",
+            )
+        return None, ()
     decay = math.log(2) / nuclide.half_life_s
     excreted = bq_s = 0.0
     for curve in body:
@@ -118,6 +125,8 @@ def _through_bladder(
                 curve.amplitudes, curve.half_lives_s, physical_half_life_s=nuclide.half_life_s,
                 interval_s=given.voiding_interval_s, urine_share=given.urine_share,
             )  # fmt: skip
+    # Curves that begin with more than was administered are told elsewhere; what leaves is not more than that.
+    excreted = min(excreted, 1.0)
     if measured or excreted < LEAST_EXCRETED:
         return None, ()
     if given.voiding_interval_s is None:

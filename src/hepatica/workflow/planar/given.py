@@ -31,6 +31,10 @@ def mass_from_text(text: str) -> tuple[str, float]:
     return name.strip(), number
 
 
+SEXES = ("F", "M")
+CALIBRATION = "calibration.json"
+"""What `calibrate` writes."""
+
 HEAVIEST_KG = 10.0
 """Of an organ; livers with tumours reach some kg. Our choice."""
 
@@ -68,7 +72,8 @@ class PlanarGivenOptions:
     administered_at : datetime or None
         When; the files' if not given.
     calibration : Path, CameraCalibration or None
-        Camera factor in air, for activities by counts; made with the same scatter correction.
+        Camera factor in air, for activities by counts, or the folder of its result; made with the same scatter
+        correction.
     patient_sex : {"female", "male"} or None
         Of the reference adult for organ doses; without it there are none.
     organ_mass_kg : tuple
@@ -108,10 +113,29 @@ class PlanarGivenOptions:
             text = "the instant of the administration is not known: times count from the first views"
             notes.append(Message("administration-unknown", text, "state `administered_at`"))
             at = views[0].views.time
-        factor = self.calibration
-        factor = load_calibration(factor) if isinstance(factor, str | Path) else factor
+        file = self.calibration_file
+        factor = load_calibration(file) if isinstance(file, Path) else file
         amount = None if bq is None else Estimate(bq, self.administered_sd_bq or 0.0)
         return KnownAdministration(amount, at, factor, tuple(notes))
+
+    @property
+    def calibration_file(self) -> Path | CameraCalibration | None:
+        """The calibration, of a folder of results the file in it."""
+        if not isinstance(self.calibration, str | Path):
+            return self.calibration
+        path = Path(self.calibration)
+        return path / CALIBRATION if path.is_dir() else path
+
+    def about_sex(self, views: Sequence[TimeOfViews]) -> tuple[Message, ...]:
+        """A message if the files' PatientSex is not that of the reference adult."""
+        facts = [file.image.context for one in views if one.read is not None for file in one.read.files]
+        found = {context.sex for context in facts if context is not None and context.sex in SEXES}
+        if self.patient_sex is None or not found or found == {self.patient_sex[0].upper()}:
+            return ()
+        text = (
+            f"the views' PatientSex is {' and '.join(sorted(found))}, organ doses are of the {self.patient_sex} adult"
+        )
+        return (Message("other-sex", text, "check the patient, or state the other `patient_sex`"),)
 
     @property
     def masses_g(self) -> Mapping[str, float]:

@@ -14,7 +14,7 @@ from hepatica.anatomy.structures.masses import mass_of
 from hepatica.core import InputFile, Region, Volume
 from hepatica.core.message import Message
 from hepatica.core.progress import Progress
-from hepatica.errors import InputError
+from hepatica.errors import GeometryError, InputError
 from hepatica.imaging.planar.attenuation import mu_scale, narrow_mu_per_cm, photon_energy_kev
 from hepatica.imaging.planar.measure import (
     Beside,
@@ -26,7 +26,6 @@ from hepatica.imaging.planar.measure import (
     measure_drawn,
     measure_on_ct,
     organ_thicknesses,
-    stated_place,
     uniform_body,
 )
 from hepatica.imaging.planar.montecarlo import (
@@ -37,7 +36,9 @@ from hepatica.imaging.planar.montecarlo import (
 )
 from hepatica.imaging.planar.options import PlanarCountsOptions
 from hepatica.imaging.planar.rates import (
+    SCATTER_IN_NARROW,
     SCATTER_LEFT,
+    SCATTER_UNCORRECTED,
     SCATTER_UNKNOWN,
     PlanarRates,
     count_rates,
@@ -120,7 +121,12 @@ def _require_fit(study: Study) -> None:
     method = study.options.absorption.attenuation
     if study.options.organs.drawn_on == "ct" and study.ct is None:
         raise InputError("structures of a CT need the CT", remedy="give `ct`")
-    if study.on_ct and len(study.structures) != 1:
+    if study.on_ct and len(study.structures) > 1:
+        raise InputError(
+            f"structures of a CT are one file; there are {len(study.structures)}",
+            remedy="put them into one file, such as one label map or RTSTRUCT; several are of regions drawn on views",
+        )
+    if study.on_ct and not study.structures:
         raise InputError("the structures of the CT are needed", remedy="give `structures` that are drawn on it")
     if study.on_ct and study.options.absorption.organ_thickness_mm:
         raise InputError("`organ_thickness_mm` is of regions drawn on views: the CT shows that of its structures")
@@ -200,6 +206,10 @@ def _rates(study: Study, time: TimeOfViews) -> tuple[PlanarRates, float, float]:
         # Of any other method: what is left of the scatter is known for the upper window, and no smaller without one.
         others = tuple(m for m in rates.messages if m.code != SCATTER_LEFT.code)
         rates = replace(rates, messages=(*others, SCATTER_LEFT if rates.scatter_method == "upper" else SCATTER_UNKNOWN))
+    if study.options.absorption.beam == "narrow" or study.options.absorption.attenuation_coefficient is not None:
+        others = tuple(m for m in rates.messages if m.code != SCATTER_UNCORRECTED.code)
+        if len(others) < len(rates.messages):
+            rates = replace(rates, messages=(*others, SCATTER_IN_NARROW))
     energy = photon_energy_kev(study.nuclide, rates.window)
     scale = mu_scale(study.options.absorption, study.nuclide, energy, scatter=rates.scatter_method != "none")
     return rates, energy, scale
@@ -219,7 +229,7 @@ def _on_ct(study: Study, inputs: list[InputFile], notes: list[Message], progress
     regions = {name: drawn.regions[name] for name in names}
     roles = {name: drawn.roles[name] for name in names}
     bodies = drawn.of(Structure.BODY)
-    body = bodies[0] if bodies else body_region(ct.volume)
+    body = bodies[0] if bodies else body_region(ct.volume, limbs=True)
     found, model = [], None
     for number, time in enumerate(study.times, start=1):
         progress(f"fitting the views of time {number}")
@@ -245,7 +255,8 @@ def _on_ct(study: Study, inputs: list[InputFile], notes: list[Message], progress
         )  # fmt: skip
         found.append(MeasuredTime(time, rates, organs))
     every = (*notes, *(m for one in found for m in one.organs.messages))
-    return MeasuredTimes(found, _masses(ct.volume, regions, roles), every, tuple(inputs))
+    whole = {name: region for name, region in regions.items() if model is None or name not in model.cut}
+    return MeasuredTimes(found, _masses(ct.volume, whole, roles), every, tuple(inputs))
 
 
 def _place(time: TimeOfViews, ct: CtModel) -> tuple[float, float] | None:
@@ -262,9 +273,10 @@ def _masses(hu: Volume, regions: Mapping[str, Region], roles: Mapping[str, Struc
     wanted_of = {"lungs": LUNGS, "liver": (Structure.LIVER,), "kidneys": (Structure.KIDNEY,),
                  "spleen": (Structure.SPLEEN,), "thyroid": (Structure.THYROID,)}  # fmt: skip
     for word, wanted in wanted_of.items():
-        own = [masses[name] for name, role in roles.items() if role in wanted]
-        if own:
-            found[word] = sum(own)
+        own = [masses.get(name) for name, role in roles.items() if role in wanted]
+        # What the CT cuts off is weighed by nothing here.
+        if own and None not in own:
+            found[word] = sum(mass for mass in own if mass is not None)
     return found
 
 
@@ -326,13 +338,13 @@ def _ct_on_views(
     study: Study, time: TimeOfViews, energy_kev: float, scale: float, mu: float, inputs: list[InputFile]
 ) -> tuple[DrawnBody, list[Message]]:
     """A CT's attenuation under structures that are drawn on the views."""
-    from hepatica.imaging.planar.projection import BodyModel, on_views, place_of_ct
+    from hepatica.imaging.planar.projection import BodyModel, on_views, place_of_ct, stated_place
 
     ct = as_image(study.ct, role="ct", series=study.options.reading.ct_series)  # type: ignore[arg-type]
     if ct.source not in inputs:
         inputs.append(ct.source)
     require_one_patient(inputs)
-    body = body_region(ct.volume)
+    body = body_region(ct.volume, limbs=True)
     model = BodyModel.of(ct.volume, body, {}, energy_kev=energy_kev, pixel_mm=time.views.pixel_mm)
     seen = model.projected(mu_scale=scale)
     pixel, shape = time.views.pixel_mm, time.views.shape
@@ -347,7 +359,14 @@ def _ct_on_views(
         where = "by their common frame of reference"
     else:
         rates, _, _ = _rates(study, time)
-        offset, explained = place_of_ct(rates.net, seen)
+        try:
+            offset, explained = place_of_ct(rates.net, seen)
+        except GeometryError as fault:
+            raise GeometryError(
+                "the CT cannot be laid onto the views: no structures are drawn on it, and its body alone explains less "
+                "than half of what they show",
+                remedy="state `offset_mm`, its middle from the middle of the views, or give structures of the CT",
+            ) from fault
         where = f"where its body explains {100 * explained:.0f} % of what they show"
     placed = on_views(seen, time.views.shape, offset)
     text = f"the CT is laid onto the views {where}"

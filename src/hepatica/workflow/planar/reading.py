@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -98,7 +99,7 @@ def times_of(
     if values:
         if len(values) < len(several):
             raise InputError("planar views are all values, or all files")
-        return [TimeOfViews(value) for value in values]
+        return _apart([TimeOfViews(value) for value in values])
     files = read_planar(list(several), all_windows=True)
     ordered = sorted(files, key=lambda f: (f.image.volume.time is not None, str(f.image.volume.time)))
     groups: list[list[PlanarFile]] = []
@@ -111,7 +112,19 @@ def times_of(
     found = [opposed_views(group, asked) for group in groups]
     if not found:
         raise InputError("there are no planar views")
-    return [TimeOfViews(one.views, one) for one in found]
+    return _apart([TimeOfViews(one.views, one) for one in found])
+
+
+def _apart(times: list[TimeOfViews]) -> list[TimeOfViews]:
+    """Times as they are; InputError where two began at one instant."""
+    for first, second in pairwise(times):
+        if first.views.time is not None and first.views.time == second.views.time:
+            names = [", ".join(f.path.name for f in one.read.files) if one.read else "views" for one in (first, second)]
+            raise InputError(
+                f"{names[0]} and {names[1]} both began at {first.views.time}: they are one time, or one file twice",
+                remedy="give each time once; files of one view each need ViewCodeSequence, or `view_order`",
+            )
+    return times
 
 
 def nuclide_of(views: Sequence[TimeOfViews], reading: PlanarReadingOptions) -> tuple[Nuclide, tuple[Message, ...]]:

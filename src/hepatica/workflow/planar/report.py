@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hepatica.core import Provenance
 from hepatica.core.message import Message
@@ -41,6 +42,13 @@ def _scatter_in(method: str) -> str:
     return "with their scatter" if method == "none" else f"scatter taken off ({method})"
 
 
+def _drawn_hours(curve: OrganCurve) -> NDArray[np.float64]:
+    """Times at which a curve is drawn; none of one without a half-life, which is one point and a formula."""
+    if curve.effective_half_life_h is None:
+        return np.empty(0)
+    return np.linspace(0.0, max(3 * curve.effective_half_life_h.value, 1.3 * max(curve.points_h)), 120)
+
+
 def biodistribution_document(found: Pages, messages: tuple[Message, ...], provenance: Provenance) -> Document:
     """The document."""
     sections = []
@@ -56,8 +64,10 @@ def biodistribution_document(found: Pages, messages: tuple[Message, ...], proven
             "Each view as its camera sees it."
         )
         shares = tables["organs" if number == 1 else f"organs-{number}"]
+        # Beside a table, so that they never stand alone on a page.
+        more = [Paragraph(text) for text in found.sentences] if number == 1 else []
         sections.append(Section(
-            heading, (Picture("", caption, png(figure)), TableBlock(shares, found.shares))
+            heading, (Picture("", caption, png(figure)), TableBlock(shares, found.shares), *more)
         ))  # fmt: skip
     if "lung-shunt" in tables:
         sections.append(Section("Lung shunt", (TableBlock(tables["lung-shunt"]),)))
@@ -66,7 +76,7 @@ def biodistribution_document(found: Pages, messages: tuple[Message, ...], proven
             (c.organ, c.points_h, c.points, times.tolist(), c.at(times * 3600).tolist())
             for c in found.curves
             if c.organ not in PARTS_OF_LIVER
-            for times in [np.linspace(0.0, max(3 * c.effective_half_life_h.value, 1.3 * max(c.points_h)), 120)]
+            for times in [_drawn_hours(c)]
         ])  # fmt: skip
         picture = Picture("", "Points: measured; lines: the curves that are integrated.", png(figure), svg(figure))
         sections.append(Section("Course in time", (picture, TableBlock(tables["curves"]))))
@@ -76,8 +86,6 @@ def biodistribution_document(found: Pages, messages: tuple[Message, ...], proven
             "own Monte Carlo; self-dose scaled to the mass shown. Tumours: electrons alone, all absorbed in the lesion."
         )
         sections.append(Section("Absorbed dose of organs", (TableBlock(tables["organ-doses"], note),)))
-    if said := found.sentences:
-        sections.append(Section("", tuple(Paragraph(text) for text in said)))
     return Document(
         title=found.title,
         sections=tuple(sections),

@@ -8,11 +8,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from hepatica.anatomy.structures.kinds import Structure
 from hepatica.core import Estimate, decay_factor, seconds_between
+from hepatica.core.constants import SECONDS_PER_HOUR
 from hepatica.core.message import Message
+from hepatica.dosimetry.time.curves import PARAMETERS
 from hepatica.dosimetry.time.options import TimeOptions
 from hepatica.dosimetry.time.organ_curve import OrganCurve, organ_curve
-from hepatica.errors import TimeError
+from hepatica.errors import InputError, TimeError
+from hepatica.imaging.planar.measure import LIVER_GROUP, NORMAL_GROUP, TUMOURS_GROUP
 from hepatica.imaging.planar.options import PlanarOrganOptions
 from hepatica.imaging.planar.organs import ADMINISTERED, AbsoluteActivity, OrganRates, PlanarOrgan, organs_of
 from hepatica.nuclides import Nuclide
@@ -27,6 +31,9 @@ the patient and the same at every time."""
 MOST_RISE = 0.05
 """Rise of the whole body's rate, decay aside, from which on the views do not show one amount: counting and placing move
 it by less. Our choice."""
+
+LEAST_LOST = 1e-3
+"""Share that is lost until the views, from which on it is said."""
 
 MOST_ABOVE = 0.1
 """By which a camera's total may exceed what was administered at most, within two standard uncertainties. Our choice."""
@@ -106,7 +113,8 @@ def retained_of(
     decays = [decay_factor(at, study.nuclide.half_life_s) for at in elapsed]
     wholes = [_whole_of(one, organs) for one in times]
     rates = [_rate_of(one.organs.rates, whole) for one, whole in zip(times, wholes, strict=True)]
-    amounts = _amounts(rates, decays, known, organs)
+    retained, notes = _retained(organs, study, elapsed)
+    amounts = _amounts(rates, decays, known, organs, retained)
     points = []
     for number, one in enumerate(times):
         found = _organs(one, wholes[number], amounts, number, decays[number], known)
@@ -127,7 +135,26 @@ def retained_of(
             shown, elapsed[number], amounts.retained[number], decays[number], random, common, reference, relative,
             _total(one, wholes[number], amounts, number, known),
         ))  # fmt: skip
-    return points, (*amounts.messages, *_above(points, amounts))
+    return points, (*notes, *amounts.messages, *_above(points, amounts))
+
+
+def _retained(organs: PlanarOrganOptions, study: Study, elapsed: Sequence[float]) -> tuple[float, tuple[Message, ...]]:
+    """Share of the administered activity in the body, decay aside, and where it is from.
+
+    As stated; of one time with a stated effective half-life T what that leaves, 2^(-t / T) over physical decay, so that
+    the curve begins with what was administered; else all.
+    """
+    half_life_s, physical_s = study.options.time.effective_half_life_s, study.nuclide.half_life_s
+    if organs.retained is not None or organs.normalise == "camera" or half_life_s is None or len(elapsed) > 1:
+        return 1.0 if organs.retained is None else organs.retained, ()
+    left = min(decay_factor(elapsed[0], half_life_s) / decay_factor(elapsed[0], physical_s), 1.0)
+    if left > 1 - LEAST_LOST:
+        return left, ()
+    text = (
+        f"of the administered activity {100 * left:.1f} % is taken to be in the body at the views, decay aside, by the "
+        f"stated effective half-life of {half_life_s / SECONDS_PER_HOUR:.4g} h"
+    )
+    return left, (Message("retained-by-half-life", text, "state `retained` if it was measured", "note"),)
 
 
 def _whole_of(one: MeasuredTime, organs: PlanarOrganOptions) -> tuple[str, ...]:
@@ -140,7 +167,11 @@ def _rate_of(rates: OrganRates, whole: Sequence[str]) -> float:
 
 
 def _amounts(
-    rates: Sequence[float], decays: Sequence[float], known: KnownAdministration, organs: PlanarOrganOptions
+    rates: Sequence[float],
+    decays: Sequence[float],
+    known: KnownAdministration,
+    organs: PlanarOrganOptions,
+    retained: float,
 ) -> Amounts:
     """The reference of all shares, and what is left of it."""
     at_start = [rate / decay for rate, decay in zip(rates, decays, strict=True)]
@@ -166,7 +197,7 @@ def _amounts(
         remedy = "check duration, speed, dead time and place of the views, or take `normalise` camera"
         notes = (Message("whole-body-rises", text, remedy, "critical"),)
     return Amounts(
-        [organs.retained * one / at_start[highest] for one in at_start], known.administered_bq, absolute=False,
+        [retained * one / at_start[highest] for one in at_start], known.administered_bq, absolute=False,
         messages=notes,
     )  # fmt: skip
 
@@ -249,9 +280,19 @@ def excreted_of(points: Sequence[Point], known: KnownAdministration, organs: Pla
     return max(0.0, 1.0 - points[-1].retained)
 
 
+def require_time_model(time: TimeOptions, times: int) -> None:
+    """InputError, before anything is measured, where a time model is of voxels, or has no effect on so many times."""
+    if time.time_model not in (*PARAMETERS, "haenscheid"):
+        raise InputError(
+            f"`time_model` {time.time_model} is of voxels of images; organs of planar views follow mono or bi, or "
+            "haenscheid of one time"
+        )
+    time.require_used(times, integrated=False)
+
+
 def curves_of(points: Sequence[Point], time: TimeOptions, nuclide: Nuclide) -> tuple[OrganCurve, ...]:
     """Curve of every organ that holds something at every time."""
-    time.require_used(len(points), integrated=False)
+    require_time_model(time, len(points))
     by_name = [{organ.name: organ for organ in point.shown.organs} for point in points]
     found = []
     for name in by_name[0]:
@@ -265,7 +306,53 @@ def curves_of(points: Sequence[Point], time: TimeOptions, nuclide: Nuclide) -> t
             physical_half_life_s=nuclide.half_life_s, administered=points[0].reference,
         )  # fmt: skip
         found.append(_of_uncertain_reference(curve, points[0].reference_relative_sd))
+    if len(points) == 1:
+        return tuple(found)
+    return _summed(found, {organ.name: organ.role for organ in points[0].shown.organs})
+
+
+def _summed(curves: Sequence[OrganCurve], roles: Mapping[str, str]) -> tuple[OrganCurve, ...]:
+    """Curves with those of liver and all tumours as the sums of their parts, where each part has one.
+
+    One exponential through a sum of several is not their sum: a liver with a tumour that keeps its activity longer
+    than the rest read 5 % low.
+    """
+    by_name = {curve.organ: curve for curve in curves}
+    tumours = [name for name, role in roles.items() if role == Structure.TUMOUR.value]
+    parts = {LIVER_GROUP: [NORMAL_GROUP, *tumours] if NORMAL_GROUP in roles else [], TUMOURS_GROUP: tumours}
+    found = []
+    for curve in curves:
+        own = [by_name.get(name) for name in parts.get(curve.organ, [])]
+        held = [part for part in own if part is not None]
+        found.append(curve if not own or len(held) < len(own) else _sum(curve, held))
     return tuple(found)
+
+
+def _sum(curve: OrganCurve, parts: Sequence[OrganCurve]) -> OrganCurve:
+    """A curve with the integral of its parts, and its own relative uncertainty."""
+    scale = sum(part.residence_time_h.value for part in parts) / curve.residence_time_h.value
+    decays = curve.decays_bq_s
+    return replace(
+        curve, residence_time_h=curve.residence_time_h * scale, decays_bq_s=None if decays is None else decays * scale,
+        amplitudes=tuple(a for part in parts for a in part.amplitudes),
+        half_lives_s=tuple(t for part in parts for t in part.half_lives_s),
+    )  # fmt: skip
+
+
+def above_at_start(curves: Sequence[OrganCurve], body: Sequence[str]) -> tuple[Message, ...]:
+    """A critical message where curves begin with more than the whole reference in the body."""
+    own = [curve for curve in curves if curve.organ in body]
+    if not own or any(curve.effective_half_life_h is None for curve in own):
+        return ()
+    start = sum(sum(curve.amplitudes) for curve in own)
+    if start <= 1 + MOST_ABOVE:
+        return ()
+    text = (
+        f"the curves begin with {100 * start:.0f} % of what shares are of in the body: what it holds at the first "
+        "views is too much for what it loses until then; residence times and doses are too high by about as much"
+    )
+    remedy = "state `retained` at the first views, take `normalise` camera, or check the half-life"
+    return (Message("more-than-administered", text, remedy, "critical"),)
 
 
 def _of_uncertain_reference(curve: OrganCurve, relative_sd: float) -> OrganCurve:

@@ -21,7 +21,12 @@ OPENING_MM = 6.0
 """Bridges thinner than this are cut: couch to body, and the two lungs where they touch in front of the heart."""
 
 
-def body_region(hu: Volume, *, name: str = "body") -> Region:
+ARM_RADIUS_MM = 18.0
+"""Radius of the largest ball in a piece beside the trunk, from which on it is an arm: an upper arm holds one of 30 to
+50 mm, a couch's top and its mattress less. Our choice."""
+
+
+def body_region(hu: Volume, *, name: str = "body", limbs: bool = False) -> Region:
     """The patient: the largest piece above -300 HU, holes filled slice by slice.
 
     Parameters
@@ -30,6 +35,8 @@ def body_region(hu: Volume, *, name: str = "body") -> Region:
         CT in Hounsfield units, any orientation.
     name : str
         Name of the region.
+    limbs : bool
+        With the pieces beside the largest that are as thick as an arm.
 
     Raises
     ------
@@ -39,10 +46,10 @@ def body_region(hu: Volume, *, name: str = "body") -> Region:
         If nothing lies above the threshold.
     """
     blocks = ct_blocks(hu)
-    return body_of_blocks(blocks, body_blocks(blocks), name)
+    return body_of_blocks(blocks, body_blocks(blocks, limbs=limbs), name)
 
 
-def body_blocks(blocks: CtBlocks) -> Mask:
+def body_blocks(blocks: CtBlocks, *, limbs: bool = False) -> Mask:
     """Blocks of the body, shape ``blocks.grid.shape``.
 
     Raises
@@ -59,6 +66,12 @@ def body_blocks(blocks: CtBlocks) -> Mask:
             f"{blocks.hu.name or 'CT'}: nothing lies above {BODY_ABOVE_HU:g} HU; is it in Hounsfield units?"
         )
     largest = labels == np.argmax(np.bincount(labels.ravel())[1:]) + 1
+    if limbs:
+        # The image cuts arms off: beyond its border they go on.
+        padded = np.pad(tissue, 1, mode="edge")
+        inscribed = ndimage.distance_transform_edt(padded, blocks.grid.spacing_mm)[1:-1, 1:-1, 1:-1]
+        radii = ndimage.maximum(inscribed, labels, np.arange(1, count + 1))
+        largest |= np.isin(labels, 1 + np.flatnonzero(np.asarray(radii) >= ARM_RADIUS_MM))
     # The opening rounds off skin folds: take back tissue next to the largest piece.
     structure = ndimage.generate_binary_structure(3, 1)
     largest = ndimage.binary_dilation(largest, structure) & blocks.tissue
