@@ -112,7 +112,7 @@ def limit_row(row: LimitRow) -> list[str]:
     return [
         row.structure,
         f"{sign} {three(row.limit_gy)} Gy",
-        f"{_beside(row.dose_mean_gy, row.limit_gy)} Gy",
+        " ".join(filter(None, (f"{_beside(row.dose_mean_gy, row.limit_gy)} Gy", row.interval and f"({row.interval})"))),
         row.verdict,
         row.condition,
         row.source,
@@ -123,13 +123,18 @@ def agent_limits_table(limits: Sequence[LimitRow], agent: str) -> Table:
     """Limits of an agent as the screen shows them."""
     shown = [row for row in limits if row.applies is not False]
     rows = [
-        (row.structure, row.dose_mean_gy, f"{row.comparison} {row.limit_gy:g}", row.verdict, row.condition)
+        (row.structure, row.dose_mean_gy, f"{row.comparison} {row.limit_gy:g}", _judged(row), row.condition)
         for row in shown
     ]
     left = len(limits) - len(shown)
     more = f"; {left} for other indications or intents not shown" if left else ""
     title = f"Mean dose against the limits of {agent} (the condition says which applies{more})"
     return Table.of(("structure", "dose, Gy", "limit, Gy", "status", "condition"), rows, title, "limits")
+
+
+def _judged(row: LimitRow) -> str:
+    """Verdict, and the interval by which it was found."""
+    return f"{row.verdict} ({row.interval})" if row.interval else row.verdict
 
 
 def _beside(dose_gy: float, limit_gy: float) -> str:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from hepatica.core.image import Acquisition
+from hepatica.core.lung_mean import LungMean
 from hepatica.errors import InputError
 from hepatica.imaging.quantify.lungs_in_view import voxel_dose_messages
 from hepatica.imaging.reconstruct.algorithms import IterationOptions
@@ -184,5 +185,5 @@ def test_a_lung_of_a_90y_spect_is_said_not_to_have_a_dose_by_voxel() -> None:
     assert voxel_dose_messages(Acquisition(modality="PT", nuclide="Y-90"), "Lungs") == ()
     assert voxel_dose_messages(Acquisition(modality="NM", nuclide="Tc-99m", projections=60), "Lungs") == ()
     assert "voxel by voxel" not in voxel_dose_messages(spect, "Lungs")[0].text
-    by_level = Acquisition(modality="NM", nuclide="I-131", projections=60, lung_levels=6)
+    by_level = Acquisition(modality="NM", nuclide="I-131", projections=60, lung=LungMean(6))
     assert "found as 6 levels" in voxel_dose_messages(by_level, "Lungs")[0].text

@@ -176,7 +176,7 @@ class ReconstructedScan:
                 **({"sensitivity": "model"} if options.acquisition.by_model else {}),
                 **({"sensitivity_cps_per_mbq": measured} if measured else {}),
             },
-            lung_levels=None if self.lung is None else len(self.lung.parts),
+            lung=None if self.lung is None else self.lung.told,
         )
         sha256 = hashlib.sha256(self.volume.values.tobytes()).hexdigest()
         return Image(self.volume, context, facts, InputFile("activity", "reconstructed SPECT", sha256, files=0))

@@ -164,7 +164,7 @@ def absorbed_dose(
         position_sd_mm=brought.position_sd_mm,
     )
     found = tuple(
-        StructureResult(item, dose, held, patient.density_from(item.region.name), patient.density_relative_sd)
+        StructureResult(item, dose, held, *patient.known_of(item.region.name))
         for item, dose, held in zip(drawn.clinical, doses, chain.activities, strict=True)
     )
     del held

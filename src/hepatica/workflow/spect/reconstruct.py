@@ -127,7 +127,7 @@ class SpectResult(Result):
         emission = Emission(
             nuclide=self.nuclide, start=self.time, frame_duration_s=facts.frame_duration_s or 0.0,
             projections=self.views, energy_window_kev=first, more_windows_kev=tuple(more), corrected=self.corrected,
-            agent=self.nuclide,
+            agent=self.nuclide, lung=facts.lung,
         )  # fmt: skip
         context = self.image.context or DicomContext.of_volume(self.volume, "RECONSTRUCTED")
         write_nm(

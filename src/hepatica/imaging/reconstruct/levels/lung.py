@@ -9,13 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from hepatica.core import Estimate
+from hepatica.core.lung_mean import SD_PER_INTERVAL, LungMean
 from hepatica.core.message import Message
 from hepatica.imaging.reconstruct.levels.update import Levels
 from hepatica.imaging.spect.projector import Float32
-
-COVERAGE = 1.96
-"""Standard deviations on either side of an interval of 95 %."""
-
 
 PER_MM = 0.015
 """Relative change of the lungs' mean, as the CT shows them, by a CT a millimetre too high or too low: one 8 mm too high
@@ -85,6 +82,15 @@ class LungReading:
     border_relative_sd: float
     model_relative_sd: float
     scatter_scale: float
+
+    @property
+    def told(self) -> LungMean:
+        """What travels with the image: the interval over the mean, in no unit."""
+        levels, mean = max(1, len(self.parts)), self.mean.value
+        if not mean:
+            return LungMean(levels)
+        low, high = (end / mean for end in self.interval_95)
+        return LungMean(levels, low, high, self.mean.relative_sd, self.counting_relative_sd, self.share_of_image)
 
     def message(self, nuclide: str) -> Message:
         """What a reader of the image must know of its lungs."""
@@ -166,7 +172,7 @@ def lung_reading(
     squares = [part**2 for part in parts]
     mean = Estimate(held / voxels * unit, math.sqrt(sum(squares)) / voxels * unit)
     # Between nothing and all: root mean square spilt / sqrt(3) about nothing, spilt / sqrt(12) about the half.
-    around = COVERAGE * math.sqrt(sum(squares) - spilt**2 / 4)
+    around = SD_PER_INTERVAL * math.sqrt(sum(squares) - spilt**2 / 4)
     low, high = (max(0.0, (held - spilt / 2 + sign * around) / voxels * unit) for sign in (-1, 1))
     counting, scatter, registration, border, model = (part / held if held else 0.0 for part in parts)
     return LungReading(
