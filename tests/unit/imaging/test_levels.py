@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -129,6 +131,27 @@ def test_the_lungs_uncertainty_is_the_root_of_the_squares_of_its_parts() -> None
     assert found.interval_95 == pytest.approx(ends, rel=1e-3)
     assert f"{100 * (ends[0] / found.mean.value - 1):+.0f} to" in found.message("Y-90").text
     assert "dose-volume histogram of the lung is not supported" in found.message("Y-90").text
+
+
+@pytest.mark.parametrize(("level", "reaches_none"), [(0.03, False), (0.0, True)])
+def test_the_interval_reaches_none_where_all_of_the_lung_may_be_spill(level: float, reaches_none: bool) -> None:
+    """An empty lung holds what the liver spills into it, and levels that noise and positivity leave above none.
+
+    0.1 MBq were read as 1428 to 6481 Bq/mL where nothing was: half of the spill above one level was always left.
+    """
+    image, lung, body = scene()
+    regions = level_regions(hot_voxels(image, lung, SPACING), (lung,), body, 0.512)
+    near = regions.hot & (lung > 0)
+    counts = np.array([1.0, 1.0, level + 0.01, level + 0.01, level, 0.3]) @ six()
+    fit = fit_levels(counts, six(), ties=((0, 1, 1e-5),))
+    # As a fit of noisier counts: the last part is within its noise of none, or far above it.
+    fit = replace(fit, covariance=np.diag([1e-6, 1e-6, 1e-6, 1e-6, 4e-6, 1e-6]))
+    parts = zip(fit.levels[2:], regions.parts, strict=True)
+    seen = np.where(near, 0.05, sum(one * part for one, part in parts)).astype(np.float32)
+    levels = Levels(seen, regions, fit, six(), (0.01 * fit.expected).astype(np.float32))
+    found = lung_reading(levels, (lung,), 0.512, 1.0, LungUncertainty(0.01, 3.0))
+    assert (found.interval_95[0] == 0) is reaches_none
+    assert found.interval_95[1] > found.mean.value * 0.9
 
 
 def test_the_stated_mean_is_the_mean_of_the_image_over_the_same_lungs() -> None:

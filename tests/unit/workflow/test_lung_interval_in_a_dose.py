@@ -120,7 +120,7 @@ def test_the_interval_is_in_the_dicom_image_alone_and_stays_without_identity(tor
         deidentified_file((tmp_path / "spect.dcm").read_bytes(), Anonymiser.of(Secret(bytes(32)), [], {}))
     )
     assert read_image(clean).acquisition.lung == AROUND
-    moved = torso.dose(clean, scanner=hepatica.CtOptions(registered=True))
+    moved = torso.dose(tmp_path / "spect.dcm", scanner=hepatica.CtOptions(registered=True))
     assert row(moved).verdict == "may be exceeded"
     dataset = pydicom.dcmread(clean)
     dataset.private_block(0x0071, "HEPATICA").add_new(0x10, "LT", "Doe")
