@@ -99,7 +99,7 @@ class LimitRow:
     low_gy, high_gy : float or None
         95 % interval of the mean dose, where one is known by which the limit is judged.
     interval_from : str
-        Where it comes from.
+        Where it comes from; after a semicolon what it lacks.
     """
 
     structure: str
@@ -147,10 +147,12 @@ class LimitRow:
 
     @property
     def interval(self) -> str:
-        """The interval in words; empty where none is known."""
+        """The interval in words, with what it lacks; empty where none is known."""
         if self.low_gy is None or self.high_gy is None:
             return ""
-        return f"95 %: {three(self.low_gy)} to {three(self.high_gy)} Gy"
+        lacking = self.interval_from.partition("; ")[2]
+        ends = f"95 %: {three(self.low_gy)} to {three(self.high_gy)} Gy"
+        return f"{ends}, {lacking}" if lacking else ends
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -66,6 +66,7 @@ def test_a_mean_of_25_gy_with_24_percent_is_not_kept_against_30_gy(torso: Torso,
     assert stated["dose_mean_interval_95_gy"] == pytest.approx([low, high])
     assert "scatter" in stated["interval_from"]
     assert "without the calibration" in stated["interval_from"]
+    assert limit.interval.endswith("Gy, without the calibration, which is not known")
     assert "counting statistics" not in stated["uncertainty"]["not_known"]
     assert document["lung_doses"]["by_image"]["interval_95_gy"] == pytest.approx([low, high])
     assert stated["dose_mean_known_sd_gy"] > 0.12 * 25

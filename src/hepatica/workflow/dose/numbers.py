@@ -122,7 +122,7 @@ class StructureResult:
     @property
     @reported
     def interval_from(self) -> str:
-        """Where that interval comes from and what it holds; empty where there is none."""
+        """Where that interval comes from, what it holds, and after a semicolon what it lacks; empty without one."""
         if self.lung is None or self.lung.interval is None:
             return ""
         low, high = (100 * (end - 1) for end in self.lung.interval)
