@@ -38,6 +38,8 @@ def dose_note(report: DoseReport) -> str:
     mean = "± standard uncertainty (k = 1)" if known else "its uncertainty is not known"
     if report.states_uncertainty:
         mean += f", {NOT_STATED} where too few decays reach"
+    elif not known and any(item.interval_gy is not None for item in report.regions):
+        mean = "its uncertainty is not in this table; that of the lungs stands below"
     return (
         f"Mean: absorbed energy over mass; {mean}. SD: spread of the voxel doses. Dx: minimum dose to the hottest x % "
         "of the volume. Activity: share of the activity in the image."
