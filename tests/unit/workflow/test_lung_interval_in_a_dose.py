@@ -11,6 +11,7 @@ import pytest
 from tests.unit.workflow.test_lungs_of_a_dose import GIVEN_AT, Torso
 
 import hepatica
+from hepatica.case.report.goals import goals_of_dose
 from hepatica.core import Estimate
 from hepatica.core.context import DicomContext
 from hepatica.core.image import Image
@@ -173,3 +174,14 @@ def test_numbers_of_a_lung_are_checked_and_combined() -> None:
         LungMean(6, 1.2, 0.8, 0.1, 0.1, 0.05)
     with pytest.raises(InputError):
         LungMean(6, 0.8)
+
+
+def test_the_first_page_of_a_case_judges_by_the_interval_too(torso: Torso) -> None:
+    """Of one treatment 19 to 31 Gy against 30; with 22 Gy before, 47 Gy of 50 whose interval ends at 53."""
+    document = torso.dose(spect(torso, AROUND)).as_dict()
+    goals = {goal.limit_gy: goal for goal in goals_of_dose(document, (22.0, ""), {}, {})["Lungs"]}
+    assert goals[30].status == "open"
+    assert goals[30].high_gy == pytest.approx(31.0, abs=1.5)
+    assert goals[50].status == "open"
+    assert goals[50].judged_gy == pytest.approx(47.0, abs=0.1)
+    assert goals[50].high_gy == pytest.approx(53.0, abs=1.5)
