@@ -20,6 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 from hepatica.core.context import DicomContext
 from hepatica.core.document import HIDDEN, reported
 from hepatica.core.grid import Grid
+from hepatica.core.lung_mean import LungMean
 from hepatica.core.message import Message
 from hepatica.core.options.declare import require_known
 from hepatica.core.options.values import maker, value_class
@@ -110,8 +111,8 @@ class Acquisition:
         Of that SPECT: camera with its collimator, by name.
     reconstruction : mapping
         Of that SPECT: the settings on which camera factor and recovery depend, plain values.
-    lung_levels : int or None
-        Of that SPECT: levels that the lungs were found as; None where every voxel was found by itself.
+    lung : LungMean or None
+        Of that SPECT: how well the mean of its lungs is known; None where every voxel was found by itself.
     below_zero : bool
         PET: whether its reconstruction lets voxels go below zero (NEGML, AML, ABML, WLS), as the file says.
     """
@@ -137,7 +138,7 @@ class Acquisition:
     head_time_s: float | None = field(default=None, metadata=HIDDEN)
     camera: str = field(default="", metadata=HIDDEN)
     reconstruction: Mapping[str, object] = field(default_factory=dict, metadata=HIDDEN)
-    lung_levels: int | None = field(default=None, metadata=HIDDEN)
+    lung: LungMean | None = field(default=None, metadata=HIDDEN)
     below_zero: bool = field(default=False, metadata=HIDDEN)
 
 

@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 
 from hepatica.core import Estimate
 from hepatica.core.image import Image
+from hepatica.core.lung_mean import LungMean
+from hepatica.core.message import Message
 from hepatica.core.text.files import json_file, text_file, toml_text
 from hepatica.errors import InputError
 from hepatica.imaging.quantify.acquisition_conditions import Conditions, with_later_settings
@@ -117,12 +119,26 @@ def factor_in(image: Image) -> float | None:
     return float(measured[0])
 
 
-def with_lung_levels(image: Image) -> Image:
-    """The image with the number of levels of its lungs, where ``result.json`` beside it says that they are levels."""
-    lung = _facts_beside(image).get("lung")
-    if image.acquisition.lung_levels is not None or not isinstance(lung, Mapping):
-        return image
-    return replace(image, acquisition=replace(image.acquisition, lung_levels=len(lung.get("parts") or ()) or None))
+def lung_mean_of(image: Image) -> tuple[LungMean | None, tuple[Message, ...]]:
+    """How well the mean of an image's lungs is known: by the image itself, else by ``result.json`` beside it.
+
+    A record that cannot be read is said, and taken as lungs of which that is not known.
+    """
+    told = _facts_beside(image).get("lung")
+    if image.acquisition.lung is not None or not isinstance(told, Mapping):
+        return image.acquisition.lung, ()
+    levels = len(told.get("parts") or ()) or 1
+    try:
+        mean, sd = float(told["mean"]), float(told["mean_sd"])
+        if not mean > 0:
+            return LungMean(levels), ()
+        low, high = (float(end) / mean for end in told["interval_95"])
+        rest = (sd / mean, float(told["counting_relative_sd"]), float(told["share_of_image"]))
+        return LungMean(levels, low, high, *rest), ()
+    except (KeyError, TypeError, ValueError, InputError):
+        text = f"result.json beside {image.name} holds no uncertainty of the lungs that can be read: it is not known"
+        note = Message("lung-record-unreadable", text, "reconstruct again, or give the DICOM image that was written")
+        return LungMean(levels), (note,)
 
 
 def _facts_beside(image: Image) -> Mapping[str, Any]:

@@ -11,13 +11,14 @@ from hepatica.core import Kind, Region, Volume
 from hepatica.core.document import reported
 from hepatica.core.message import Message
 from hepatica.core.numbers.compare import above, below
+from hepatica.core.numbers.wording import three
 from hepatica.core.tables.table import Cell
 from hepatica.dosimetry.metrics.region_dose import RegionDose
 from hepatica.errors import InputError
 from hepatica.nuclides.dose_limits import DoseLimit
 from hepatica.report.document import Fact, Picture
 
-Status = Literal["met", "near", "violated", "unjudged"]
+Status = Literal["met", "near", "open", "violated", "unjudged"]
 
 NEAR = 0.10
 """A dose that meets its limit by less than this fraction of the limit is shown as near. Our choice, for attention."""
@@ -57,11 +58,17 @@ class ReportRegion:
         Its numbers.
     structure : str
         What it is ("tumour", "normal_liver", "lung", ...; `dosimetry.regions.Structure`): decides colour and slices.
+    interval_gy : tuple of float or None
+        Of 95 % of its mean dose, where limits are judged by one.
+    interval_from : str
+        Where that comes from.
     """
 
     region: Region
     dose: RegionDose
     structure: str = "other"
+    interval_gy: tuple[float, float] | None = None
+    interval_from: str = ""
 
     @property
     def is_lesion(self) -> bool:
@@ -89,6 +96,10 @@ class LimitRow:
         Why it is not judged ("lungs by the shunt is judged", an unknown mass); empty where it is.
     limit_id : str
         Of its row in the table of limits, by which a plan names it too.
+    low_gy, high_gy : float or None
+        95 % interval of the mean dose, where one is known by which the limit is judged.
+    interval_from : str
+        Where it comes from; after a semicolon what it lacks.
     """
 
     structure: str
@@ -100,17 +111,27 @@ class LimitRow:
     applies: bool | None = True
     not_judged: str = ""
     limit_id: str = ""
+    low_gy: float | None = None
+    high_gy: float | None = None
+    interval_from: str = ""
 
     @property
     @reported
     def status(self) -> Status:
-        """One of "met", "near" (met by less than 10 % of the limit), "violated", and "unjudged"."""
+        """One of "met", "near" (met by less than 10 % of the limit), "open", "violated", and "unjudged".
+
+        Open is what the mean meets and the far end of its 95 % interval does not; a mean past its limit is violated
+        wherever the interval lies.
+        """
         if self.not_judged:
             return "unjudged"
         spare = self.dose_mean_gy - self.limit_gy if self.comparison == ">=" else self.limit_gy - self.dose_mean_gy
         passed = below if self.comparison == ">=" else above
         if passed(self.dose_mean_gy, self.limit_gy):
             return "violated"
+        far = self.low_gy if self.comparison == ">=" else self.high_gy
+        if far is not None and passed(far, self.limit_gy):
+            return "open"
         return "near" if spare < NEAR * self.limit_gy else "met"
 
     @property
@@ -118,8 +139,20 @@ class LimitRow:
         """The status in words: a goal is reached or missed, a limit kept or exceeded."""
         if self.not_judged:
             return f"not judged: {self.not_judged}"
-        words = {">=": ("reached", "just reached", "missed"), "<=": ("kept", "nearly reached", "exceeded")}
-        return words[self.comparison][("met", "near", "violated").index(self.status)]
+        words = {
+            ">=": ("reached", "just reached", "may be missed", "missed"),
+            "<=": ("kept", "nearly reached", "may be exceeded", "exceeded"),
+        }
+        return words[self.comparison][("met", "near", "open", "violated").index(self.status)]
+
+    @property
+    def interval(self) -> str:
+        """The interval in words, with what it lacks; empty where none is known."""
+        if self.low_gy is None or self.high_gy is None:
+            return ""
+        lacking = self.interval_from.partition("; ")[2]
+        ends = f"95 %: {three(self.low_gy)} to {three(self.high_gy)} Gy"
+        return f"{ends}, {lacking}" if lacking else ends
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -238,13 +271,16 @@ def limit_rows(
     """
     rows = []
     for limit in limits:
-        of_map = [(item.dose.name, item.dose.dose_mean_gy) for item in regions if item.structure == limit.structure]
+        of_map = [item for item in regions if item.structure == limit.structure]
         more = [other for other in others if other.structure == limit.structure]
         first = next((f"{other.name} is judged" for other in more if other.judged), "")
         first = first or (unknown or {}).get(limit.structure, "")
-        instead = f"{of_map[0][0]} by the image is judged" if of_map else ""
-        found = [(name, dose, first) for name, dose in of_map]
-        found += [(other.name, other.dose_mean_gy, "" if other.judged else instead) for other in more]
+        instead = f"{of_map[0].dose.name} by the image is judged" if of_map else ""
+        found = [
+            (one.dose.name, one.dose.dose_mean_gy, first, one.interval_gy or (None, None), one.interval_from)
+            for one in of_map
+        ]
+        found += [(other.name, other.dose_mean_gy, "" if other.judged else instead, (None, None), "") for other in more]
         rows += [
             LimitRow(
                 structure=name,
@@ -256,7 +292,10 @@ def limit_rows(
                 applies=limit.applies(indication, intent),
                 not_judged=reason,
                 limit_id=limit.id,
+                low_gy=low,
+                high_gy=high,
+                interval_from=source,
             )
-            for name, dose, reason in found
+            for name, dose, reason, (low, high), source in found
         ]
     return tuple(sorted(rows, key=lambda row: row.applies is False))

@@ -38,6 +38,8 @@ def dose_note(report: DoseReport) -> str:
     mean = "± standard uncertainty (k = 1)" if known else "its uncertainty is not known"
     if report.states_uncertainty:
         mean += f", {NOT_STATED} where too few decays reach"
+    elif not known and any(item.interval_gy is not None for item in report.regions):
+        mean = "its uncertainty is not in this table; that of the lungs stands below"
     return (
         f"Mean: absorbed energy over mass; {mean}. SD: spread of the voxel doses. Dx: minimum dose to the hottest x % "
         "of the volume. Activity: share of the activity in the image."
@@ -112,7 +114,7 @@ def limit_row(row: LimitRow) -> list[str]:
     return [
         row.structure,
         f"{sign} {three(row.limit_gy)} Gy",
-        f"{_beside(row.dose_mean_gy, row.limit_gy)} Gy",
+        " ".join(filter(None, (f"{_beside(row.dose_mean_gy, row.limit_gy)} Gy", row.interval and f"({row.interval})"))),
         row.verdict,
         row.condition,
         row.source,
@@ -123,13 +125,18 @@ def agent_limits_table(limits: Sequence[LimitRow], agent: str) -> Table:
     """Limits of an agent as the screen shows them."""
     shown = [row for row in limits if row.applies is not False]
     rows = [
-        (row.structure, row.dose_mean_gy, f"{row.comparison} {row.limit_gy:g}", row.verdict, row.condition)
+        (row.structure, row.dose_mean_gy, f"{row.comparison} {row.limit_gy:g}", _judged(row), row.condition)
         for row in shown
     ]
     left = len(limits) - len(shown)
     more = f"; {left} for other indications or intents not shown" if left else ""
     title = f"Mean dose against the limits of {agent} (the condition says which applies{more})"
     return Table.of(("structure", "dose, Gy", "limit, Gy", "status", "condition"), rows, title, "limits")
+
+
+def _judged(row: LimitRow) -> str:
+    """Verdict, and the interval by which it was found."""
+    return f"{row.verdict} ({row.interval})" if row.interval else row.verdict
 
 
 def _beside(dose_gy: float, limit_gy: float) -> str:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from hepatica.core.image import Acquisition
+from hepatica.core.lung_mean import LungMean
 from hepatica.errors import InputError
 from hepatica.imaging.quantify.lungs_in_view import voxel_dose_messages
 from hepatica.imaging.reconstruct.algorithms import IterationOptions
@@ -130,6 +133,27 @@ def test_the_lungs_uncertainty_is_the_root_of_the_squares_of_its_parts() -> None
     assert "dose-volume histogram of the lung is not supported" in found.message("Y-90").text
 
 
+@pytest.mark.parametrize(("level", "reaches_none"), [(0.03, False), (0.0, True)])
+def test_the_interval_reaches_none_where_all_of_the_lung_may_be_spill(level: float, reaches_none: bool) -> None:
+    """An empty lung holds what the liver spills into it, and levels that noise and positivity leave above none.
+
+    0.1 MBq were read as 1428 to 6481 Bq/mL where nothing was: half of the spill above one level was always left.
+    """
+    image, lung, body = scene()
+    regions = level_regions(hot_voxels(image, lung, SPACING), (lung,), body, 0.512)
+    near = regions.hot & (lung > 0)
+    counts = np.array([1.0, 1.0, level + 0.01, level + 0.01, level, 0.3]) @ six()
+    fit = fit_levels(counts, six(), ties=((0, 1, 1e-5),))
+    # As a fit of noisier counts: the last part is within its noise of none, or far above it.
+    fit = replace(fit, covariance=np.diag([1e-6, 1e-6, 1e-6, 1e-6, 4e-6, 1e-6]))
+    parts = zip(fit.levels[2:], regions.parts, strict=True)
+    seen = np.where(near, 0.05, sum(one * part for one, part in parts)).astype(np.float32)
+    levels = Levels(seen, regions, fit, six(), (0.01 * fit.expected).astype(np.float32))
+    found = lung_reading(levels, (lung,), 0.512, 1.0, LungUncertainty(0.01, 3.0))
+    assert (found.interval_95[0] == 0) is reaches_none
+    assert found.interval_95[1] > found.mean.value * 0.9
+
+
 def test_the_stated_mean_is_the_mean_of_the_image_over_the_same_lungs() -> None:
     """Shares of a third at the border, hot voxels and a rest between: nothing counts but image and share."""
     image, lung, body = scene()
@@ -184,5 +208,5 @@ def test_a_lung_of_a_90y_spect_is_said_not_to_have_a_dose_by_voxel() -> None:
     assert voxel_dose_messages(Acquisition(modality="PT", nuclide="Y-90"), "Lungs") == ()
     assert voxel_dose_messages(Acquisition(modality="NM", nuclide="Tc-99m", projections=60), "Lungs") == ()
     assert "voxel by voxel" not in voxel_dose_messages(spect, "Lungs")[0].text
-    by_level = Acquisition(modality="NM", nuclide="I-131", projections=60, lung_levels=6)
+    by_level = Acquisition(modality="NM", nuclide="I-131", projections=60, lung=LungMean(6))
     assert "found as 6 levels" in voxel_dose_messages(by_level, "Lungs")[0].text

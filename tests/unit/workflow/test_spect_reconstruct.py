@@ -20,6 +20,7 @@ from hepatica.imaging.quantify.acquisition_conditions import Conditions
 from hepatica.imaging.quantify.camera_factor import CameraCalibration
 from hepatica.imaging.quantify.options import QuantificationOptions
 from hepatica.imaging.reconstruct.algorithms import IterationOptions
+from hepatica.imaging.reconstruct.levels.lung import LungReading
 from hepatica.imaging.reconstruct.levels.options import SpectLungOptions
 from hepatica.imaging.spect.attenuation import body_voxels
 from hepatica.imaging.spect.camera.cameras import gamma_camera, nuclide_windows
@@ -51,7 +52,7 @@ from hepatica.io.read import read_image
 from hepatica.nuclides import nuclide
 from hepatica.transport.runner.settings import StoppingOptions
 from hepatica.workflow.dose.quantify import quantify
-from hepatica.workflow.spect.reconstruct import SpectResult, reconstruct_spect
+from hepatica.workflow.spect.reconstruct import SpectResult, _calibrated, reconstruct_spect
 
 WHEN = datetime(2026, 3, 2, 10, 30)
 LU = nuclide("Lu-177")
@@ -386,7 +387,39 @@ def test_nothing_is_said_of_a_lung_that_the_ct_does_not_show(lab: Path) -> None:
     assert found.messages("I-131", options) == ()
     assert replace(found, lung_in_view=True).messages("I-131", options)
     by_level = replace(options, scatter=ScatterOptions(scatter="esse"), lung=SpectLungOptions(lung_model="levels"))
-    assert "no lung was found" in found.messages("I-131", by_level)[0].text
+    # Asked for as levels, which 90Y is by itself: whoever expects lungs must know that the CT shows none.
+    assert [m.code for m in found.messages("I-131", by_level)] == ["no-lungs-on-ct"]
+    assert "no lung was found" in replace(found, lung_in_view=True).messages("I-131", by_level)[0].text
+
+
+def test_a_residual_between_the_right_ct_and_a_far_one_is_said(lab: Path) -> None:
+    """Lungs that the CT shows as soft tissue leave 2.5, the right CT 1.2 to 1.7, one 12 cm beside 7."""
+    data = read_projections(lab / "tomo.dcm").projections
+    ct = Volume(GRID, np.where(body()[0], 0.0, -1000.0).astype(np.float32), Kind.HU)
+    options = SpectOptions(acquisition=AcquisitionOptions(registered=True), iteration=ITERATION)
+    model = scan_model(data, ct, gamma_camera("siemens-megp"), LU, options)
+    found = reconstruct_scan(model, options)
+    said = {}
+    for ratio in (1.7, 2.5, 7.0):
+        one = replace(found, reconstruction=replace(found.reconstruction, residual_ratio=(ratio,)))
+        said[ratio] = [m.severity for m in one.doubts(model, options) if m.code == "counts-not-explained"]
+    assert said == {1.7: [], 2.5: ["warning"], 7.0: ["critical"]}
+
+
+def test_a_total_has_the_uncertainty_of_the_calibration_and_the_lung_its_interval(lab: Path) -> None:
+    found = reconstructed(lab, acquisition=AcquisitionOptions(), iteration=QUICK)
+    made = Estimate(40.0, 4.0)
+    conditions = Conditions("Lu-177", "siemens-megp", (187.5, 229.2))
+    calibration = CameraCalibration(made, "planar", conditions, (), WHEN, 100.0)
+    assert _calibrated(Estimate(100.0), calibration).sd == pytest.approx(10.0)
+    # 10 % and 3 % of noise.
+    assert _calibrated(Estimate(100.0, 3.0), calibration).sd == pytest.approx(np.hypot(10.0, 3.0))
+    assert _calibrated(Estimate(100.0), None).sd is None
+    lopsided = LungReading(Estimate(41989.0, 2702.0), (36044.0, 45486.0), 0.05, (), 0.1, 0, 0, 0, 0, 0, 1.0)
+    rows = {row[0]: row[1] for row in replace(found, lung=lopsided).table().rows}
+    assert rows["true mean of the lungs, 95 %, without the calibration"] == "36044 to 45486"
+    assert [value for name, value in rows.items() if name.startswith("mean of the lungs")] == [41989.0]
+    assert "without the calibration" in lopsided.message("Y-90").text
 
 
 def test_more_blur_than_the_camera_has_is_not_left_and_said(lab: Path) -> None:

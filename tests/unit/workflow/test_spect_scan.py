@@ -9,7 +9,7 @@ import pytest
 from hepatica.core import Grid
 from hepatica.core.image import Image
 from hepatica.errors import GeometryError, HepaticaError, InputError, TimeError, UnitError, UnknownNameError
-from hepatica.imaging.spect.scan import MonteCarloScanOptions, ScanOptions, scan_windows
+from hepatica.imaging.spect.scan import MonteCarloScanOptions, ScanOptions, scan_windows, windows_named_again
 from hepatica.imaging.spect.scan_facts import ScannedActivityOptions, SimulationOptions
 from hepatica.nuclides import nuclide
 from hepatica.transport.runner.settings import StoppingOptions
@@ -29,6 +29,37 @@ def test_windows_by_name_limits_and_all() -> None:
     assert {str(w) for w in both} > {str(w) for w in usual}
     assert "84.7-101.7 keV" in map(str, both)
     assert len(scan_windows(nuclide("Y-90"), ScanOptions(energy_windows=("all",)))) == 5
+
+
+def test_a_window_that_is_named_again_is_acquired_once_and_said() -> None:
+    lu = nuclide("Lu-177")
+    scan = ScanOptions(extra_energy_windows=("166.7-187.5", "84.7-101.7", "84.7-101.7"))
+    assert [str(w) for w in scan_windows(lu, scan)] == [
+        "187.5-229.2 keV", "166.7-187.5 keV", "229.2-250 keV", "84.7-101.7 keV"
+    ]  # fmt: skip
+    (said,) = windows_named_again(lu, scan)
+    assert (said.code, said.severity) == ("window-named-again", "note")
+    assert "166.7-187.5 keV, 84.7-101.7 keV" in said.text
+    assert windows_named_again(lu, ScanOptions(extra_energy_windows=("84.7-101.7",))) == ()
+
+
+def test_a_sensitivity_of_a_head_is_by_any_way_in_the_table_of_a_scan() -> None:
+    """2.02 cps/MBq by any way and 0.78 through holes had one name, and the reconstruction takes the first."""
+    ct = Image.from_array(np.zeros(GRID.shape), unit="HU", grid=GRID)
+    activity = Image.from_array(np.ones(GRID.shape), unit="kBq/mL", grid=GRID, time=datetime(2026, 3, 2, 10))
+    few = MonteCarloScanOptions(stopping=StoppingOptions(histories=2000))
+    found = simulate_spect(
+        activity, ct=ct, nuclide="Y-90", camera="siemens-hegp",
+        options=SimulationOptions(scan=replace(COARSE, method="montecarlo"), montecarlo=few),
+    )  # fmt: skip
+    table, window = found.table(), found.energy_windows[0]
+    assert found.montecarlo is not None
+    lead = found.montecarlo.sensitivity_by_way_of_lead_cps_per_mbq[0]
+    assert lead > window.sensitivity_cps_per_mbq
+    shown = table.rows[0][table.columns.index("sensitivity of a head, cps/MBq")]
+    assert shown == pytest.approx(window.sensitivity_cps_per_mbq + lead)
+    analytic = simulate_spect(activity, ct=ct, nuclide="Tc-99m", options=SimulationOptions(scan=COARSE))
+    assert analytic.energy_windows[0].sensitivity_by_any_way_cps_per_mbq is None
 
 
 @pytest.mark.parametrize("more", ["140", "140-", "a-b", "150-140"])

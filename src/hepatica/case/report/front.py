@@ -331,7 +331,15 @@ def _goal(one: StructureDose, goal: Goal | None) -> tuple[str, str]:
     judged = next((dose for dose in doses if dose is not None), None)
     if judged is None:
         return "", ""
-    row = LimitRow(one.name, goal.comparison, goal.limit_gy, judged, not_judged=goal.not_judged)
+    row = LimitRow(
+        one.name,
+        goal.comparison,
+        goal.limit_gy,
+        judged,
+        not_judged=goal.not_judged,
+        low_gy=goal.low_gy,
+        high_gy=goal.high_gy,
+    )
     verdict = row.verdict if goal.not_judged else row.verdict.replace(" ", NO_BREAK)
     sign = {">=": "≥", "<=": "≤"}[goal.comparison]
     return f"{sign} {three(goal.limit_gy)} Gy: {goal.condition}", verdict

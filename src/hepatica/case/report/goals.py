@@ -16,7 +16,7 @@ LIFETIME = "cumulative"
 """How the condition of a limit begins that holds for all treatments together."""
 
 
-GRAVITY = ("violated", "unjudged", "near", "met")
+GRAVITY = ("violated", "open", "unjudged", "near", "met")
 """Status of a goal, the gravest first."""
 
 
@@ -30,7 +30,7 @@ class Goal:
         A goal to reach, or a limit to keep.
     limit_gy : float
         Its dose.
-    status : {"met", "near", "violated", "unjudged"}
+    status : {"met", "near", "open", "violated", "unjudged"}
         As the step judged it; of a lifetime, by the sum of all treatments.
     condition, source : str
         For whom it holds, and where it comes from.
@@ -40,6 +40,8 @@ class Goal:
         Why it could not be judged; empty where it was.
     is_published : bool
         False of what the plan states itself.
+    low_gy, high_gy : float or None
+        95 % interval by which it was judged, where there is one.
     """
 
     comparison: str
@@ -50,6 +52,8 @@ class Goal:
     judged_gy: float | None = None
     not_judged: str = ""
     is_published: bool = True
+    low_gy: float | None = None
+    high_gy: float | None = None
 
     @property
     def gravity(self) -> tuple[int, bool]:
@@ -109,7 +113,10 @@ def goals_of_dose(
     found: dict[str, tuple[Goal, ...]] = {}
     for row in dose.get("limits", ()):
         if row["applies"] and not row["not_judged"] and row.get("limit_id") not in plan.get("limits_ruled_out", ()):
-            goal = Goal(row["comparison"], row["limit_gy"], row["status"], row["condition"], row["source"])
+            goal = Goal(
+                row["comparison"], row["limit_gy"], row["status"], row["condition"], row["source"],
+                low_gy=row.get("low_gy"), high_gy=row.get("high_gy"),
+            )  # fmt: skip
             if row["condition"].startswith(LIFETIME) and (lungs[0] or lungs[1]):
                 goal = _of_lifetime(row, lungs)
             found[row["structure"]] = (*found.get(row["structure"], ()), goal)
@@ -124,10 +131,14 @@ def goals_of_dose(
     for one in asked_by_plan(plan, dose):
         there = found.get(one.structure, ())
         if not any(goal.comparison == one.comparison and isclose(goal.limit_gy, one.limit_gy) for goal in there):
-            status = LimitRow(one.structure, one.comparison, one.limit_gy, one.total_gy).status
+            low, high = one.interval_total_gy or (None, None)
+            status = LimitRow(
+                one.structure, one.comparison, one.limit_gy, one.total_gy, low_gy=low, high_gy=high
+            ).status
             goal = Goal(
-                one.comparison, one.limit_gy, status, one.condition, one.source, one.total_gy, is_published=False
-            )
+                one.comparison, one.limit_gy, status, one.condition, one.source, one.total_gy, is_published=False,
+                low_gy=low, high_gy=high,
+            )  # fmt: skip
             found[one.structure] = (*there, goal)
     return found
 
@@ -136,12 +147,13 @@ def _of_lifetime(row: Mapping[str, Any], lungs: tuple[float, str]) -> Goal:
     """A limit of all treatments together, judged by their sum; what is above it without the unknown is above it."""
     before, lacking = lungs
     total = before + row["dose_mean_gy"]
-    status = LimitRow(row["structure"], row["comparison"], row["limit_gy"], total).status
+    low, high = (None if row.get(end) is None else before + row[end] for end in ("low_gy", "high_gy"))
+    status = LimitRow(row["structure"], row["comparison"], row["limit_gy"], total, low_gy=low, high_gy=high).status
     not_judged = lacking if status != "violated" else ""
     condition = f"{row['condition']}, with {before:.3g} Gy of earlier treatments {total:.3g} Gy"
     return Goal(
         row["comparison"], row["limit_gy"], "unjudged" if not_judged else status, condition, row["source"], total,
-        not_judged,
+        not_judged, low_gy=low, high_gy=high,
     )  # fmt: skip
 
 

@@ -392,7 +392,9 @@ def _lungs(
         role="lung",
         planned_dose_gy=at(plan, "doses.lung_gy"),
         delivered_dose_gy=found.get("dose_judged_gy"),
-        delivered_known_sd_gy=at(found, "by_shunt.dose_lung_gy_sd") if by_shunt else None,
+        delivered_known_sd_gy=at(found, "by_shunt.dose_lung_gy_sd")
+        if by_shunt
+        else at(found, "by_image.dose_mean_known_sd_gy"),
         goals=goals.get(name, ()),
     )
 

@@ -114,8 +114,9 @@ def size_not_stated(nuclide: Nuclide) -> tuple[Message, ...]:
         return ()
     text = (
         f"the size of the source of {nuclide.name} is not stated: betas that leave it make no photons and its water "
-        "takes some, so that it counts 10 to 20 % less than one all of whose betas stop; the factor is too low by "
-        "that, and counts through lead that are fitted with it are wrong"
+        "takes some, so that it counts 10 to 20 % less than one all of whose betas stop, and of the counts through "
+        "lead a tenth (at 5 cm) to half (at 35 cm) or more falls beside the field, another 5 to 35 % of all; the "
+        "factor is too low by both, and counts through lead that are fitted with it are wrong"
     )
     remedy = "state `diameter_mm` of a ball of water, and `length_mm` of a vial or the depth of a dish, with `camera`"
     return (Message("source-size-unknown", text, remedy),)

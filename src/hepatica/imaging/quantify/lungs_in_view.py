@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from hepatica.core import Region, Volume
 from hepatica.core.image import Acquisition
+from hepatica.core.lung_mean import LungMean
 from hepatica.core.message import Message
 
 SHOWN_OVER_STATED = 0.1
@@ -17,6 +18,11 @@ MAX_RELATIVE_DIFFERENCE = 0.20
 
 MIN_DIFFERENCE = 0.01
 """Differences of less than one percentage point are not said."""
+
+
+MAX_SHARE_DIFFERENCE = 0.15
+"""Of what the lungs hold as drawn, and as the CT showed them to the reconstruction, relative. Our choice: a
+voxel's edge of either is 5 to 10 %."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +111,27 @@ def _taken_off(lungs: LungsInView, lung_shunt: float, lungs_in_image: bool) -> s
     return "the image is taken as not holding it, and all of it is taken off"
 
 
+def drawn_otherwise(lungs: LungsInView | None, told: LungMean) -> tuple[Message, ...]:
+    """What is said where the lungs of a dose are not those of which the image says how well their mean is known.
+
+    Parameters
+    ----------
+    lungs : LungsInView or None
+        As drawn; None where none are in the image.
+    told : LungMean
+        Of the image.
+    """
+    if lungs is None or not told.share_of_image:
+        return ()
+    if abs(lungs.share / told.share_of_image - 1) <= MAX_SHARE_DIFFERENCE:
+        return ()
+    text = (
+        f"the lungs as drawn hold {100 * lungs.share:.2g} % of the activity in the image, those of its reconstruction "
+        f"{100 * told.share_of_image:.2g} %: the interval that it states of their mean is not that of the lungs drawn"
+    )
+    return (Message("lungs-drawn-otherwise", text, "draw both lungs as far as the CT shows them"),)
+
+
 def voxel_dose_messages(facts: Acquisition, lungs: str | None) -> tuple[Message, ...]:
     """What is said of the dose to single voxels of a lung that the image does not determine.
 
@@ -122,11 +149,11 @@ def voxel_dose_messages(facts: Acquisition, lungs: str | None) -> tuple[Message,
     voxels have more than the lung holds; a few levels are known to 1 % (docs/spect-study.md).
     """
     bremsstrahlung = facts.modality == "NM" and facts.nuclide == "Y-90" and bool(facts.projections)
-    if lungs is None or not (bremsstrahlung or facts.lung_levels):
+    if lungs is None or not (bremsstrahlung or facts.lung):
         return ()
     how = "this SPECT does not say how its lungs were found"
-    if facts.lung_levels:
-        how = f"in this SPECT the lungs were found as {facts.lung_levels} levels"
+    if facts.lung:
+        how = f"in this SPECT the lungs were found as {facts.lung.levels} levels"
     text = (
         f"{lungs}: {how}; the counts support a mean dose, not that of single voxels: "
         "the dose-volume histogram of the lungs is not to be used"

@@ -211,7 +211,31 @@ def scan_windows(nuclide: Nuclide, scan: ScanOptions) -> tuple[Window, ...]:
         if len(numbers) != 2:
             raise InputError(f"`extra_energy_windows`: {text!r} is not the limits of a window in keV, low-high")
         others.append(Window(numbers[0], numbers[1], "extra"))
-    return tuple(dict.fromkeys((*peaks, *beside, *others)))
+    found: dict[tuple[float, float], Window] = {}
+    for window in (*peaks, *beside, *others):
+        found.setdefault(_limits(window), window)
+    return tuple(found.values())
+
+
+def _limits(window: Window) -> tuple[float, float]:
+    """Limits as they are printed, by which somebody names a window again."""
+    return round(window.low_kev, 1), round(window.high_kev, 1)
+
+
+def windows_named_again(nuclide: Nuclide, scan: ScanOptions) -> tuple[Message, ...]:
+    """Says which windows were asked for and are acquired already: each is acquired once."""
+    limits = {_limits(w) for w in scan_windows(nuclide, replace(scan, extra_energy_windows=()))}
+    again = []
+    for text in scan.extra_energy_windows:
+        low, high = window_numbers(text)
+        asked = Window(low, high)
+        if _limits(asked) in limits:
+            again.append(str(asked))
+        limits.add(_limits(asked))
+    if not again:
+        return ()
+    text = f"windows that are acquired already and were asked for again: {', '.join(again)}; each is acquired once"
+    return (Message("window-named-again", text, severity="note"),)
 
 
 def scan_orbit(hu: Volume, grid: Grid, scan: ScanOptions) -> Orbit:

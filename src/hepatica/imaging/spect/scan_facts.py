@@ -78,12 +78,25 @@ class SimulationOptions:
 
 @dataclass(frozen=True, slots=True)
 class WindowCounts:
-    """Counts of all views in one energy window, and what the camera counts of a becquerel in air."""
+    """Counts of all views in one energy window, and what a head counts of a becquerel in air.
+
+    Attributes
+    ----------
+    low_kev, high_kev : float
+        Limits.
+    counts : float
+        Of all views.
+    sensitivity_cps_per_mbq : float or None
+        Through holes: all that an analytic scan counts. None where no line falls into the window.
+    sensitivity_by_any_way_cps_per_mbq : float or None
+        Through lead too, where the scan has such counts: what is measured in air, and what a reconstruction takes.
+    """
 
     low_kev: float
     high_kev: float
     counts: float
     sensitivity_cps_per_mbq: float | None
+    sensitivity_by_any_way_cps_per_mbq: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,10 +198,13 @@ def scan_model_text(scan: ScanOptions, montecarlo: MonteCarloScanOptions) -> str
 
 def window_counts(found: AcquiredScan) -> tuple[WindowCounts, ...]:
     """Counts and sensitivity of each window."""
-    shown = found.projections
+    shown, made = found.projections, found.simulated
+    every = [None] * len(shown.windows) if made is None else (1e6 * made.sensitivity_cps_per_bq.sum(axis=1)).tolist()
     return tuple(
-        WindowCounts(window.low_kev, window.high_kev, float(counts.sum(dtype=np.float64)), sensitivity)
-        for window, counts, sensitivity in zip(shown.windows, shown.counts, found.sensitivity_cps_per_mbq, strict=True)
+        WindowCounts(window.low_kev, window.high_kev, float(counts.sum(dtype=np.float64)), holes, by_any_way)
+        for window, counts, holes, by_any_way in zip(
+            shown.windows, shown.counts, found.sensitivity_cps_per_mbq, every, strict=True
+        )
     )
 
 

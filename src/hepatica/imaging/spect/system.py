@@ -38,10 +38,6 @@ MAX_MISMATCH = 0.10
 """Measured over modelled sensitivity in air, less 1, beyond which it is said: the model meets data sheets within 13 %
 (docs/detector.md), an activity meter is right within 5 %."""
 
-OWN_LOSS = 0.2
-"""What a source of 90Y in air counts less than one all of whose betas stop and whose water takes no photon, at most:
-14 % a ball of 3 cm, 20 % one of 1.5 cm (`calibration.source_in_air`)."""
-
 IN_WATER = (0.65, 1.5)
 """Factor of a reconstruction over the least and the most that the camera's model can explain, beyond which it is said:
 recovery, scatter correction and model together. Our choice, generous; a cylinder whose diameter was stated half as long
@@ -196,8 +192,8 @@ def model_mismatch(
 ) -> tuple[Message, ...]:
     """A message if a sensitivity measured in air is more than `MAX_MISMATCH` away from that of the camera's model.
 
-    A source of bremsstrahlung whose size is not known counts up to `OWN_LOSS` less than the model's by itself: it may
-    be the reason, and hide that the camera counts more.
+    A source of bremsstrahlung whose size is not known counts less than the model's by itself, and the field loses
+    counts through lead: one that counts less is not compared; one that counts more does so in spite of both.
     """
     modelled = 1e6 * model.sensitivity_cps_per_bq / model.holes_share
     away = measured_cps_per_mbq / modelled - 1
@@ -208,18 +204,17 @@ def model_mismatch(
         f"than the model of {camera.name} in {model.window} ({modelled:.3g}, {model.holes_share:.0%} of it through "
         "holes): "
     )
-    off, unlike = abs(away), "camera, collimator or window is not as modelled. "
-    if not source_known and _by_bremsstrahlung(nuclide):
-        least = (1 + away) / (1 - OWN_LOSS) - 1
-        off = max(off, abs(least))
+    if away < 0 and not source_known and _by_bremsstrahlung(nuclide):
         text += (
-            f"its size is not known, and betas and water of its own make it count up to {OWN_LOSS:.0%} less, so that "
-            f"this camera counts {away:+.0%} to {least:+.0%} against its model. "
+            "its size is not known, so that what its betas and water take, and what of the counts through lead falls "
+            "beside the field (by distance and field a tenth to more than half), is not either: they make any camera "
+            "count less, and one that counts more look as modelled or below; it is not compared"
         )
-        unlike = unlike if least < -MAX_MISMATCH or away > 0 else ""
+        return (Message("sensitivity-not-compared", text, "measure with `diameter_mm` (and `length_mm`) stated"),)
     text += (
-        f"{unlike}If lead is the reason, scatter by Monte Carlo takes its counts for those of the model, and activity "
-        f"is wrong by up to {off:.0%} in total, more where there is little of it"
+        "camera, collimator or window is not as modelled. If lead is the reason, scatter by Monte Carlo takes its "
+        f"counts for those of the model, and activity is wrong by up to {abs(away):.0%} in total, more "
+        "where there is little of it"
     )
     remedy = (
         "measure the same source at a second distance too, much nearer or farther, with `diameter_mm` both times and "

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from hepatica.core.document import reported
+from hepatica.core.lung_mean import widened
 from hepatica.core.numbers.compare import above
 from hepatica.core.numbers.wording import three
 from hepatica.planning.delivery.concordance import SURE_Z
@@ -89,11 +90,15 @@ class DoseInterval:
 def dose_interval(dose: JudgedDose, relative_sd: float) -> DoseInterval:
     """Mean plus and minus 1.96 standard uncertainties; `relative_sd` is that of a calibration that is not known.
 
-    An uncertainty that is not known at all gives no interval, whatever `relative_sd` is.
+    A dose with an interval of its own has that one. An uncertainty that is not known at all gives no interval,
+    whatever `relative_sd` is.
     """
     if dose.sd_gy is None:
         unknown = DoseInterval(dose, None, None)
         return replace(unknown, is_near=unknown.deciding_sd_gy <= relative_sd * dose.dose_gy)
+    if dose.interval_gy is not None:
+        shown = replace(dose, interval_gy=widened(dose.interval_gy, 0.0 if dose.calibration_known else relative_sd))
+        return DoseInterval(dose, *(shown.interval_total_gy or (None, None)))
     sd = dose.sd_gy if dose.calibration_known else math.hypot(dose.sd_gy, relative_sd * dose.dose_gy)
     before = dose.earlier_gy or 0.0
     return DoseInterval(

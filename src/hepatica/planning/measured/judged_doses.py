@@ -44,6 +44,8 @@ class JudgedDose:
         Whether a person stated it as the aim of this treatment.
     limit_id : str
         Of its row in the table of limits; empty for what a plan states itself.
+    interval_gy : tuple of float or None
+        95 % interval of `dose_gy` that need not lie around it, where one is known: of lungs by a SPECT.
     """
 
     structure: str
@@ -58,6 +60,7 @@ class JudgedDose:
     earlier_gy: float | None = None
     is_aim: bool = False
     limit_id: str = ""
+    interval_gy: tuple[float, float] | None = None
 
     @property
     def is_lifetime(self) -> bool:
@@ -68,6 +71,12 @@ class JudgedDose:
     def total_gy(self) -> float:
         """What is held against the limit: with what treatments before gave, where it is of all of them."""
         return self.dose_gy + (self.earlier_gy or 0.0)
+
+    @property
+    def interval_total_gy(self) -> tuple[float, float] | None:
+        """The interval of that, where one is known."""
+        before = self.earlier_gy or 0.0
+        return None if self.interval_gy is None else (before + self.interval_gy[0], before + self.interval_gy[1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +167,7 @@ def judged(row: Mapping[str, Any], structure: Mapping[str, Any] | None, document
     else:
         sd, role = structure.get("dose_mean_known_sd_gy"), str(structure["role"])
         known = CALIBRATION not in (structure.get("uncertainty") or {}).get("not_known", ())
+    interval = None if structure is None else structure.get("dose_mean_interval_95_gy")
     return JudgedDose(
         structure=str(row["structure"]),
         role=role,
@@ -169,4 +179,5 @@ def judged(row: Mapping[str, Any], structure: Mapping[str, Any] | None, document
         condition=str(row["condition"]),
         source=str(row["source"]),
         limit_id=str(row.get("limit_id") or ""),
+        interval_gy=None if interval is None else (float(interval[0]), float(interval[1])),
     )

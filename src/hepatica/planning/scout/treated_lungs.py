@@ -88,6 +88,12 @@ class ImagedLungDose:
         Whether the whole lungs are in view.
     mass_is_measured : bool
         Whether the mass is that of lungs on a CT, or rests on their stated density; False for a uniform density.
+    dose_mean_known_sd_gy : float or None
+        Standard uncertainty, as far as its parts are known.
+    interval_95_gy : tuple of float or None
+        Of the mean dose, where the maker of the image says one of its lungs; the mean need not lie in its middle.
+    interval_from : str
+        Where that comes from and what it holds.
     """
 
     structure: str
@@ -96,6 +102,9 @@ class ImagedLungDose:
     activity_share: float
     whole: bool
     mass_is_measured: bool = True
+    dose_mean_known_sd_gy: float | None = None
+    interval_95_gy: tuple[float, float] | None = None
+    interval_from: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,8 +49,8 @@ MUTED = "#5B6673"
 RULE = "#D5DBE1"
 ACCENT = "#1F4E79"
 STATUS_COLOURS = {
-    "met": "#1B7F5C", "near": "#9A6700", "violated": "#A4262C", "warning": "#9A6700", "stop": "#A4262C",
-    "critical": "#A4262C", "unjudged": "#5B6470",
+    "met": "#1B7F5C", "near": "#9A6700", "open": "#9A6700", "violated": "#A4262C", "warning": "#9A6700",
+    "stop": "#A4262C", "critical": "#A4262C", "unjudged": "#5B6470",
 }  # fmt: skip
 
 DOSE_MAP = "inferno"

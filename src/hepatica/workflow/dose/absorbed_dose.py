@@ -152,7 +152,7 @@ def absorbed_dose(
         position_sd_mm=images.brought.position_sd_mm,
     )  # fmt: skip
     found = tuple(
-        StructureResult(item, dose, amount, patient.density_from(item.region.name), patient.density_relative_sd)
+        StructureResult(item, dose, amount, *patient.known_of(item.region.name))
         for item, dose, amount in zip(drawn.clinical, doses, chain.activities, strict=True)
     )
     del held

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import ClassVar
 
@@ -15,6 +16,7 @@ from hepatica.core import Estimate, Grid, Volume
 from hepatica.core.context import DicomContext
 from hepatica.core.document import HIDDEN, INLINE, reported
 from hepatica.core.image import Image
+from hepatica.core.lung_mean import INCLUDED, LungMean, widened
 from hepatica.core.numbers.wording import three
 from hepatica.core.tables.table import Cell, Table, Unstated
 from hepatica.dosimetry.engines.dose_map import DoseMap, EnergyBalance
@@ -65,6 +67,7 @@ class StructureResult:
     activity: StructureActivity = field(metadata=HIDDEN)
     density_from: DensityOrigin = "ct"
     density_relative_sd: float = field(default=0.0, metadata=HIDDEN)
+    lung: LungMean | None = field(default=None, metadata=HIDDEN)
 
     @property
     @reported
@@ -87,14 +90,46 @@ class StructureResult:
     @property
     def mean(self) -> Estimate:
         """Mean dose with the correction and all known parts of its uncertainty, Gy."""
-        found = self.activity.corrected_dose(Estimate(self.dose.dose_mean_gy, self.dose.dose_mean_uncertainty_gy))
-        return found * Estimate(1.0, self.density_relative_sd) if self.density_relative_sd else found
+        of_engine = Estimate(self.dose.dose_mean_gy, self.dose.dose_mean_uncertainty_gy)
+        found = replace(self.activity, uncertainty=self.uncertainty).corrected_dose(of_engine)
+        more = self.density_relative_sd
+        if self.lung is not None and self.lung.interval is not None:
+            more = math.hypot(more, self.lung.systematic_relative_sd)
+        return found * Estimate(1.0, more) if more else found
 
     @property
     @reported
     def dose_mean_known_sd_gy(self) -> float | None:
         """Standard uncertainty of the corrected mean dose, as far as its parts are known."""
         return self.mean.sd
+
+    @property
+    @reported
+    def dose_mean_interval_95_gy(self) -> tuple[float, float] | None:
+        """95 % interval of the lungs' mean dose, where the image says one of its lungs, with all else that is known.
+
+        Around the mean before any partial-volume correction by a factor: what the liver spills is in it.
+        """
+        if self.lung is None or (ends := self.lung.interval) is None:
+            return None
+        chain = self.activity.uncertainty
+        # Noise of the counts is in the interval already.
+        others = 0.0 if chain is None else replace(chain, counting_relative_sd=None).dose_relative_sd
+        engine = Estimate(self.dose.dose_mean_gy, self.dose.dose_mean_uncertainty_gy).relative_sd or 0.0
+        gray = (ends[0] * self.dose.dose_mean_gy, ends[1] * self.dose.dose_mean_gy)
+        return widened(gray, math.hypot(others, engine, self.density_relative_sd))
+
+    @property
+    @reported
+    def interval_from(self) -> str:
+        """Where that interval comes from, what it holds, and after a semicolon what it lacks; empty without one."""
+        if self.lung is None or self.lung.interval is None:
+            return ""
+        low, high = (100 * (end - 1) for end in self.lung.interval)
+        not_known = () if self.uncertainty is None else self.uncertainty.not_known
+        more = ", and what is known of calibration, outline, time and engine"
+        lacking = "; without the calibration, which is not known" if "calibration" in not_known else ""
+        return f"reconstruction of the SPECT, {low:+.0f} to {high:+.0f} % ({', '.join(INCLUDED)}){more}{lacking}"
 
     @property
     @reported
@@ -109,7 +144,10 @@ class StructureResult:
     @reported
     def uncertainty(self) -> RegionUncertainty | None:
         """Its chain; None where the structure holds no activity."""
-        return self.activity.uncertainty
+        found = self.activity.uncertainty
+        if found is None or self.lung is None or self.lung.interval is None:
+            return found
+        return replace(found, counting_relative_sd=self.lung.counting_relative_sd)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -295,7 +333,10 @@ class DoseNumbers(Result):
 
     def report_regions(self) -> tuple[ReportRegion, ...]:
         """The structures as the report takes them."""
-        return tuple(ReportRegion(found.item.region, found.dose, found.role) for found in self.structures)
+        return tuple(
+            ReportRegion(found.item.region, found.dose, found.role, found.dose_mean_interval_95_gy, found.interval_from)
+            for found in self.structures
+        )
 
     def __getitem__(self, name: str) -> RegionDose:
         """Dose of the structure of that name.
@@ -378,27 +419,28 @@ class DoseNumbers(Result):
         return Table.of(heads, rows, f"{heading} (k = 1)", "uncertainty")
 
     def lung_table(self) -> Table | None:
-        """Lung dose by shunt and by image, and which is judged; None where no shunt is stated."""
+        """Lung dose by shunt and by image, and which is judged; None where neither shunt nor interval is known."""
         lungs = self.lung_doses
-        if lungs is None or (shunt := lungs.by_shunt) is None:
+        if lungs is None:
             return None
-        rows: list[list[Cell]] = [
-            [
-                LUNGS_BY_SHUNT,
-                100 * shunt.lung_shunt,
-                1000 * shunt.lung_mass_kg,
-                shunt.dose_lung_gy,
-                shunt.lung_mass_from,
-            ]
-        ]
-        if (image := lungs.by_image) is not None:
+        shunt, image = lungs.by_shunt, lungs.by_image
+        interval = None if image is None else image.interval_95_gy
+        if shunt is None and interval is None:
+            return None
+        rows: list[list[Cell]] = []
+        if shunt is not None:
+            mass, source = 1000 * shunt.lung_mass_kg, shunt.lung_mass_from
+            rows.append([LUNGS_BY_SHUNT, 100 * shunt.lung_shunt, mass, shunt.dose_lung_gy, None, source, "shunt"])
+        if image is not None:
             how = "whole lungs in view" if image.whole else "cut off: the part in view"
             how = how if image.mass_is_measured else "mass unknown"
             share = 100 * image.activity_share
-            rows.append([f"{image.structure} by the image", share, image.mass_g, image.dose_mean_gy, how])
-        judged = ["yes" if lungs.judged == kind else "no" for kind in ("shunt", "image")]
-        shown = [[*row, word] for row, word in zip(rows, judged, strict=False)]
-        columns = ("lungs", "activity, %", "g", "mean, Gy", "mass", "judged")
+            ends = None if interval is None else f"{three(interval[0])} to {three(interval[1])}"
+            rows.append(
+                [f"{image.structure} by the image", share, image.mass_g, image.dose_mean_gy, ends, how, "image"]
+            )
+        shown = [[*row[:-1], "yes" if lungs.judged == row[-1] else "no"] for row in rows]
+        columns = ("lungs", "activity, %", "g", "mean, Gy", "95 %, Gy", "mass", "judged")
         return Table.of(columns, shown, "Lung dose by lung shunt and by image", "lung-doses")
 
     def deposits_table(self) -> Table | None:

@@ -18,7 +18,9 @@ UNCERTAINTY_NOTE = (
 
 LUNG_NOTE = (
     "By the shunt: activity that reached the patient times lung shunt, all decays in the mass of the whole lungs. By "
-    "the image: absorbed energy over mass of the lung in view. The larger of both is judged."
+    "the image: absorbed energy over mass of the lung in view. The larger of both is judged. The 95 % interval is that "
+    "of the reconstruction of a SPECT with levels, widened by what is known of calibration, outline, time and engine; "
+    "the mean need not lie in its middle."
 )
 
 

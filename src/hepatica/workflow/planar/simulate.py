@@ -103,7 +103,7 @@ class PlanarSimulationResult(Result):
             (f"{w.low_kev:g}-{w.high_kev:g}", w.counts, w.sensitivity_cps_per_mbq, None if s is None else 100 * s)
             for w, s in zip(self.energy_windows, shares, strict=True)
         ]
-        names = ("window, keV", "counts", "sensitivity of a head, cps/MBq", "scattered or through lead, %")
+        names = ("window, keV", "counts", "a head in air through holes, cps/MBq", "scattered or through lead, %")
         return Table.of(names, rows, "Energy windows", "windows")
 
     def write(self, folder: Path) -> None:

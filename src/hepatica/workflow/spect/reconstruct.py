@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import field, replace
@@ -13,6 +14,7 @@ from hepatica.core.context import DicomContext
 from hepatica.core.document import HIDDEN
 from hepatica.core.image import Image
 from hepatica.core.message import unique
+from hepatica.core.numbers.wording import three
 from hepatica.core.options import verb
 from hepatica.core.progress import Progress, silent
 from hepatica.core.tables.table import Table
@@ -50,7 +52,7 @@ class SpectResult(Result):
     conditions : Conditions
         Under which it was made, for camera factors and recovery curves.
     total_counts, total_activity_mbq : Estimate or None
-        In the image, whichever it holds.
+        In the image, whichever it holds; its uncertainty is of the calibration and, with samples, of the counts.
     head_time_s : float
         Time of all views of all heads added up.
     residual_over_noise : tuple of float
@@ -109,7 +111,9 @@ class SpectResult(Result):
             rows.append(("residual over noise", self.residual_over_noise[-1]))
         if self.lung is not None:
             unit = self.unit if self.unit != "counts" else "counts per voxel"
-            rows.append((f"mean of the lungs, {unit}", self.lung.mean))
+            low, high = self.lung.interval_95
+            rows.append((f"mean of the lungs, {unit}", self.lung.mean.value))
+            rows.append(("true mean of the lungs, 95 %, without the calibration", f"{three(low)} to {three(high)}"))
             rows.append(("lungs over the image, %", 100 * self.lung.share_of_image))
         return Table.of(("what", "value"), rows, "SPECT", "spect")
 
@@ -127,7 +131,7 @@ class SpectResult(Result):
         emission = Emission(
             nuclide=self.nuclide, start=self.time, frame_duration_s=facts.frame_duration_s or 0.0,
             projections=self.views, energy_window_kev=first, more_windows_kev=tuple(more), corrected=self.corrected,
-            agent=self.nuclide,
+            agent=self.nuclide, lung=facts.lung,
         )  # fmt: skip
         context = self.image.context or DicomContext.of_volume(self.volume, "RECONSTRUCTED")
         write_nm(
@@ -231,7 +235,7 @@ def reconstruct_spect(
         unit=found.volume.kind.unit,
         time=model.start,
         total_counts=total if in_counts else None,
-        total_activity_mbq=None if in_counts else total / 1e6,
+        total_activity_mbq=None if in_counts else _calibrated(total / 1e6, options.calibration),
         energy_windows_kev=model.window_limits_kev,
         scatter_windows_kev=tuple((data.windows[n].low_kev, data.windows[n].high_kev) for n in found.scatter_windows),
         energies_kev=tuple(one.energy_kev for one in model.models),
@@ -255,6 +259,14 @@ def reconstruct_spect(
             found.doubts(model, options),
         ),
         provenance=found.provenance(given.sources, used),
+    )
+
+
+def _calibrated(total: Estimate, calibration: CameraCalibration | None) -> Estimate:
+    """A total with the uncertainty of the calibration that made it, where one is known."""
+    relative = None if calibration is None else calibration.factor.relative_sd
+    return (
+        total if relative is None else Estimate(total.value, total.value * math.hypot(relative, total.relative_sd or 0))
     )
 
 

@@ -20,6 +20,7 @@ from hepatica.imaging.spect.scan import (
     acquire,
     scan_grid,
     scan_windows,
+    windows_named_again,
 )
 from hepatica.imaging.spect.scan_facts import (
     MonteCarloFacts,
@@ -91,11 +92,15 @@ class SimulationResult(Result):
         shares = [None] * len(self.energy_windows) if self.montecarlo is None else [
             100 * share for share in self.montecarlo.scattered_or_penetrating_share
         ]  # fmt: skip
+        every = [w.sensitivity_by_any_way_cps_per_mbq for w in self.energy_windows]
         rows = [
-            (f"{w.low_kev:g}-{w.high_kev:g}", w.counts, w.sensitivity_cps_per_mbq, share)
-            for w, share in zip(self.energy_windows, shares, strict=True)
+            (f"{w.low_kev:g}-{w.high_kev:g}", w.counts, w.sensitivity_cps_per_mbq, by_any_way, share)
+            for w, by_any_way, share in zip(self.energy_windows, every, shares, strict=True)
         ]
-        names = ("window, keV", "counts", "sensitivity of a head, cps/MBq", "scattered or through lead, %")
+        names = (
+            "window, keV", "counts", "a head in air through holes, cps/MBq", "sensitivity of a head, cps/MBq",
+            "scattered or through lead, %",
+        )  # fmt: skip
         return Table.of(names, rows, "Energy windows", "windows")
 
     def tables(self) -> tuple[Table, ...]:
@@ -224,7 +229,7 @@ def simulate_spect(
         seed=montecarlo.stopping.seed,
         noise=not scan.noise_free,
         energy_windows=window_counts(found),
-        messages=unique(given.messages, found.messages),
+        messages=unique(given.messages, windows_named_again(chosen, scan), found.messages),
         provenance=Provenance(
             inputs=given.inputs,
             parameters=parameters(

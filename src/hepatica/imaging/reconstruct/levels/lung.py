@@ -9,13 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from hepatica.core import Estimate
+from hepatica.core.lung_mean import SD_PER_INTERVAL, LungMean
 from hepatica.core.message import Message
 from hepatica.imaging.reconstruct.levels.update import Levels
 from hepatica.imaging.spect.projector import Float32
-
-COVERAGE = 1.96
-"""Standard deviations on either side of an interval of 95 %."""
-
 
 PER_MM = 0.015
 """Relative change of the lungs' mean, as the CT shows them, by a CT a millimetre too high or too low: one 8 mm too high
@@ -49,7 +46,7 @@ class LungReading:
     ----------
     mean : Estimate
         Of the image over both lungs as the CT shows them, each voxel by its share in them, in the unit of the image;
-        all uncertainties below together.
+        all uncertainties below together, without the calibration of the camera.
     interval_95 : tuple of float
         Of the true mean, not around `mean`: what the liver spills into the lung beside it is known by its sign, so that
         the interval lies around the mean without half of it.
@@ -86,14 +83,23 @@ class LungReading:
     model_relative_sd: float
     scatter_scale: float
 
+    @property
+    def told(self) -> LungMean:
+        """What travels with the image: the interval over the mean, in no unit."""
+        levels, mean = max(1, len(self.parts)), self.mean.value
+        if not mean:
+            return LungMean(levels)
+        low, high = (end / mean for end in self.interval_95)
+        return LungMean(levels, low, high, self.mean.relative_sd, self.counting_relative_sd, self.share_of_image)
+
     def message(self, nuclide: str) -> Message:
         """What a reader of the image must know of its lungs."""
         below, above = (end / self.mean.value - 1 if self.mean.value else 0.0 for end in self.interval_95)
         text = (
             f"the lungs of this {nuclide} SPECT are {len(self.parts)} levels fitted to the counts, beside liver and "
             f"hot spots found voxel by voxel: their true mean lies {100 * below:+.0f} to {100 * above:+.0f} % from "
-            "that of the image (95 %), a dose of single voxels or a dose-volume histogram of the lung is not supported "
-            "by the counts"
+            "that of the image (95 %, without the calibration of the camera, which is common to the whole image), a "
+            "dose of single voxels or a dose-volume histogram of the lung is not supported by the counts"
         )
         return Message("lung-as-levels", text)
 
@@ -140,7 +146,9 @@ def lung_reading(
     ``-N^-1 A (d / expected)``, N the information of the fit, d the error. What lies in the lung beside the liver above
     the level next to it is the liver's, or the lung's own, or in part: evenly distributed between nothing and all of
     it, s, which has its middle at s / 2 and a standard deviation of s / sqrt(12). The interval is around the
-    mean less that half; the mean stays what `dose` reads, and its standard uncertainty the root mean square about it.
+    mean less that half. Where counting does not tell the level of some part from none, the lungs may be empty and all
+    that they hold the liver's: the lower end is then that of a spill between nothing and all they hold. The mean stays
+    what `dose` reads, and its standard uncertainty the root mean square about it.
     """
     both = np.minimum(np.sum(lungs, axis=0, dtype=np.float32), 1)
     voxels = float(both.sum(dtype=np.float64))
@@ -166,13 +174,24 @@ def lung_reading(
     squares = [part**2 for part in parts]
     mean = Estimate(held / voxels * unit, math.sqrt(sum(squares)) / voxels * unit)
     # Between nothing and all: root mean square spilt / sqrt(3) about nothing, spilt / sqrt(12) about the half.
-    around = COVERAGE * math.sqrt(sum(squares) - spilt**2 / 4)
-    low, high = (max(0.0, (held - spilt / 2 + sign * around) / voxels * unit) for sign in (-1, 1))
+    others = sum(squares) - spilt**2 / 3
+    ends = []
+    for sign, at_most in ((-1, held if _may_be_empty(levels) else spilt), (1, spilt)):
+        around = SD_PER_INTERVAL * math.sqrt(others + at_most**2 / 12)
+        ends.append(max(0.0, (held - at_most / 2 + sign * around) / voxels * unit))
+    low, high = ends
     counting, scatter, registration, border, model = (part / held if held else 0.0 for part in parts)
     return LungReading(
         mean, (low, high), held / float(levels.image.sum(dtype=np.float64)), _parts(levels, voxel_ml, unit),
         near / voxels, counting, scatter, registration, border, model, levels.scatter_scale,
     )  # fmt: skip
+
+
+def _may_be_empty(levels: Levels) -> bool:
+    """Whether counting does not tell some part of a lung from an empty one."""
+    fit = levels.fit
+    sd = np.sqrt(np.diag(fit.covariance))
+    return any(fit.levels[2 + n] < SD_PER_INTERVAL * sd[2 + n] for n in levels.regions.lungs)
 
 
 def _level_beside(levels: Levels, both: Float32) -> float:

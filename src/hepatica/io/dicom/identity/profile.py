@@ -17,6 +17,7 @@ from hepatica.core.privacy.anonymiser import Anonymiser
 from hepatica.core.privacy.identity import Identity
 from hepatica.errors import DicomError
 from hepatica.io.dicom.identity.attributes import CODES, DAYS, DESCRIPTIONS, EMPTIED, KEPT, PEOPLE
+from hepatica.io.dicom.private import is_own
 from hepatica.io.dicom.tags import Header
 from hepatica.version import __version__
 
@@ -65,11 +66,15 @@ def deidentified_by(header: Header) -> str:
 
 
 def keep_profile(dataset: Any, kept: Collection[str] = KEPT) -> None:
-    """Remove what is not known to be harmless, private attributes first, and empty what must be there without value.
+    """Remove what is not known to be harmless, and empty what must be there without value.
+
+    Private attributes go first, but hepatica's own, which are numbers alone.
 
     What an object may keep is listed by name: an attribute that a writer adds is removed until it stands there.
     """
     for element in list(dataset):
+        if is_own(element):
+            continue
         if element.tag.is_private or element.keyword not in (*kept, *EMPTIED):
             del dataset[element.tag]
         elif element.keyword in EMPTIED:

@@ -23,6 +23,7 @@ from hepatica.io.dicom.images.radiopharmaceutical import (
     with_stated_administration,
 )
 from hepatica.io.dicom.pixels import rescale, stored_values
+from hepatica.io.dicom.private import read_lung_mean
 from hepatica.io.dicom.real_world import RealWorld, meaning, only, real_worlds, same_line
 from hepatica.io.dicom.series import Series, SeriesKind, acquisition_start, common_facts, frame_of_reference, noted
 from hepatica.io.dicom.tags import Header, shared_text
@@ -235,6 +236,7 @@ def facts_of(
     if duration_ms is None and phases is not None and phases.alike_s is not None:
         duration_ms = phases.alike_s * 1000
     projections, notes = _projections(rotation)
+    lung, unread = read_lung_mean(header)
     corrected = "DECY" in header.texts("CorrectedImage")
     decay = header.text("DecayCorrection") or ("START" if corrected else "NONE")
     if decay not in ("START", "ADMIN", "NONE") or (decay == "NONE") is corrected:
@@ -270,8 +272,9 @@ def facts_of(
         energy_windows_kev=energy_windows_kev(header),
         administered_bq=agent.activity_bq,
         administered_at=agent.start,
+        lung=lung,
     )
-    return facts, (*notes, *agent.messages, *((wrong,) if wrong else ())), tuple(missing)
+    return facts, (*notes, *unread, *agent.messages, *((wrong,) if wrong else ())), tuple(missing)
 
 
 def energy_windows_kev(header: Header) -> tuple[tuple[float, float], ...]:

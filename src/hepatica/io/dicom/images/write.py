@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from hepatica.core import Kind, Provenance, Volume, acquisition_decay_factor, decay_factor, seconds_between
 from hepatica.core.context import DicomContext, Instance, new_uid
+from hepatica.core.lung_mean import LungMean
 from hepatica.errors import TimeError, UnitError
 from hepatica.imaging.spect.projections import Window
 from hepatica.io.dicom import geometry
@@ -29,6 +30,7 @@ from hepatica.io.dicom.objects import (
     references,
     save_object,
 )
+from hepatica.io.dicom.private import write_lung_mean
 from hepatica.io.dicom.tags import pydicom_door
 from hepatica.io.files import output_folder
 from hepatica.nuclides import Nuclide, nuclide
@@ -88,6 +90,8 @@ class Emission:
         CorrectedImage; None for all corrections of an image in Bq/mL, and no word of a SPECT in counts.
     methods : mapping of str to str
         PET: how it was corrected and reconstructed, by DICOM keyword ("ScatterCorrectionMethod").
+    lung : LungMean or None
+        SPECT: how well the mean of its lungs is known; written to private attributes.
     """
 
     nuclide: str | Nuclide
@@ -102,6 +106,7 @@ class Emission:
     agent: str = ""
     corrected: tuple[str, ...] | None = None
     methods: Mapping[str, str] = field(default_factory=dict)
+    lung: LungMean | None = None
 
     @property
     def reference_time(self) -> datetime:
@@ -276,6 +281,8 @@ def write_nm(
         dataset.ImageComments = f"{comment} {RESEARCH_ONLY}"
         geometry.write_nuclear_planes(dataset, volume.grid.with_frame_of_reference(frame))
         _fill_nm(dataset, emission, volume)
+        if emission.lung is not None:
+            write_lung_mean(dataset, emission.lung)
         if provenance is not None:
             _fill_provenance(dataset, provenance, context, comment)
     save_object(dataset, path)

@@ -61,4 +61,7 @@ def _by_image(lungs: PatientLungs, structures: Sequence[StructureResult]) -> Ima
         return None
     dose = found.dose
     whole = lungs.seen.whole
-    return ImagedLungDose(dose.name, dose.mass_g, found.mean.value, dose.activity_share, whole, lungs.mass_is_measured)
+    return ImagedLungDose(
+        dose.name, dose.mass_g, found.mean.value, dose.activity_share, whole, lungs.mass_is_measured,
+        found.dose_mean_known_sd_gy, found.dose_mean_interval_95_gy, found.interval_from,
+    )  # fmt: skip

@@ -16,12 +16,19 @@ from hepatica.anatomy.structures.drawn import LUNGS
 from hepatica.anatomy.structures.masses import mass_of
 from hepatica.core import Grid, Region, Volume
 from hepatica.core.image import Image
+from hepatica.core.lung_mean import LungMean, widest
 from hepatica.core.message import Message, unique
 from hepatica.core.resample import resample_region
 from hepatica.core.volume import RecomputedVolume
 from hepatica.errors import GeometryError, InputError
-from hepatica.imaging.quantify.lungs_in_view import LungsInView, share_of_lungs, shunt_messages, voxel_dose_messages
-from hepatica.io.calibration_files import with_lung_levels
+from hepatica.imaging.quantify.lungs_in_view import (
+    LungsInView,
+    drawn_otherwise,
+    share_of_lungs,
+    shunt_messages,
+    voxel_dose_messages,
+)
+from hepatica.io.calibration_files import lung_mean_of
 from hepatica.nuclides import agent
 from hepatica.planning.limits.dose_limits import not_judged
 from hepatica.planning.scout.scan import LUNG_G_ML
@@ -50,6 +57,8 @@ class Patient:
         None where no structure is the lungs.
     messages : tuple of Message
         What a reader must know of all this.
+    lung_mean : LungMean or None
+        What the activity images say of the mean of their lungs, the widest of several.
     """
 
     ct: Image
@@ -58,6 +67,12 @@ class Patient:
     tissue: TissueDensity
     lungs: PatientLungs | None
     messages: tuple[Message, ...]
+    lung_mean: LungMean | None = None
+
+    def known_of(self, name: str) -> tuple[DensityOrigin, float, LungMean | None]:
+        """Where the density of a structure comes from, its uncertainty, and what the images say of the lungs' mean."""
+        is_lungs = self.lungs is not None and self.lungs.item.region.name == name
+        return self.density_from(name), self.density_relative_sd, self.lung_mean if is_lungs else None
 
     @property
     def density_relative_sd(self) -> float:
@@ -158,16 +173,20 @@ def patient_of(
     notes = [] if lungs is None or lungs.seen.whole else [_cut_off(lungs)]
     in_view = None if lungs is None else lungs.in_view
     against = shunt_messages(in_view, stated.lung_shunt, stated.lungs_in_image)
+    means, unread = zip(*(lung_mean_of(scan) for scan in scans), strict=True)
+    told = widest(means)
     single = voxel_dose_messages(
-        with_lung_levels(scans[0]).acquisition, None if lungs is None else lungs.item.region.name
+        replace(scans[0].acquisition, lung=means[0]), None if lungs is None else lungs.item.region.name
     )
+    otherwise = () if told is None else drawn_otherwise(in_view, told)
     mass = stated_mass_messages(
         options.lungs.lung_mass_kg,
         None if lungs is None else lungs.on_ct_kg,
         whole=lungs is not None and lungs.whole_on_ct,
     )
     limits = _not_judged(drawn, options)
-    return Patient(ct, has_ct, drawn, tissue, lungs, unique(tissue.messages, notes, mass, against, single, limits))
+    said = unique(tissue.messages, notes, mass, against, single, *unread, otherwise, limits)
+    return Patient(ct, has_ct, drawn, tissue, lungs, said, told)
 
 
 def _tissue(
