@@ -9,8 +9,8 @@ the energy window mostly refuses), and triple coincidences (a history in which t
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -67,6 +67,19 @@ class Followed:
     events: Coincidences
     scattered: NDArray[np.bool_]
     singles_cps: FloatArray
+
+
+def merged(parts: Sequence[Followed]) -> Followed:
+    """All of what was followed in one frame from several sources."""
+    events = parts[0].events
+    first, second, tof_bin = (
+        np.concatenate([getattr(part.events, name) for part in parts]) for name in ("first", "second", "tof_bin")
+    )
+    return Followed(
+        replace(events, first=first, second=second, tof_bin=tof_bin),
+        np.concatenate([part.scattered for part in parts]),
+        np.sum([part.singles_cps for part in parts], axis=0),
+    )
 
 
 def positrons_per_decay(nuclide: Nuclide) -> float:

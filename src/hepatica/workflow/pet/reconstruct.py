@@ -24,7 +24,7 @@ from hepatica.imaging.pet.acquisition.image import BedFacts, WholePet, reconstru
 from hepatica.imaging.pet.acquisition.net_counts import NetCounts, about_counts
 from hepatica.imaging.pet.acquisition.options import PetOptions
 from hepatica.imaging.pet.acquisition.raw import PetRawData
-from hepatica.imaging.pet.acquisition.said import about_beds, about_scale
+from hepatica.imaging.pet.acquisition.said import about_beds, about_beyond, about_scale
 from hepatica.imaging.pet.becquerels.cross_calibration import Part
 from hepatica.imaging.pet.becquerels.positrons import y90_positrons
 from hepatica.imaging.pet.followed import positrons_per_decay
@@ -294,6 +294,7 @@ def reconstruct_pet(
             () if drawn is None else drawn.messages,
             _messages(options, data),
             about_beds(options.iteration, found.beds),
+            about_beyond(found.beds, found.unknown_beyond),
             about_counts(found.net_counts, [bed.prompts - bed.randoms for bed in found.beds]),
             about_scale(found.scale, simulated=data.simulated),
         ),

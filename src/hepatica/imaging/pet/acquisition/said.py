@@ -8,6 +8,10 @@ from hepatica.core.message import Message
 from hepatica.imaging.pet.acquisition.image import BedFacts
 from hepatica.imaging.pet.acquisition.options import PetIterationOptions
 from hepatica.imaging.pet.becquerels.cross_calibration import CrossCalibration
+from hepatica.imaging.pet.beyond import REACH_MM
+
+TELLING_SHARE = 0.005
+"""From here on it is said what part of the counts rests on activity that nobody saw."""
 
 
 def about_beds(said: PetIterationOptions, beds: Sequence[BedFacts]) -> tuple[Message, ...]:
@@ -43,6 +47,36 @@ def about_beds(said: PetIterationOptions, beds: Sequence[BedFacts]) -> tuple[Mes
                     f"target of {100 * said.noise_target:.0f} %"
                 )
                 found.append(Message("stopped-by-noise", text, severity="note"))
+    return tuple(found)
+
+
+def about_beyond(beds: Sequence[BedFacts], unknown: Sequence[str]) -> tuple[Message, ...]:
+    """Where activity touches the end of the field, and what that does.
+
+    Parameters
+    ----------
+    beds : sequence of BedFacts
+    unknown : sequence of str
+        Sides at which no CT shows what is beyond.
+    """
+    found = []
+    share = max(bed.beyond_share for bed in beds)
+    if share > TELLING_SHARE:
+        text = (
+            f"activity touches the end of the field: {100 * share:.1f} % of the coincidences that are not random are "
+            "taken for scatter of activity beyond it, as if the concentration of the last planes went on "
+            f"{REACH_MM:g} mm into the body; ended it with the field, the image would hold "
+            f"{100 * share / (1 - share):.1f} % too little, and that doubt is in the uncertainty"
+        )
+        remedy = "scan a further bed position, so that the activity lies within the field"
+        found.append(Message("activity-beyond-field", text, remedy))
+    if unknown:
+        text = (
+            f"activity touches the end of the field towards the {' and the '.join(unknown)}, where the CT ends: "
+            "scatter of activity beyond is not known, and concentrations may be up to 15 % too high"
+        )
+        remedy = "give a CT that goes on for 15 cm beyond the field, or scan a further bed position"
+        found.append(Message("activity-beyond-ct", text, remedy))
     return tuple(found)
 
 
