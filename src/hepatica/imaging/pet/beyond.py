@@ -22,9 +22,12 @@ Float32 = NDArray[np.float32]
 REACH_MM = 150.0
 """So far activity is followed beyond the field: an adult's liver is some 15 cm long, so a liver that passes the end of
 the field goes on for no more. Our choice."""
-END_MM = 25.0
-"""Of the field's end, whose mean goes on, each plane weighted by how well it is seen: few planes, for few are enough
-to say that activity touches the end, and it is the total that makes the scatter."""
+END_MM = 20.0
+"""Of the field's end, whose mean goes on, each plane weighted by how well it is seen: few planes, or activity that ends
+just within the field is taken to go on; it is their total that makes the scatter, so that noise matters little."""
+TOUCHES = (0.2, 0.4)
+"""Concentration at the end over that of the field, both weighted by how well it is seen, up to which nothing goes on
+(expectation maximisation leaves a fifth of the surroundings where nothing is), and from which on all of it does."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,12 +100,31 @@ def sources(look: Float32, seen: Float32, grid: Grid, patient: Patient, around: 
     voxel = float(np.prod(grid.spacing_mm))
     body = resample(Volume(patient.grid, patient.phantom.density, Kind.DENSITY), longer, "mean").values
     inside = body > BODY_DENSITY_G_ML / 2
-    beyond, planes = np.zeros(shape, np.float32), max(round(END_MM / step), 1)
+    beyond, planes = np.zeros(shape, np.float32), end_planes(step)
+    mean = float((values * weight).sum() / max(float(weight.sum()), 1e-30))
     for outer, end in ((slice(0, low), slice(low, low + planes)), (slice(high, None), slice(high - planes, high))):
         seen_there = weight[..., end].sum(axis=2)
-        column = (values[..., end] * weight[..., end]).sum(axis=2)
-        column = np.divide(column, seen_there, out=np.zeros_like(column), where=seen_there > 0)
-        beyond[..., outer] = column[..., None] * inside[..., outer]
+        held = (values[..., end] * weight[..., end]).sum(axis=2)
+        column = np.divide(held, seen_there, out=np.zeros_like(held), where=seen_there > 0)
+        goes_on = touching(float(held.sum()), float(seen_there.sum()) * mean)
+        beyond[..., outer] = goes_on * column[..., None] * inside[..., outer]
     known = Volume(longer, values * np.float32(voxel), Kind.DECAYS, name="annihilations")
     continued = known.with_values(beyond * np.float32(voxel)) if beyond.any() else None
     return Sources(known, continued)
+
+
+def end_planes(step_mm: float) -> int:
+    """Planes that are the field's end."""
+    return max(int(END_MM / step_mm), 1)
+
+
+def touching(held: float, of_mean: float) -> float:
+    """How far activity at the end of the field is taken to go on, from 0 to 1.
+
+    Parameters
+    ----------
+    held, of_mean : float
+        What the end holds, and what it would at the mean concentration; in one unit.
+    """
+    ratio = held / of_mean if of_mean > 0 else 0.0
+    return min(max((ratio - TOUCHES[0]) / (TOUCHES[1] - TOUCHES[0]), 0.0), 1.0)

@@ -11,14 +11,12 @@ import numpy as np
 from hepatica.core import Grid
 from hepatica.imaging.pet.acquisition.certainty import Beds, Window
 from hepatica.imaging.pet.becquerels.cross_calibration import CrossCalibration, Part
-from hepatica.imaging.pet.beyond import END_MM, Around
+from hepatica.imaging.pet.beyond import Around, end_planes, touching
 from hepatica.imaging.pet.reconstruction import FrameJob
 
 BEYOND_FIELD = "scatter of activity beyond the field"
 SHORT_MM = 50.0
 """A CT that shows less than this beyond the field leaves out most of the body whose scatter reaches it."""
-TOUCHES = 0.2
-"""Concentration at the end of the field over that of the image from which on activity touches it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,13 +81,13 @@ def unknown_beyond(cut: Mapping[str, float], whole: Beds) -> tuple[str, ...]:
     whole : Beds
     """
     look, weight = whole.first_look(), whole.weight
-    planes = max(round(END_MM / whole.grid.spacing_mm[2]), 1)
+    planes = end_planes(whole.grid.spacing_mm[2])
     ends = {"feet": slice(0, planes), "head": slice(-planes, None)}
     mean = float((look * weight).sum() / weight.sum())
     found = []
     for side, beyond in cut.items():
         there = weight[..., ends[side]]
         held = float((look[..., ends[side]] * there).sum())
-        if beyond > -SHORT_MM and held > TOUCHES * mean * float(there.sum()):
+        if beyond > -SHORT_MM and touching(held, mean * float(there.sum())) > 0:
             found.append(side)
     return tuple(found)

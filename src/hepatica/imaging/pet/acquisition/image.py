@@ -40,6 +40,8 @@ INSIDE = 0.99
 """Covered share from which on a voxel lies inside a structure."""
 MARGIN_MM = 8.0
 """Of voxels around the body."""
+IN_FIELD = 0.6
+"""Of the body on the CT that lies within the field at least: wide patients and arms leave it by less."""
 CUT_ML_PER_MM = 2.0
 """Of a body per length: more of it in the last plane of a CT is a patient who goes on, a fifth of a forearm is less."""
 
@@ -173,6 +175,11 @@ def reconstruct_beds(
     for number, bed in enumerate(raw.beds):
         window = _seen(grid, raw.scanner, bed.bed_mm)
         frame, kept = frame_of(bed, options.image.gate)
+        if not options.corrections.skip_randoms and not frame.singles_cps.any():
+            raise InputError(
+                f"bed {number + 1}: the singles of all crystals are zero, so that its randoms would go uncorrected",
+                remedy="export the singles (or the delayed coincidences) with the list, or state `skip_randoms`",
+            )
         told = prefixed(progress, f"bed {number + 1} of {len(raw.beds)}: ")
         job = FrameJob(
             frame, patient, nuclide, grid.crop(window),
@@ -193,7 +200,7 @@ def reconstruct_beds(
     values = whole.image().astype(np.float32)
     activity = Volume(placed, values, Kind.ACTIVITY_CONCENTRATION, raw.start, f"{nuclide.name} PET")
     whole_s = sum(bed.duration_s for bed in raw.beds)
-    sure = how_sure(whole, activity, here_regions, scale, options, progress)
+    sure = how_sure(whole, activity, here_regions, scale, options, progress, [region.volume_ml for region in regions])
     prompts, randoms, scatter = (sum(getattr(f, name) for f in facts) for name in ("prompts", "randoms", "scatter"))
     held = values * placed.voxel_volume_ml
     counted = net_counts(prompts, randoms, scatter, held, whole.counts_per_bq(), whole.first_look())
@@ -330,11 +337,30 @@ def _image_grid(patient: Patient, raw: PetRawData, voxel_mm: tuple[float, float,
             f"the scanner saw LPS z of {raw.extent_mm[0]:.0f} to {raw.extent_mm[1]:.0f} mm, where the CT shows nobody"
         )
     reach = raw.scanner.field_mm / 2
+    require_in_field(patient, raw.extent_mm, reach)
     low[:2], high[:2] = np.maximum(low[:2], -reach), np.minimum(high[:2], reach)
     shape = [max(int(np.ceil((b - a) / s)), 1) for a, b, s in zip(low, high, voxel_mm, strict=True)]
     middle = (low + high) / 2
     origin = [m - (n - 1) / 2 * s for m, n, s in zip(middle, shape, voxel_mm, strict=True)]
     return Grid.axial(shape, spacing_mm=voxel_mm, origin_mm=origin, frame_of_reference=patient.grid.frame_of_reference)
+
+
+def require_in_field(patient: Patient, extent_mm: tuple[float, float], radius_mm: float) -> None:
+    """GeometryError where less of the body than `IN_FIELD` lies in the field, around x = y = 0."""
+    grid = patient.grid
+    x, y, z = (grid.origin_mm[a] + grid.spacing_mm[a] * np.arange(grid.shape[a]) for a in range(3))
+    body = patient.phantom.density[..., (z > extent_mm[0]) & (z < extent_mm[1])] > BODY_DENSITY_G_ML
+    if not body.any():
+        return
+    inside = np.hypot(x[:, None], y[None, :]) < radius_mm
+    share = float(body[inside].sum()) / float(body.sum())
+    if share < IN_FIELD:
+        raise GeometryError(
+            f"{100 * share:.0f} % of the body on the CT lies within the scanner's field of {2 * radius_mm:.0f} mm: "
+            "body and field do not meet",
+            remedy="check that the raw data's axis (`axis_mm`) and the CT are of one patient and in one frame of "
+            "reference",
+        )
 
 
 def _seen(grid: Grid, scanner: Scanner, bed_mm: float) -> tuple[slice, slice, slice]:
