@@ -90,10 +90,15 @@ class UnknownNameError(InputError):
         What was asked for.
     known : iterable of str
         The choices, listed in the message.
+    why : str
+        Why a name that is known elsewhere is not one of them, in place of names that are spelled alike.
     """
 
-    def __init__(self, what: str, name: str, known: Iterable[str]) -> None:
+    def __init__(self, what: str, name: str, known: Iterable[str], *, why: str = "") -> None:
         choices = sorted(known)
+        if why:
+            super().__init__(f"{what} {name!r} cannot be taken here: {why}; known: {', '.join(choices)}")
+            return
         near = difflib.get_close_matches(str(name), choices, n=3)
         hint = f" (did you mean {' or '.join(near)}?)" if near else ""
         super().__init__(f"unknown {what} {name!r}{hint}; known: {', '.join(choices)}")

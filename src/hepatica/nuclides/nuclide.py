@@ -300,8 +300,16 @@ def nuclide(name: str | Nuclide) -> Nuclide:
     key = re.sub(r"[^a-z0-9]", "", name.lower())
     aliases = _aliases()
     if key not in aliases:
-        raise UnknownNameError("nuclide", name, NUCLIDE_NAMES)
+        raise UnknownNameError("nuclide", name, NUCLIDE_NAMES, why=_of_pet_alone(key))
     return _load(aliases[key])
+
+
+def _of_pet_alone(key: str) -> str:
+    """Why a nuclide of PET is none of therapy; empty for what is none of PET either."""
+    from hepatica.nuclides.positron_emitters import emitter_named
+
+    found = emitter_named(key)
+    return "" if found is None else f"{found} is known to the simulation and reconstruction of PET alone"
 
 
 NUCLIDE_NAMES = ("Y-90", "I-131", "Re-188", "Ho-166", "Lu-177", "Sm-153", "Re-186", "Tc-99m")

@@ -71,9 +71,9 @@ def pet_nuclide(name: str | Nuclide) -> Nuclide:
     if isinstance(name, Nuclide):
         return name
     wanted = _plain(name)
-    for known in positron_emitters():
-        if wanted in _spellings(known, str(toml_table(__package__, TABLE)[known]["element"])):
-            return _emitter(known)
+    found = emitter_named(wanted)
+    if found is not None:
+        return _emitter(found)
     for known, why in PROMPT_GAMMAS.items():
         if wanted in _spellings(known, ""):
             raise PhysicsError(
@@ -85,6 +85,12 @@ def pet_nuclide(name: str | Nuclide) -> Nuclide:
         return nuclide(name)
     except UnknownNameError:
         raise UnknownNameError("nuclide", name, (*NUCLIDE_NAMES, *positron_emitters())) from None
+
+
+def emitter_named(name: str) -> str | None:
+    """Name of a nuclide of the table in any of the usual spellings; None where it is none of them."""
+    rows = toml_table(__package__, TABLE)
+    return next((known for known in rows if _plain(name) in _spellings(known, str(rows[known]["element"]))), None)
 
 
 def positron_branches(of: Nuclide) -> tuple[PositronBranch, ...]:

@@ -63,6 +63,14 @@ def test_randoms_of_which_nothing_is_stated(tmp_path: Path) -> None:
     assert "randoms-correction-not-stated" not in codes(stated)
 
 
+def test_randoms_of_which_two_things_are_stated(tmp_path: Path) -> None:
+    corrected = ["DECY", "ATTN", "SCAT"]
+    odd = pet_series(GRID, STORED, CorrectedImage=corrected, RandomsCorrectionMethod="SING")
+    assert "randoms-correction-contradicted" in codes(read(tmp_path, odd))
+    sound = pet_series(GRID, STORED, CorrectedImage=[*corrected, "RAN"], RandomsCorrectionMethod="SING")
+    assert "randoms-correction-contradicted" not in codes(read(tmp_path / "b", sound))
+
+
 def test_slices_without_prompts(tmp_path: Path) -> None:
     datasets = pet_series(GRID, STORED, PrimaryPromptsCountsAccumulated=120000)
     assert "prompts-missing" not in codes(read(tmp_path, datasets))

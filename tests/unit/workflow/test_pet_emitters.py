@@ -98,3 +98,10 @@ def test_what_emits_no_positron_is_refused(name: str) -> None:
 def test_gammas_beside_the_positron_are_refused_with_the_reason(name: str) -> None:
     with pytest.raises(PhysicsError, match=r"is not modelled: .* keV .*take one of Y-90, F-18"):
         pet_nuclide(name)
+
+
+def test_a_nuclide_of_pet_alone_is_refused_by_the_others_with_the_reason() -> None:
+    with pytest.raises(
+        hepatica.UnknownNameError, match="F-18 is known to the simulation and reconstruction of PET alone"
+    ):
+        hepatica.nuclide("18F")

@@ -9,8 +9,9 @@ the energy window mostly refuses), and triple coincidences (a history in which t
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -47,6 +48,7 @@ EFFICIENCY_ANGLES = 24
 EFFICIENCY_PHOTONS = 20_000
 STEEPEST = 0.9995
 """Cosine of two degrees: what is steeper runs along the slits between crystals, and lines of a scan hardly are."""
+MINUTES_FROM_S = 120.0
 SECOND_CRYSTAL, TIME_BIN, SCATTERED = 2**18, 2**36, 2**45
 
 
@@ -67,6 +69,19 @@ class Followed:
     events: Coincidences
     scattered: NDArray[np.bool_]
     singles_cps: FloatArray
+
+
+def merged(parts: Sequence[Followed]) -> Followed:
+    """All of what was followed in one frame from several sources."""
+    events = parts[0].events
+    first, second, tof_bin = (
+        np.concatenate([getattr(part.events, name) for part in parts]) for name in ("first", "second", "tof_bin")
+    )
+    return Followed(
+        replace(events, first=first, second=second, tof_bin=tof_bin),
+        np.concatenate([part.scattered for part in parts]),
+        np.sum([part.singles_cps for part in parts], axis=0),
+    )
 
 
 def positrons_per_decay(nuclide: Nuclide) -> float:
@@ -156,13 +171,16 @@ class CoincidenceSimulator:
         number = int(rng.poisson(mean))
         physics, source = self._physics(1.0), self._source(decays, positrons=True)
         codes, singles = [], np.zeros(self.scanner.crystals)
+        begun = time.monotonic()
         for first, histories in _batches(number):
             inputs = [self._geometry, physics, self._ring, source, self._wp.uint64(first), 1.0, self.scanner.crystals]
             tally = self._followed(inputs, self.run.seed, first, histories)
             singles += tally[1 : 1 + self.scanner.crystals]
             found = tally[1 + self.scanner.crystals :]
             codes.append(found[found > 0].astype(np.int64) - 1)
-            self.run.progress(f"coincidences: {first + histories:,} of {number:,} positrons followed")
+            done = first + histories
+            left_s = (time.monotonic() - begun) * (number - done) / done
+            self.run.progress(f"coincidences: {done:,} of {number:,} positrons followed, {_left(left_s)}")
         events, scattered = self._decoded(np.concatenate(codes) if codes else np.zeros(0, np.int64), duration_s)
         return Followed(events, scattered, singles / duration_s)
 
@@ -231,6 +249,11 @@ class CoincidenceSimulator:
         first, second = np.where(turned, second, first), np.where(turned, first, second)
         events = Coincidences(self.scanner, first, second, tof_bin, duration_s, self.bed_mm)
         return events, np.asarray(code // SCATTERED > 0)
+
+
+def _left(seconds: float) -> str:
+    """How long it still takes, in words."""
+    return f"about {seconds / 60:.0f} min left" if seconds >= MINUTES_FROM_S else f"about {seconds:.0f} s left"
 
 
 def positron_quantiles_kev(of: Nuclide) -> FloatArray:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +14,10 @@ from hepatica.core import Grid, Kind, Volume
 from hepatica.core.decay import acquisition_decay_factor
 from hepatica.core.resample import resample
 from hepatica.errors import InputError
+from hepatica.imaging.pet.beyond import Around, sources
 from hepatica.imaging.pet.coincidences import Coincidences
 from hepatica.imaging.pet.efficiency import Efficiency, Sensitivity, sensitivity, survival
-from hepatica.imaging.pet.followed import CoincidenceSimulator, Followed, positrons_per_decay
+from hepatica.imaging.pet.followed import CoincidenceSimulator, Followed, merged, positrons_per_decay
 from hepatica.imaging.pet.frame import Frame
 from hepatica.imaging.pet.lines import LineProjector
 from hepatica.imaging.pet.list_mode import ListData, ListIterations, reconstruct_list, subsets_allowed
@@ -35,7 +37,10 @@ SCATTER_POSITRONS = 4_000_000
 """Followed for an estimate of the scatter: some ten thousand scattered coincidences, asked for no fine detail."""
 FIRST_UPDATES = 8
 """Of the image that is believed for the scatter; scatter is a few per cent of what is counted, and smooth."""
-SCATTER_ROUNDS = 2
+SCATTER_ROUNDS = 3
+"""Without scatter the first look holds too much, most where little is seen, at the field's ends."""
+BEYOND_SEED = 7919
+"""From the seed of what is followed in the field to that of what is followed beyond it."""
 BEYOND_NOISE = 5.0
 """Standard deviations by which fewer prompts than expected randoms are no noise: once in 3 million lists."""
 
@@ -123,6 +128,8 @@ class PetImage:
         A first look in annihilations per mm^3, never below zero: smooth, and robust where counts are few.
     stopping : Stopping or None
         Noise after each iteration, where a target was given.
+    beyond_share : float
+        Of the counts that are not random, scatter of activity that is taken to go on beyond all beds.
     """
 
     activity: Volume
@@ -133,6 +140,7 @@ class PetImage:
     solved: Solved
     look: Float32
     stopping: Stopping | None = None
+    beyond_share: float = 0.0
 
 
 def reconstruct_frame(
@@ -169,11 +177,14 @@ def reconstruct_frame(
     InputError
         If there are too few coincidences, or the grid is not seen.
     """
-    return _Job(frame, patient, nuclide, grid, model or PetModel(), efficiency, run).image(settings)
+    return FrameJob(frame, patient, nuclide, grid, model or PetModel(), efficiency, run).image(settings)
 
 
-class _Job:
-    """Projector, efficiencies and background of a frame."""
+class FrameJob:
+    """Projector, efficiencies and background of a frame; see `reconstruct_frame`.
+
+    Of several beds each takes a first look (`looked`), then makes its `image` with what the others saw around it.
+    """
 
     def __init__(
         self,
@@ -199,9 +210,13 @@ class _Job:
         able = self.efficiency.of(self.events.first, self.events.second) * self.survives(self.events)
         if not (able > 0).all():
             raise InputError(f"{int((able <= 0).sum())} coincidences lie on lines that the scanner cannot see")
-        self.able, self.scattered = able, 0.0
+        self.able, self.scattered, self.beyond_share = able, 0.0, 0.0
         self.scatter_of: tuple[Followed, float] | None = None
+        self.scatter = np.zeros(len(self.events), np.float32)
         self.body = body_on(patient, grid)
+        seconds = self.events.duration_s * acquisition_decay_factor(self.events.duration_s, nuclide.half_life_s)
+        # annihilations per mm^3 of the frame to Bq/mL at its start
+        self.bq_ml = 1000 / (self.positrons * seconds)
 
     def survives(self, events: Coincidences) -> Float32:
         """Share of the pairs of lines that leave the patient."""
@@ -209,23 +224,39 @@ class _Job:
             return np.ones(len(events), np.float32)
         return survival(self.attenuation, self.matter, events)
 
-    def image(self, settings: ListIterations) -> PetImage:
-        """Two looks for the scatter, then the image."""
+    @functools.cached_property
+    def seen(self) -> Sensitivity:
+        """Where it is asked for."""
         self.run.progress("pet: sensitivity")
-        asked = self.body if self.model.within_body else None
-        seen = sensitivity(self.efficiency, self.projector, self.survives, within=asked, seed=self.run.seed)
-        randoms, number = np.zeros(len(self.events), np.float32), 0.0
-        if self.model.randoms:
-            randoms = expected_randoms(self.events, self.frame.singles_cps)
-            number = number_of_randoms(self.events.scanner, self.frame.singles_cps, self.events.duration_s)
-            require_randoms_fit(len(self.events), number, self.events)
-        scatter = np.zeros_like(randoms)
-        for _ in range(SCATTER_ROUNDS if self.model.scatter else 0):
+        return sensitivity(self.efficiency, self.projector, self.survives, within=self.asked, seed=self.run.seed)
+
+    @functools.cached_property
+    def randoms(self) -> tuple[Float32, float]:
+        """Expected on the line of each event, and in all."""
+        if not self.model.randoms:
+            return np.zeros(len(self.events), np.float32), 0.0
+        number = number_of_randoms(self.events.scanner, self.frame.singles_cps, self.events.duration_s)
+        require_randoms_fit(len(self.events), number, self.events)
+        return expected_randoms(self.events, self.frame.singles_cps), number
+
+    @property
+    def asked(self) -> NDArray[np.bool_] | None:
+        """Voxels in which activity is sought; None for all."""
+        return self.body if self.model.within_body else None
+
+    def looked(self, rounds: int = SCATTER_ROUNDS, around: Around | None = None) -> Float32:
+        """A look in annihilations per mm^3, after so many more estimates of the scatter."""
+        for _ in range(rounds if self.model.scatter else 0):
             self.run.progress("pet: a first look for the scatter")
-            scatter = self._scatter(self._first_look(seen, randoms + scatter, number), len(self.events) - number)
-        look = self._first_look(seen, randoms + scatter, number)
+            self.scatter = self._scatter(self._first_look(), len(self.events) - self.randoms[1], around)
+        return self._first_look()
+
+    def image(self, settings: ListIterations, around: Around | None = None) -> PetImage:
+        """Looks for the scatter, then the image; one look less where one was taken before."""
+        look = self.looked(SCATTER_ROUNDS - 1 if self.scatter_of else SCATTER_ROUNDS, around)
+        seen, asked, (randoms, number) = self.seen, self.asked, self.randoms
         model = self._model_lines(seen) if settings.method == "wls" else None
-        data = ListData(self.events, (randoms + scatter) / self.able, seen.image, model)
+        data = ListData(self.events, (randoms + self.scatter) / self.able, seen.image, model)
         stopping, noise = None, self.model.noise
         if noise is not None:
             self.run.progress("pet: noise of two halves of the list")
@@ -238,13 +269,12 @@ class _Job:
             f"pet: iteration {done} of {settings.iterations}"
         )
         found = reconstruct_list(data, self.projector, settings, within=asked, on_iteration=tell)
-        duration, half_life = self.events.duration_s, self.nuclide.half_life_s
-        seconds = duration * acquisition_decay_factor(duration, half_life)
-        # annihilations per mm^3 of the frame to Bq/mL at its start
-        solved = Solved(data, self.projector, settings, asked, 1000 / (self.positrons * seconds))
+        solved = Solved(data, self.projector, settings, asked, self.bq_ml)
         values = found * np.float32(solved.bq_ml)
         activity = Volume(self.grid, values, Kind.ACTIVITY_CONCENTRATION, name=f"{self.nuclide.name} PET")
-        return PetImage(activity, seen, len(self.events), number, self.scattered, solved, look, stopping)
+        return PetImage(
+            activity, seen, len(self.events), number, self.scattered, solved, look, stopping, self.beyond_share
+        )
 
     def _model_lines(self, seen: Sensitivity) -> ModelLines:
         """Lines and bins that stand for all, with what is random and scattered on them."""
@@ -262,28 +292,37 @@ class _Job:
             background += expected_scatter(drawn.lines, followed, self.efficiency, weight)
         return drawn.with_background(background)
 
-    def _first_look(self, seen: Sensitivity, background: Float32, randoms: float) -> Float32:
+    def _first_look(self) -> Float32:
         """What the scatter is estimated from: it always lies in the patient, and above zero."""
-        subsets = subsets_allowed(len(self.events), randoms, FIRST_UPDATES)
+        randoms, number = self.randoms
+        subsets = subsets_allowed(len(self.events), number, FIRST_UPDATES)
         settings = ListIterations(math.ceil(FIRST_UPDATES / subsets), subsets)
-        data = ListData(self.events, background / self.able, seen.image)
+        data = ListData(self.events, (randoms + self.scatter) / self.able, self.seen.image)
         return reconstruct_list(data, self.projector, settings, within=self.body)
 
-    def _scatter(self, image: Float32, not_random: float) -> Float32:
+    def _scatter(self, look: Float32, not_random: float, around: Around | None) -> Float32:
         """Scatter of each event; as many true and scattered coincidences are followed as were counted, by weight."""
         self.run.progress("pet: scatter")
-        scanner, bed = self.events.scanner, self.events.bed_mm
-        simulator = CoincidenceSimulator(scanner, self.patient, self.nuclide, bed_mm=bed, run=self.run)
-        annihilations = np.maximum(image, 0) * float(np.prod(self.grid.spacing_mm))
-        total = float(annihilations.sum(dtype=np.float64))
+        total = float(look.sum(dtype=np.float64)) * float(np.prod(self.grid.spacing_mm))
         if not total > 0:
             raise InputError("the list holds no more coincidences than its randoms: there is nothing to reconstruct")
-        followed = annihilations * (self.model.scatter_positrons / total / self.positrons)
-        source = Volume(self.grid, followed, Kind.DECAYS)
-        seen = simulator.frame(source, self.events.duration_s)
+        each = self.model.scatter_positrons / total / self.positrons
+        found = sources(look, self.seen.image, self.grid, self.patient, around)
+        parts = [self._followed(found.known, each, self.run)]
+        if found.continued is not None:
+            parts.append(self._followed(found.continued, each, replace(self.run, seed=self.run.seed + BEYOND_SEED)))
+        seen = merged(parts)
         weight = max(not_random, 0.0) / max(len(seen.events), 1)
         self.scattered, self.scatter_of = float(seen.scattered.sum()) * weight, (seen, weight)
+        self.beyond_share = sum(len(part.events) for part in parts[1:]) / max(len(seen.events), 1)
         return expected_scatter(self.events, seen, self.efficiency, weight)
+
+    def _followed(self, annihilations: Volume, each: float, run: Run) -> Followed:
+        simulator = CoincidenceSimulator(
+            self.events.scanner, self.patient, self.nuclide, bed_mm=self.events.bed_mm, run=run
+        )
+        decays = annihilations.with_values(annihilations.values * np.float32(each))
+        return simulator.frame(decays, self.events.duration_s)
 
 
 def require_randoms_fit(prompts: int, randoms: float, events: Coincidences) -> None:

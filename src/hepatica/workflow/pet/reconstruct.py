@@ -24,8 +24,9 @@ from hepatica.imaging.pet.acquisition.image import BedFacts, WholePet, reconstru
 from hepatica.imaging.pet.acquisition.net_counts import NetCounts, about_counts
 from hepatica.imaging.pet.acquisition.options import PetOptions
 from hepatica.imaging.pet.acquisition.raw import PetRawData
-from hepatica.imaging.pet.acquisition.said import about_beds, about_scale
+from hepatica.imaging.pet.acquisition.said import about_beds, about_beyond, about_scale, about_seen, about_uncertainty
 from hepatica.imaging.pet.becquerels.cross_calibration import Part
+from hepatica.imaging.pet.becquerels.plausible import total_implausible
 from hepatica.imaging.pet.becquerels.positrons import y90_positrons
 from hepatica.imaging.pet.followed import positrons_per_decay
 from hepatica.imaging.pet.list_mode import BELOW_ZERO
@@ -171,12 +172,12 @@ def _percent(part: Part) -> float | None:
 
 def _structures_table(structures: tuple[RegionActivity, ...]) -> Table:
     names = (
-        "structure", "mL", "MBq", "mean, Bq/mL", "uncertainty from counting, MBq", "decision threshold, MBq",
+        "structure", "mL", "seen, %", "MBq", "mean, Bq/mL", "uncertainty from counting, MBq", "decision threshold, MBq",
         "detection limit, MBq",
     )  # fmt: skip
     rows: list[tuple[Cell, ...]] = [
         (
-            s.name, s.volume_ml, s.activity_mbq, s.concentration_mean_bq_ml, s.counting_sd_mbq,
+            s.name, s.volume_ml, 100 * s.seen_share, s.activity_mbq, s.concentration_mean_bq_ml, s.counting_sd_mbq,
             s.decision_threshold_mbq, s.detection_limit_mbq,
         )
         for s in structures
@@ -263,10 +264,10 @@ def reconstruct_pet(
     drawn = None if structures is None else structures_on(hu.grid, structures, ct_image, StructureOptions())
     regions = () if drawn is None else tuple(item.region for item in drawn.clinical)
     found = reconstruct_beds(data, hu, chosen, options, report_progress, regions)
-    volume = found.activity
+    volume, image = found.activity, _image(found, data, chosen, context, options)
     sources = (data.source, given.hu.source, *_source_of(drawn))
     return PetResult(
-        image=_image(found, data, chosen, context, options),
+        image=image,
         found=found,
         raw=data,
         options=options,
@@ -294,6 +295,10 @@ def reconstruct_pet(
             () if drawn is None else drawn.messages,
             _messages(options, data),
             about_beds(options.iteration, found.beds),
+            about_beyond(found.beds, found.unknown_beyond),
+            about_seen(found.contents),
+            about_uncertainty(options),
+            total_implausible(found.total_bq.value, image.acquisition, chosen),
             about_counts(found.net_counts, [bed.prompts - bed.randoms for bed in found.beds]),
             about_scale(found.scale, simulated=data.simulated),
         ),

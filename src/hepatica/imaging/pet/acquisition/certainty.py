@@ -31,6 +31,9 @@ FloatArray = NDArray[np.float64]
 Window = tuple[slice, slice, slice]
 
 Y90 = "Y-90"
+LINES_SD = 0.017
+"""Of the model of lines against the photons followed: totals of small phantoms were 1 to 3 % low (docs/pet.md);
+anything within 3 % is held for equally likely, of which this is the standard deviation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +44,13 @@ class RegionActivity:
     ----------
     name : str
     volume_ml : float
-    activity_mbq : Estimate
+        Of the part that the image shows.
+    seen_share : float
+        Of the structure's volume, what the image shows; all else is of this part. Where it shows nothing, the numbers
+        are None.
+    activity_mbq : Estimate or None
         With the uncertainty of counting and scale; its sd None where one of them is not known.
-    concentration_mean_bq_ml : float
+    concentration_mean_bq_ml : float or None
     counting_sd_mbq : float or None
         Standard uncertainty from counting alone; None where it was not asked for.
     decision_threshold_mbq, detection_limit_mbq : float or None
@@ -54,8 +61,9 @@ class RegionActivity:
 
     name: str
     volume_ml: float
-    activity_mbq: Estimate
-    concentration_mean_bq_ml: float
+    seen_share: float
+    activity_mbq: Estimate | None
+    concentration_mean_bq_ml: float | None
     counting_sd_mbq: float | None
     decision_threshold_mbq: float | None
     detection_limit_mbq: float | None
@@ -156,7 +164,8 @@ class Certainty:
 def scale_of(nuclide: Nuclide, said: PetUncertaintyOptions, *, simulated: bool = False) -> CrossCalibration:
     """Factor of the whole image and what its uncertainty consists of.
 
-    What a simulation does not have (meter, another number of positrons than that it was made with) is exact.
+    What a simulation does not have (meter, another number of positrons than that it was made with) is exact; without a
+    cross-calibration it holds the doubt of the model of lines, which a measured one takes in.
 
     Raises
     ------
@@ -171,7 +180,8 @@ def scale_of(nuclide: Nuclide, said: PetUncertaintyOptions, *, simulated: bool =
                 f"`positrons` names measurements of 90Y, the nuclide is {nuclide.name}", remedy="leave it out"
             )
         known = y90_positrons(said.positrons).value
-    measured = unknown if said.calibration_relative_sd is None else said.calibration_relative_sd
+    lines = LINES_SD if simulated else None
+    measured = lines if said.calibration_relative_sd is None else said.calibration_relative_sd
     meter = unknown if said.meter_relative_sd is None else said.meter_relative_sd
     own = CrossCalibration(said.calibration_factor, (Part("cross-calibration", measured),))
     return own.for_nuclide(known, divided_by=nuclide.positron_yield, meter_relative_sd=meter)
@@ -184,6 +194,7 @@ def how_sure(
     scale: CrossCalibration,
     options: PetOptions,
     progress: Progress = silent,
+    volumes_ml: Sequence[float] | None = None,
 ) -> Certainty:
     """Total and regions with their uncertainty, and the noise of each voxel where resampled lists are asked for.
 
@@ -196,7 +207,10 @@ def how_sure(
         On the image's voxels.
     scale : CrossCalibration
     options : PetOptions
+    volumes_ml : sequence of float, optional
+        Of the regions before they were cut to the image; as they are by default.
     """
+    full_ml = [region.volume_ml for region in regions] if volumes_ml is None else volumes_ml
     ml = activity.grid.voxel_volume_ml
     weights = [np.full(activity.grid.shape, ml)]
     for region in regions:
@@ -217,8 +231,10 @@ def how_sure(
     counting: Sequence[float | None] = sd if sd is not None else [None] * len(values)
     able = whole.counts_per_bq()
     contents = tuple(
-        _content(region, weight / ml, value, one, scale, able)
-        for region, weight, value, one in zip(regions, weights[1:], values[1:], counting[1:], strict=True)
+        _content(region, full, weight / ml, _with_scale(value, one, scale), one, able)
+        for region, full, weight, value, one in zip(
+            regions, full_ml, weights[1:], values[1:], counting[1:], strict=True
+        )
     )
     return Certainty(_with_scale(values[0], counting[0], scale), counting[0], contents, voxel_sd)
 
@@ -230,21 +246,24 @@ def _with_scale(value: float, counting: float | None, scale: CrossCalibration) -
 
 def _content(
     region: Region,
+    full_ml: float,
     covered: FloatArray,
-    value: float,
+    whole: Estimate,
     counting: float | None,
-    scale: CrossCalibration,
     able: FloatArray,
 ) -> RegionActivity:
-    whole = _with_scale(value, counting, scale)
     volume_ml = region.volume_ml
+    share = volume_ml / full_ml if full_ml else 0.0
+    if not share:
+        return RegionActivity(region.name, 0.0, 0.0, None, None, None, None, None)
     counts = float((able * covered).sum() / covered.sum()) if covered.any() else 0.0
     limits = None if not counting or not counts else detectable(counting, counts)
     return RegionActivity(
         name=region.name,
         volume_ml=volume_ml,
+        seen_share=share,
         activity_mbq=Estimate(whole.value / 1e6, None if whole.sd is None else whole.sd / 1e6),
-        concentration_mean_bq_ml=value / volume_ml if volume_ml else 0.0,
+        concentration_mean_bq_ml=whole.value / volume_ml,
         counting_sd_mbq=None if counting is None else counting / 1e6,
         decision_threshold_mbq=None if limits is None else limits.decision_threshold_bq / 1e6,
         detection_limit_mbq=None if limits is None else limits.detection_limit_bq / 1e6,

@@ -13,6 +13,7 @@ from hepatica.core import Estimate, Grid, Kind, Region, Volume, decay_factor
 from hepatica.core.progress import Progress, silent
 from hepatica.core.resample import resample_region
 from hepatica.errors import GeometryError, InputError
+from hepatica.imaging.pet.acquisition.begun import BegunBed, surroundings, unknown_beyond, with_beyond
 from hepatica.imaging.pet.acquisition.certainty import Beds, RegionActivity, SolvedBed, how_sure, scale_of
 from hepatica.imaging.pet.acquisition.net_counts import NetCounts, net_counts
 from hepatica.imaging.pet.acquisition.options import PetIterationOptions, PetOptions
@@ -23,7 +24,7 @@ from hepatica.imaging.pet.frame import Frame
 from hepatica.imaging.pet.list_mode import ListIterations, Method, subsets_allowed
 from hepatica.imaging.pet.randoms import number_of_randoms
 from hepatica.imaging.pet.reconstruct.stopping import LEAST_VOXELS
-from hepatica.imaging.pet.reconstruction import NoiseTarget, PetImage, PetModel, body_on, reconstruct_frame
+from hepatica.imaging.pet.reconstruction import FrameJob, NoiseTarget, PetImage, PetModel, body_on
 from hepatica.imaging.pet.run import Run, prefixed
 from hepatica.imaging.pet.scanner import Scanner
 from hepatica.imaging.spect.montecarlo.patient import BODY_DENSITY_G_ML, Patient, patient_from_density
@@ -39,6 +40,8 @@ INSIDE = 0.99
 """Covered share from which on a voxel lies inside a structure."""
 MARGIN_MM = 8.0
 """Of voxels around the body."""
+IN_FIELD = 0.6
+"""Of the body on the CT that lies within the field at least: wide patients and arms leave it by less."""
 CUT_ML_PER_MM = 2.0
 """Of a body per length: more of it in the last plane of a CT is a patient who goes on, a fifth of a forearm is less."""
 
@@ -65,6 +68,8 @@ class BedFacts:
         Of its reconstruction.
     voxel_noise : tuple of float
         Standard deviation of a voxel over the mean after each iteration, where a target was stated.
+    beyond_share : float
+        Of the counts that are not random, scatter of activity that is taken to go on beyond all beds.
     """
 
     bed_mm: float
@@ -78,6 +83,7 @@ class BedFacts:
     iterations: int
     subsets: int
     voxel_noise: tuple[float, ...] = ()
+    beyond_share: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -103,6 +109,8 @@ class WholePet:
         Of the regions asked for.
     voxel_sd : ndarray of float32, shape of the grid, or None
         Standard deviation of each voxel from resampled lists.
+    unknown_beyond : tuple of str
+        Sides, feet or head, at which activity touches the end of what was seen and no CT shows what is beyond.
     """
 
     activity: Volume
@@ -114,6 +122,7 @@ class WholePet:
     net_counts: NetCounts
     contents: tuple[RegionActivity, ...] = ()
     voxel_sd: Float32 | None = None
+    unknown_beyond: tuple[str, ...] = ()
 
 
 def reconstruct_beds(
@@ -162,36 +171,43 @@ def reconstruct_beds(
     if raw.crystal_efficiency is not None:
         efficiency = replace(efficiency, crystal=raw.crystal_efficiency)
     scale = scale_of(nuclide, options.uncertainty, simulated=raw.simulated)
-    solved: list[SolvedBed] = []
-    facts = []
+    begun: list[BegunBed] = []
     for number, bed in enumerate(raw.beds):
         window = _seen(grid, raw.scanner, bed.bed_mm)
         frame, kept = frame_of(bed, options.image.gate)
-        run = Run(
-            seed=options.iteration.seed + number,
-            progress=prefixed(progress, f"bed {number + 1} of {len(raw.beds)}: "),
-        )
-        found = reconstruct_frame(
-            frame, patient, nuclide, grid.crop(window), list_iterations(options.iteration, frame),
-            model=replace(pet_model(options), noise=_target(noisy, window, options.iteration)), efficiency=efficiency,
-            run=run,
+        if not options.corrections.skip_randoms and not frame.singles_cps.any():
+            raise InputError(
+                f"bed {number + 1}: the singles of all crystals are zero, so that its randoms would go uncorrected",
+                remedy="export the singles (or the delayed coincidences) with the list, or state `skip_randoms`",
+            )
+        told = prefixed(progress, f"bed {number + 1} of {len(raw.beds)}: ")
+        job = FrameJob(
+            frame, patient, nuclide, grid.crop(window),
+            replace(pet_model(options), noise=_target(noisy, window, options.iteration)), efficiency,
+            Run(seed=options.iteration.seed + number, progress=told),
         )  # fmt: skip
         back = scale.factor / (kept * decay_factor(bed.start_s, nuclide.half_life_s))
-        solved.append(SolvedBed(found, window, back, bed.duration_s * kept))
-        facts.append(_facts(bed, found))
+        begun.append(BegunBed(job, window, back, bed.duration_s * kept))
+    solved: list[SolvedBed] = []
+    for one, around in zip(begun, surroundings(begun, grid), strict=True):
+        found = one.job.image(list_iterations(options.iteration, one.job.frame), around)
+        solved.append(SolvedBed(found, one.window, one.back, one.seconds))
+    facts = [_facts(bed, one.image) for bed, one in zip(raw.beds, solved, strict=True)]
+    scale = with_beyond(scale, max(fact.beyond_share for fact in facts))
     if noisy is not None and not any(fact.voxel_noise for fact in facts):
         raise InputError("no bed sees enough of the structure in which noise is to be measured")
     whole = Beds(grid, tuple(solved), options.iteration.filter_mm)
     values = whole.image().astype(np.float32)
     activity = Volume(placed, values, Kind.ACTIVITY_CONCENTRATION, raw.start, f"{nuclide.name} PET")
     whole_s = sum(bed.duration_s for bed in raw.beds)
-    sure = how_sure(whole, activity, here_regions, scale, options, progress)
+    sure = how_sure(whole, activity, here_regions, scale, options, progress, [region.volume_ml for region in regions])
     prompts, randoms, scatter = (sum(getattr(f, name) for f in facts) for name in ("prompts", "randoms", "scatter"))
     held = values * placed.voxel_volume_ml
     counted = net_counts(prompts, randoms, scatter, held, whole.counts_per_bq(), whole.first_look())
     return WholePet(
         activity, (whole.weight / whole_s).astype(np.float32), tuple(facts), scale, sure.total_bq, sure.counting_sd_bq,
         counted, sure.contents, sure.voxel_sd,
+        () if options.image.body_ends_with_ct else unknown_beyond(cut_ends(density, raw.extent_mm), whole),
     )  # fmt: skip
 
 
@@ -200,7 +216,7 @@ def _facts(bed: Bed, found: PetImage) -> BedFacts:
     return BedFacts(
         bed.bed_mm, bed.start_s, bed.duration_s, found.prompts, found.randoms, found.scatter, bed.live_fraction,
         found.sensitivity.relative_sd, settings.iterations, settings.subsets,
-        () if stopping is None else stopping.noise,
+        () if stopping is None else stopping.noise, found.beyond_share,
     )  # fmt: skip
 
 
@@ -283,20 +299,32 @@ def frame_of(bed: Bed, gate: int | None) -> tuple[Frame, float]:
 
 def require_whole_body(density: Volume, extent_mm: tuple[float, float]) -> None:
     """GeometryError where the scanner saw beyond a CT at whose end the body goes on."""
+    for side, beyond in cut_ends(density, extent_mm).items():
+        if beyond > _step_mm(density.grid):
+            raise GeometryError(
+                f"the scanner saw {beyond:.0f} mm beyond the end of the CT towards the {side}, and the body goes on "
+                "there: what absorbs those photons is not known",
+                remedy="give a CT that covers the field of view, or state `body_ends_with_ct`",
+            )
+
+
+def _step_mm(grid: Grid) -> float:
+    return grid.spacing_mm[int(np.argmax(np.abs(grid.affine[2, :3])))]
+
+
+def cut_ends(density: Volume, extent_mm: tuple[float, float]) -> dict[str, float]:
+    """Ends of a CT at which the body goes on, feet and head, and by how many mm the scanner saw beyond (or less)."""
     axis = int(np.argmax(np.abs(density.grid.affine[2, :3])))
     values = np.moveaxis(density.values, axis, 2) > BODY_DENSITY_G_ML
     ends = [density.grid.corners_mm()[:, 2].min(), density.grid.corners_mm()[:, 2].max()]
     rising = density.grid.affine[2, axis] > 0
     planes = (values[..., 0], values[..., -1]) if rising else (values[..., -1], values[..., 0])
     area = float(np.prod([s for a, s in enumerate(density.grid.spacing_mm) if a != axis]))
+    found = {}
     for plane, end, seen, side in zip(planes, ends, extent_mm, ("feet", "head"), strict=True):
-        beyond = (end - seen) if side == "feet" else (seen - end)
-        if beyond > density.grid.spacing_mm[axis] and float(plane.sum()) * area / 1000 > CUT_ML_PER_MM:
-            raise GeometryError(
-                f"the scanner saw {beyond:.0f} mm beyond the end of the CT towards the {side}, and the body goes on "
-                "there: what absorbs those photons is not known",
-                remedy="give a CT that covers the field of view, or state `body_ends_with_ct`",
-            )
+        if float(plane.sum()) * area / 1000 > CUT_ML_PER_MM:
+            found[side] = float(end - seen if side == "feet" else seen - end)
+    return found
 
 
 def _image_grid(patient: Patient, raw: PetRawData, voxel_mm: tuple[float, float, float]) -> Grid:
@@ -309,11 +337,30 @@ def _image_grid(patient: Patient, raw: PetRawData, voxel_mm: tuple[float, float,
             f"the scanner saw LPS z of {raw.extent_mm[0]:.0f} to {raw.extent_mm[1]:.0f} mm, where the CT shows nobody"
         )
     reach = raw.scanner.field_mm / 2
+    require_in_field(patient, raw.extent_mm, reach)
     low[:2], high[:2] = np.maximum(low[:2], -reach), np.minimum(high[:2], reach)
     shape = [max(int(np.ceil((b - a) / s)), 1) for a, b, s in zip(low, high, voxel_mm, strict=True)]
     middle = (low + high) / 2
     origin = [m - (n - 1) / 2 * s for m, n, s in zip(middle, shape, voxel_mm, strict=True)]
     return Grid.axial(shape, spacing_mm=voxel_mm, origin_mm=origin, frame_of_reference=patient.grid.frame_of_reference)
+
+
+def require_in_field(patient: Patient, extent_mm: tuple[float, float], radius_mm: float) -> None:
+    """GeometryError where less of the body than `IN_FIELD` lies in the field, around x = y = 0."""
+    grid = patient.grid
+    x, y, z = (grid.origin_mm[a] + grid.spacing_mm[a] * np.arange(grid.shape[a]) for a in range(3))
+    body = patient.phantom.density[..., (z > extent_mm[0]) & (z < extent_mm[1])] > BODY_DENSITY_G_ML
+    if not body.any():
+        return
+    inside = np.hypot(x[:, None], y[None, :]) < radius_mm
+    share = float(body[inside].sum()) / float(body.sum())
+    if share < IN_FIELD:
+        raise GeometryError(
+            f"{100 * share:.0f} % of the body on the CT lies within the scanner's field of {2 * radius_mm:.0f} mm: "
+            "body and field do not meet",
+            remedy="check that the raw data's axis (`axis_mm`) and the CT are of one patient and in one frame of "
+            "reference",
+        )
 
 
 def _seen(grid: Grid, scanner: Scanner, bed_mm: float) -> tuple[slice, slice, slice]:

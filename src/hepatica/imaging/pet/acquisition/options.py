@@ -214,7 +214,8 @@ class PetImageOptions:
     gate : int or None
         Only the coincidences of one phase of breathing, counted from 0.
     matter_mm : float
-        Voxels of the patient through which photons are followed and absorbed.
+        Voxels of the patient through which photons are followed and absorbed; of 10 mm, whose voxels at the skin are
+        half air, becquerels are 1 to 2 % lower than of 4 mm.
     """
 
     voxel_mm: tuple[float, float, float] = (4.0, 4.0, 4.0)

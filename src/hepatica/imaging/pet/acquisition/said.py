@@ -5,9 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hepatica.core.message import Message
+from hepatica.imaging.pet.acquisition.certainty import RegionActivity
 from hepatica.imaging.pet.acquisition.image import BedFacts
-from hepatica.imaging.pet.acquisition.options import PetIterationOptions
+from hepatica.imaging.pet.acquisition.options import PetIterationOptions, PetOptions
 from hepatica.imaging.pet.becquerels.cross_calibration import CrossCalibration
+from hepatica.imaging.pet.beyond import REACH_MM
+
+WHOLE = 0.98
+"""Seen share of a structure from which on it is whole: borders on other voxels are off by as much."""
+TELLING_SHARE = 0.005
+"""From here on it is said what part of the counts rests on activity that nobody saw."""
 
 
 def about_beds(said: PetIterationOptions, beds: Sequence[BedFacts]) -> tuple[Message, ...]:
@@ -44,6 +51,67 @@ def about_beds(said: PetIterationOptions, beds: Sequence[BedFacts]) -> tuple[Mes
                 )
                 found.append(Message("stopped-by-noise", text, severity="note"))
     return tuple(found)
+
+
+def about_beyond(beds: Sequence[BedFacts], unknown: Sequence[str]) -> tuple[Message, ...]:
+    """Where activity touches the end of the field, and what that does.
+
+    Parameters
+    ----------
+    beds : sequence of BedFacts
+    unknown : sequence of str
+        Sides at which no CT shows what is beyond.
+    """
+    found = []
+    share = max(bed.beyond_share for bed in beds)
+    if share > TELLING_SHARE:
+        text = (
+            f"activity touches the end of the field: {100 * share:.1f} % of the coincidences that are not random are "
+            "taken for scatter of activity beyond it, as if the concentration of the last planes went on "
+            f"{REACH_MM:g} mm into the body; ended it with the field, the image would hold "
+            f"{100 * share / (1 - share):.1f} % too little, and that doubt is in the uncertainty"
+        )
+        remedy = "scan a further bed position, so that the activity lies within the field"
+        found.append(Message("activity-beyond-field", text, remedy))
+    if unknown:
+        text = (
+            f"activity touches the end of the field towards the {' and the '.join(unknown)}, where the CT ends: "
+            "scatter of activity beyond is not known, and concentrations may be up to 15 % too high"
+        )
+        remedy = "give a CT that goes on for 15 cm beyond the field, or scan a further bed position"
+        found.append(Message("activity-beyond-ct", text, remedy))
+    return tuple(found)
+
+
+def about_seen(contents: Sequence[RegionActivity]) -> tuple[Message, ...]:
+    """Structures of which the image shows a part, or nothing.
+
+    Parameters
+    ----------
+    contents : sequence of RegionActivity
+    """
+    outside = [one.name for one in contents if one.activity_mbq is None]
+    cut = [one for one in contents if one.activity_mbq is not None and one.seen_share < WHOLE]
+    found = []
+    if outside:
+        text = f"{', '.join(outside)}: outside of what the beds saw, so that nothing is known of the activity there"
+        found.append(Message("structure-not-seen", text, "take a scan whose beds see it, or leave it out"))
+    if cut:
+        shares = ", ".join(f"{one.name} {100 * one.seen_share:.0f} %" for one in cut)
+        text = f"the beds saw a part of the volume alone ({shares}): volume and activity are of that part"
+        found.append(Message("structure-cut", text, "do not take them for those of the whole structure"))
+    return tuple(found)
+
+
+def about_uncertainty(options: PetOptions) -> tuple[Message, ...]:
+    """Why no uncertainty of counting stands beside the activity; nothing where it does."""
+    if options.iteration.method == "bsrem" and options.uncertainty.samples is None:
+        text = "the uncertainty of counting is not known: of the method bsrem it comes of resampled lists alone"
+        return (Message("uncertainty-not-known", text, "state `samples`, or take another method", "note"),)
+    if options.uncertainty.skip_uncertainty and options.uncertainty.samples is None:
+        text = "the uncertainty of counting was left out as asked: no interval stands beside the activity"
+        return (Message("uncertainty-left-out", text, "leave `skip_uncertainty` out", "note"),)
+    return ()
 
 
 def about_scale(scale: CrossCalibration, *, simulated: bool) -> tuple[Message, ...]:

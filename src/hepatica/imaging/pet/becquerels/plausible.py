@@ -32,6 +32,8 @@ DIFFERS, UNUSED = "positron-fraction-differs", "positron-fraction-unused"
 LEAST_IMAGED_BQ = 1e6
 """Of 90Y: 32 positrons a second, of which the most sensitive scanner (18 %) counts 6 without tissue, others (1 %) 0.3;
 the 176Lu of the crystals makes thousands of coincidences a second beside them."""
+MOST_BQ = 1e11
+"""Five times the largest vials of 90Y microspheres (20 GBq); no diagnostic nuclide comes near it."""
 TREATED_BQ = (1e8, 2e10)
 """Of a radioembolization."""
 
@@ -111,7 +113,7 @@ def settled(messages: Sequence[Message]) -> tuple[Message, ...]:
 
 
 def total_implausible(found_bq: float, acquisition: Acquisition, nuclide: Nuclide) -> tuple[Message, ...]:
-    """A total of a 90Y PET that cannot have been imaged, where nobody says what was administered.
+    """A total that no patient holds, or of 90Y one that cannot be imaged, where nobody says what was administered.
 
     Parameters
     ----------
@@ -120,6 +122,8 @@ def total_implausible(found_bq: float, acquisition: Acquisition, nuclide: Nuclid
     acquisition : Acquisition
     nuclide : Nuclide
     """
+    if acquisition.modality == PET and found_bq > MOST_BQ:
+        return (_too_much(found_bq, nuclide),)
     if acquisition.modality != PET or nuclide.name != "Y-90" or not 0 < found_bq < LEAST_IMAGED_BQ:
         return ()
     near = [
@@ -137,6 +141,18 @@ def total_implausible(found_bq: float, acquisition: Acquisition, nuclide: Nuclid
     )
     remedy = "check the nuclide at the console and the unit; state `administered_bq`, against which the total is held"
     return (Message("pet-total-implausible", text, remedy, "critical"),)
+
+
+def _too_much(found_bq: float, nuclide: Nuclide) -> Message:
+    likely = {name: found_bq * nuclide.positron_yield / fraction for name, fraction in USUAL_FRACTIONS.items()}
+    of = ", ".join(f"{bq / 1e6:.3g} MBq of {name}" for name, bq in likely.items() if 0 < bq < MOST_BQ)
+    text = (
+        f"the PET holds {found_bq / 1e9:.4g} GBq of {nuclide.name}: no patient is given so much"
+        + (f"; as many positrons come of {of}" if of else "")
+        + ". The list may be of another nuclide than it says, or its duration or unit wrong"
+    )
+    remedy = "check the nuclide at the console, the duration and the unit; do not compute a dose of it"
+    return Message("pet-total-implausible", text, remedy, "critical")
 
 
 def _treated(activity_bq: float) -> bool:

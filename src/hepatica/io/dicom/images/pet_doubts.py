@@ -71,6 +71,13 @@ def coincidences_wrong(headers: Sequence[Header], nuclide: str | None) -> tuple[
         )
         remedy = "ask how it was reconstructed; compare the total with the activity administered"
         found += (Message("randoms-correction-not-stated", text, remedy),)
+    elif method and corrected and "RAN" not in corrected:
+        text = (
+            f"CorrectedImage ({'/'.join(corrected)}) has no RAN, but RandomsCorrectionMethod is {method}: the header "
+            "contradicts itself, and random coincidences (of 90Y 50 to 90 % of all) may be counted as activity"
+        )
+        remedy = "ask how it was reconstructed; compare the total with the activity administered"
+        found += (Message("randoms-correction-contradicted", text, remedy),)
     prompts = [header.number("PrimaryPromptsCountsAccumulated") for header in headers]
     empty = [n for n, count in enumerate(prompts) if count == 0]
     if empty and len(empty) < len(headers):
