@@ -147,6 +147,10 @@ class PlanEditor {
   async ask() {
     const turn = (this.turn = (this.turn ?? 0) + 1)
     const begun = performance.now()
+    if (!this.value('plan.agent')) {
+      const of = this.nuclide ? `Several agents carry ${this.nuclide}` : 'An agent is needed'
+      return this.unplanned(notice('warning', `${of}: choose one, then it is planned.`))
+    }
     try {
       const answer = await api.ask(this.address, { edits: this.edits, basis: this.about.basis })
       if (turn !== this.turn) return
@@ -159,13 +163,17 @@ class PlanEditor {
     } catch (error) {
       if (turn !== this.turn) return
       if (error.status === 409) return this.follow() // the case was changed: its new state first
-      // The numbers of the input before are not those of what stands in the controls: they are not shown
-      this.plan = null
-      fill(this.said, problem(error))
-      this.voxels?.clear()
-      this.draw()
-      this.asked(true)
+      this.unplanned(problem(error))
     }
+  }
+
+  // The numbers of the input before are not those of what stands in the controls: they are not shown
+  unplanned(why) {
+    this.plan = null
+    fill(this.said, why)
+    this.voxels?.clear()
+    this.draw()
+    this.asked(true)
   }
 
   // Until what stands in the controls was planned nothing of it can be written or kept beside
