@@ -244,7 +244,7 @@ def test_edits_are_kept_while_the_connection_is_lost(seen: Any, bench: Any) -> N
     page.get_by_role("form", name="Patient, disease, treatments").get_by_role("button", name="Keep").click()
     page.get_by_text("2 edits are kept and will be sent").wait_for()
     page.unroute("**/api/**")
-    page.get_by_text("Stated: patient.weight").first.wait_for()
+    page.get_by_text("Stated: patient.height, patient.weight").first.wait_for()
     facts = Case.open(bench.folder / "oblique").situation().facts.flat()
     assert facts["patient.weight"] == "71 kg"
     assert page.locator("#connection").is_hidden()
