@@ -127,13 +127,14 @@ class Monitoring {
         h('div', { class: 'gauge-value', style: { width: share(delivered?.value) } }),
         h('div', { class: 'gauge-interval', style: { left: share(delivered?.low), width: `calc(${share(delivered?.high)} - ${share(delivered?.low)})` } }),
         planned ? h('div', { class: 'gauge-mark', style: { left: share(planned) } }) : null),
-      h('p', { class: 'quiet' }, 'Bar: delivered. Hatched: its interval. Line: planned. Delivered is the mean of camera and meter by their variances where they agree, else the camera alone; the row "body" of the terminal is the camera alone.'))
+      h('p', { class: 'quiet' }, `Bar: ${isMeasured ? 'delivered' : 'the estimate'}. Hatched: its interval. Line: planned. It is the mean of camera and meter by their variances where they agree, else the camera alone; the row "body" of the terminal is the camera alone.`))
     const rows = (live.regions ?? []).map((one) => [one.name, one.kind, interval({ value: one.mbq, low: one.low, high: one.high }), one.limit_mbq === null || one.limit_mbq === undefined ? 'none' : `${number(one.limit_mbq)} MBq`, standing(one)])
     fill(this.regions, h('h2', {}, 'By region'), table('Activity by region', ['region', 'kind', isMeasured ? 'delivered' : 'estimate', 'limit', 'how it stands'], rows))
     this.drawAlarms(live.alarms ?? [])
     const frames = live.frames ?? {}
     fill(this.frames, h('h2', {}, 'Frames'), table('Frames of the source', ['what', 'how many'], [['seen', frames.seen], ['lost', frames.lost], ['doubled', frames.doubled], ['out of their order', frames.out_of_order]].map(([name, count]) => [name, String(count ?? '–')])))
     this.live = live
+    this.isMeasured = isMeasured
     this.drawCurve()
   }
 
@@ -157,10 +158,10 @@ class Monitoring {
     const none = { points: { show: false } }
     this.plot = chart(this.chart, {
       data: [points.time_s, points.delivered_mbq, points.low, points.high, points.time_s.map(() => planned ?? null)],
-      series: [{ label: 'time' }, { ...none, label: 'delivered', stroke: accent, width: 2 }, { ...none, label: 'low', stroke: accent, width: 1, dash: [3, 3] }, { ...none, label: 'high', stroke: accent, width: 1, dash: [3, 3] }, { ...none, label: 'planned', stroke: style.getPropertyValue('--warn').trim(), width: 2, dash: [10, 5] }],
+      series: [{ label: 'time' }, { ...none, label: this.isMeasured ? 'delivered' : 'estimate', stroke: accent, width: 2 }, { ...none, label: 'low', stroke: accent, width: 1, dash: [3, 3] }, { ...none, label: 'high', stroke: accent, width: 1, dash: [3, 3] }, { ...none, label: 'planned', stroke: style.getPropertyValue('--warn').trim(), width: 2, dash: [10, 5] }],
       bands: [{ series: [3, 2], fill: `${accent}33` }],
-      x: 'time, s', y: 'delivered, MBq', height: 260, cursor: { show: false },
-      said: `Delivered activity over time with its interval, planned ${number(planned)} MBq`,
+      x: 'time, s', y: this.isMeasured ? 'delivered, MBq' : 'estimate, MBq', height: 260, cursor: { show: false },
+      said: `${this.isMeasured ? 'Delivered activity' : 'Estimate, not measured,'} over time with its interval, planned ${number(planned)} MBq`,
     })
     return null
   }
