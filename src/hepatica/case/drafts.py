@@ -9,8 +9,10 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import uuid
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -26,6 +28,11 @@ from hepatica.errors import GeometryError, InputError, OutputError
 from hepatica.io.files import atomic_output
 
 ABOUT = "draft.json"
+LOCK = ".lock"
+PATIENCE_S = 10.0
+
+CHANGED = "it was drawn on in another hepatica meanwhile, and what is drawn there is kept in the case"
+OLD = "without a version"
 BROKEN = (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile, GeometryError)
 
 
@@ -69,6 +76,7 @@ class Draft:
     start: str
     _written: dict[str, tuple[int, str]] = field(default_factory=dict, repr=False)
     _steps: set[int] = field(default_factory=set, repr=False)
+    _version: str = field(default="", repr=False)
 
     @property
     def place(self) -> Path:
@@ -88,28 +96,64 @@ class Draft:
         Raises
         ------
         OutputError
-            If nothing can be written there, or the patient was erased.
+            If nothing can be written there, the patient was erased, or another one kept something there since it was
+            read: what that one drew stays.
         """
         if not (self.folder / KEY).is_file():
             raise OutputError(f"{self.folder}: its patient was erased; no drawing is kept")
         try:
-            self.place.mkdir(parents=True, exist_ok=True)
-            for number, (name, (stamp, region)) in enumerate(regions.items()):
-                if self._written.get(name, (-1, ""))[0] != stamp:
-                    file = f"{number}-{hashlib.sha256(name.encode()).hexdigest()[:12]}-{stamp}.npz"
-                    _write(self.place / file, region)
-                    self._written[name] = stamp, file
-            files = {name: self._written[name][1] for name in regions}
-            content = {**about, "on": self.on, "start": self.start, "structures": files, "steps": self._keep(steps),
-                       "at": datetime.now(UTC).isoformat(timespec="seconds")}  # fmt: skip
-            with atomic_output(self.place / ABOUT) as new:
-                new.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
-            named = {*files.values(), *(one["file"] for one in content["steps"])}
-            for path in self.place.glob("*.npz"):
-                if path.name not in named:
-                    path.unlink()
+            self.place.parent.mkdir(parents=True, exist_ok=True)
+            with self._alone():
+                self._require_same()
+                self._keep_all(regions, about, steps)
         except OSError as error:
-            raise OutputError(f"the drawing cannot be kept in the case ({error.strerror})") from error
+            why = error.strerror or type(error).__name__
+            raise OutputError(f"the drawing cannot be kept in the case ({why})") from error
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether another one kept something there since it was read."""
+        return self._on_disk() != self._version
+
+    def _alone(self) -> AbstractContextManager[Any]:
+        from filelock import FileLock
+
+        return FileLock(self.place.parent / LOCK, timeout=PATIENCE_S)
+
+    def _require_same(self) -> None:
+        if self.is_changed:
+            raise OutputError(CHANGED, remedy="save this one as it stands, or choose the image again to go on there")
+
+    def _on_disk(self) -> str:
+        """What tells its state from every other; empty where nothing is kept."""
+        try:
+            return str(json.loads((self.place / ABOUT).read_text(encoding="utf-8")).get("version", OLD))
+        except FileNotFoundError:
+            return ""
+        except BROKEN:
+            return "cannot be read"
+
+    def _keep_all(
+        self, regions: Mapping[str, tuple[int, Region]], about: Mapping[str, Any], steps: Sequence[Step]
+    ) -> None:
+        self.place.mkdir(parents=True, exist_ok=True)
+        for number, (name, (stamp, region)) in enumerate(regions.items()):
+            if self._written.get(name, (-1, ""))[0] != stamp:
+                file = f"{number}-{hashlib.sha256(name.encode()).hexdigest()[:12]}-{stamp}.npz"
+                _write(self.place / file, region)
+                self._written[name] = stamp, file
+        files = {name: self._written[name][1] for name in regions}
+        content = {
+            **about, "on": self.on, "start": self.start, "structures": files, "steps": self._keep(steps),
+            "version": uuid.uuid4().hex, "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        }  # fmt: skip
+        with atomic_output(self.place / ABOUT) as new:
+            new.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
+        named = {*files.values(), *(one["file"] for one in content["steps"])}
+        for path in self.place.glob("*.npz"):
+            if path.name not in named:
+                path.unlink()
+        self._version = content["version"]
 
     def _keep(self, steps: Sequence[Step]) -> list[dict[str, Any]]:
         rows = []
@@ -143,6 +187,9 @@ class Draft:
         """
         try:
             about = json.loads((self.place / ABOUT).read_text(encoding="utf-8"))
+            self._version = str(about.get("version", OLD))
+            self._written.clear()  # another one may have written since
+            self._steps.clear()
             regions = tuple(_read(self.place / file, name, grid) for name, file in about["structures"].items())
         except BROKEN as error:
             raise InputError(
@@ -161,6 +208,7 @@ class Draft:
         """
         self._written.clear()
         self._steps.clear()
+        self._version = ""
         try:
             if self.place.exists():
                 shutil.rmtree(self.place)

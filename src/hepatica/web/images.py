@@ -75,6 +75,8 @@ class Shown:
         From 1; 0 where it belongs to all.
     first : Path or None
         One file out of many, which can be read long before all of them; None where there are few.
+    unit : str or None
+        What a voxel holds, as the case states it for the steps that read the image.
     """
 
     key: str
@@ -84,6 +86,7 @@ class Shown:
     state: str = ""
     treatment: int = 0
     first: Path | None = None
+    unit: str | None = None
 
     def as_document(self) -> dict[str, Any]:
         """For the page."""
@@ -103,7 +106,8 @@ def shown_images(situation: Situation) -> tuple[Shown, ...]:
             files = sorted(file.path for file in item.files)
             first = situation.folder / files[len(files) // 2] if len(files) >= MANY_FILES and item.series else None
             path = item.path(situation.folder)
-            found.append(Shown(item.name, title, _kind_of(role), path, altered, item.treatment, first))
+            unit = _stated_unit(situation, role, item.treatment)
+            found.append(Shown(item.name, title, _kind_of(role), path, altered, item.treatment, first, unit))
     for name, state in situation.steps.items():
         plain = name.removesuffix(f"-{state.treatment}") if state.treatment > 1 else name
         for file, role, title in RESULT_IMAGES.get(plain, ()):
@@ -113,6 +117,25 @@ def shown_images(situation: Situation) -> tuple[Shown, ...]:
                 told = "" if state.state == "done" else state.state
                 found.append(Shown(f"{name}:{file}", title + number, role, path, told, state.treatment))
     return tuple(found)
+
+
+READ_BY: Mapping[str, tuple[str, ...]] = {
+    "scout-spect": ("uptake", "lung-shunt", "images"),
+    "therapy-pet": ("dose", "verification"),
+    "therapy-spect": ("dose", "verification"),
+}
+"""Role -> tables of a treatment that may state `activity_unit` for it."""
+
+
+def _stated_unit(situation: Situation, role: str, treatment: int) -> str | None:
+    """What the case says that a voxel of an image without a unit of its own holds; None where it says nothing."""
+    treatments = situation.facts.treatments
+    for one in treatments if treatment == 0 else treatments[treatment - 1 : treatment]:
+        for name in READ_BY.get(role, ()):
+            table = one.get(name)
+            if isinstance(table, Mapping) and table.get("activity_unit"):
+                return str(table["activity_unit"])
+    return None
 
 
 def _kind_of(role: str) -> str:
@@ -214,7 +237,7 @@ def loaded(one: OpenCase, key: str) -> Loaded:
     if key not in known:
         raise UnknownNameError("image", key, known)
     shown = known[key]
-    return one.held(f"image {key} {_stamp(shown.path)}", lambda: _read(shown))
+    return one.held(f"image {key} {_stamp(shown.path)} {shown.unit or ''}", lambda: _read(shown))
 
 
 def _not_kept(key: str, known: Mapping[str, Shown]) -> Loaded:
@@ -248,7 +271,9 @@ def image_of(shown: Shown) -> Image:
     if shown.role == "ct":
         return read_image(shown.path, role="ct")
     if shown.role == "activity":
-        return read_image(shown.path, role="activity", stated=Stated())
+        return read_image(
+            shown.path, role="activity", stated=Stated(unit=shown.unit if is_itk_file(shown.path) else None)
+        )
     if shown.role == "mr" and not is_itk_file(shown.path):
         return read_mr_image(shown.path)
     return read_image(shown.path, role="image")

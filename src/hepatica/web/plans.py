@@ -23,7 +23,7 @@ from hepatica.case.steps.plan_tables import plan_document_of
 from hepatica.core.document import document
 from hepatica.core.region import Region
 from hepatica.dosimetry.metrics.region_dose import RegionDose, region_dose
-from hepatica.errors import InputError
+from hepatica.errors import InputError, OutputError
 from hepatica.planning.measured.from_images import measured_on
 from hepatica.planning.measured.values import QUANTITIES, Measured
 from hepatica.planning.planner.course_plan import CoursePlan, plan_course
@@ -58,8 +58,41 @@ IN_CASE = {"plan": "", "aims": "aims.", "lungs": "lungs.", "liver": "liver.", "t
 """Table of a plan file -> where its keys stand below a treatment of a case."""
 
 
-def plan_document(one: OpenCase, treatment: int) -> dict[str, Any]:
-    """Tables of the plan of a treatment as the case has them.
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """What the case gives the plan of a treatment.
+
+    Attributes
+    ----------
+    tables : mapping
+        Of the plan file.
+    mark : str
+        Changes with all that the plan stands on: facts, images, earlier results.
+    images : str
+        Changes with the images and how they are read.
+    """
+
+    tables: Mapping[str, Any]
+    mark: str
+    images: str
+
+    def require(self, mark: str) -> None:
+        """Refuse what was made on another basis; empty is made on none.
+
+        Raises
+        ------
+        OutputError
+            If the case has changed since.
+        """
+        if mark and mark != self.mark:
+            raise OutputError(CHANGED, remedy="look at the plan as the case has it now, then edit it")
+
+
+CHANGED = "the case was changed elsewhere since this plan was opened"
+
+
+def plan_basis(one: OpenCase, treatment: int) -> Basis:
+    """What the case gives the plan of a treatment, now.
 
     Raises
     ------
@@ -72,7 +105,15 @@ def plan_document(one: OpenCase, treatment: int) -> dict[str, Any]:
     step = step_named("plan")
     if missing := situation.missing(step, treatment):
         raise InputError(f"{folder_name('plan', treatment)} waits: {'; '.join(missing)}")
-    return copy.deepcopy(plan_document_of({given.word: given.text for given in situation.given(step, treatment)}))
+    given = situation.given(step, treatment)
+    tables = copy.deepcopy(plan_document_of({one.word: one.text for one in given}))
+    digests = [(one.word, one.digest) for one in given]
+    of_images = [digest for word, digest in digests if word == "images"]
+    return Basis(tables, _digest(digests), _digest([treatment, of_images]))
+
+
+def _digest(value: object) -> str:
+    return hashlib.sha256(repr(value).encode()).hexdigest()[:16]
 
 
 def whole_edits(
@@ -139,34 +180,34 @@ def _inside(place: Any, part: str, key: str) -> Any:
     return place.setdefault(part, [] if part in ("territory", "lesion") else {})
 
 
-def planned(one: OpenCase, treatment: int, edits: Mapping[str, str | None]) -> tuple[CoursePlan, dict[str, Any]]:
-    """The plan with edits, without its dose map, and the document that it was made from.
+def planned(one: OpenCase, treatment: int, edits: Mapping[str, str | None]) -> tuple[CoursePlan, Basis]:
+    """The plan with edits, without its dose map, and what the case gave it.
 
     Raises
     ------
     InputError
         As `hepatica plan`.
     """
-    plan, tables, _ = _read(one, treatment, edits)
-    return plan_course(plan.course), tables
+    plan, basis, _ = _read(one, treatment, edits)
+    return plan_course(plan.course), basis
 
 
-def _read(one: OpenCase, treatment: int, edits: Mapping[str, str | None]) -> tuple[Plan, dict[str, Any], Scout | None]:
-    """The plan with edits as values, its document, and the scout where it has images."""
-    tables = plan_document(one, treatment)
-    tables = with_edits(tables, whole_edits(tables, edits))
+def _read(one: OpenCase, treatment: int, edits: Mapping[str, str | None]) -> tuple[Plan, Basis, Scout | None]:
+    """The plan with edits as values, what the case gave it, and the scout where it has images."""
+    basis = plan_basis(one, treatment)
+    tables = with_edits(basis.tables, whole_edits(basis.tables, edits))
     scouts: list[Scout] = []
 
     def measure(images: PlanImages, names: Mapping[str, str | None], lung_mass_kg: float | None) -> Measured:
         scout = one.held(
-            f"scout {treatment} {_images_of(tables)}",
+            f"scout {basis.images}",
             lambda: read_scout(images.scout, images.structures, images.reading),
         )
         scouts.append(scout)
-        wanted = f"measured {treatment} {_images_of(tables)} {sorted(names.items())} {lung_mass_kg}"
+        wanted = f"measured {basis.images} {sorted(names.items())} {lung_mass_kg}"
         return one.held(wanted, lambda: measured_on(scout, names, images.reading.structure_roles, lung_mass_kg))
 
-    return plan_from(tables, measure=measure), tables, scouts[0] if scouts else None
+    return plan_from(tables, measure=measure), basis, scouts[0] if scouts else None
 
 
 MOST_MAPS = 3
@@ -227,11 +268,11 @@ def predicted(one: OpenCase, treatment: int, edits: Mapping[str, str | None], ma
     """
     if not 0 <= margin_mm <= MOST_MARGIN_MM:
         raise InputError(f"a margin lies between 0 and {MOST_MARGIN_MM:g} mm, not {margin_mm:g}")
-    plan, tables, scout = _read(one, treatment, edits)
+    plan, basis, scout = _read(one, treatment, edits)
     if plan.images is None or scout is None:
         raise InputError("the plan has no images", remedy="add the scout with CT and structures to the case")
     course, images = plan_course(plan.course), plan.images
-    name = _map_name(course, _images_of(tables))
+    name = _map_name(course, basis.images)
     voxels = one.held(f"voxel plan {name}", lambda: predict(course, images, scout))
     margins = one.held(f"margins {name} {margin_mm:g}", lambda: _margins(voxels, scout, margin_mm))
     one.held(f"image {EDITED_IMAGE}{name}", lambda: _as_image(EDITED_IMAGE + name, voxels, treatment))
@@ -276,11 +317,6 @@ def _curve(dose: RegionDose) -> dict[str, list[float]]:
         "dose_gy": np.round(found.dose_gy, 4).tolist(),
         "volume_percent": np.round(100 * found.fraction, 4).tolist(),
     }
-
-
-def _images_of(tables: Mapping[str, Any]) -> str:
-    """What the measurement depends on."""
-    return repr({key: value for key, value in tables.get("images", {}).items() if key != "keep_stated"})
 
 
 def course_document(course: CoursePlan) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from hepatica.anatomy.drawing import brush, shapes
 from hepatica.anatomy.structures.roles import structure_of
+from hepatica.case.drafts import CHANGED as DRAWN_ELSEWHERE
 from hepatica.case.drafts import Draft, Step
 from hepatica.core.grid import Grid
 from hepatica.core.region import Region, bounding_window
@@ -212,6 +213,11 @@ class Sketch:
             self.not_kept = ""
         except OutputError as error:
             self.not_kept = str(error)
+
+    def look_for_others(self) -> None:
+        """Say so where another hepatica drew on it meanwhile."""
+        if self.draft is not None and not self.not_kept and self.draft.is_changed:
+            self.not_kept = DRAWN_ELSEWHERE
 
     def _steps(self) -> list[Step]:
         """The way back and forth, as it is kept; a block is only made where it is not written yet."""

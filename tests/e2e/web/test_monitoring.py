@@ -16,6 +16,11 @@ LIVE: dict[str, Any] = {
     "source": "replay of frames",
     "agent": "glass",
     "elapsed_s": 75.0,
+    "watching": "watching",
+    "notes": [],
+    "silent_s": 0.0,
+    "is_measured": True,
+    "not_measured": [],
     "delivered_mbq": {"value": 820.0, "low": 760.0, "high": 880.0},
     "planned_mbq": 1500.0,
     "regions": [
@@ -56,7 +61,7 @@ def live(cases: Path) -> Iterator[Any]:
     place.rmdir()
 
 
-def test_delivered_stands_against_planned_and_old_words_are_called_lost(seen: Any, live: Any) -> None:
+def test_delivered_stands_against_planned_and_old_words_are_called_lost(seen: Any, live: Any, cases: Path) -> None:
     page = seen.open("oblique", "monitoring")
     page.get_by_text("Nothing is monitored in this case").wait_for()
     live(-3600)  # a clock that is ahead: the file itself is new
@@ -81,9 +86,55 @@ def test_delivered_stands_against_planned_and_old_words_are_called_lost(seen: An
     page.unroute("**/monitoring")
     live(state="lost")
     page.get_by_role("alert").filter(has_text="CONNECTION LOST").wait_for()
+    live()
+    page.locator('html[data-watch="note"]').wait_for(state="attached")
+    assert not page.locator(".monitor.old").count()
+    why = ["the last frames are missing"]
+    live(watching="blind", notes=["no data for 18 s"], silent_s=18.4, is_measured=False, not_measured=why)
+    page.get_by_role("alert").filter(has_text="BLIND").filter(has_text="no data for 18 s").wait_for()
+    assert page.locator(".monitor.old").count() == 1
+    assert "Running" not in page.inner_text("main")
+    assert "not measured" in page.inner_text('[aria-label="Delivered against planned"]')
+    live(state="ended", age_s=4000, is_measured=False, not_measured=why)
+    page.get_by_role("alert").filter(has_text="NOT MEASURED").filter(has_text=why[0]).wait_for()
+    assert "estimate" in page.inner_text('[aria-label="By region"]')
+    (cases / "oblique" / "monitoring" / "live.json").unlink()
+    page.get_by_role("alert").filter(has_text="not there any more").wait_for()
+    assert page.locator(".monitor.old").is_visible()
     live(state="ended", age_s=4000)
     page.locator('html[data-monitoring="ended"]').wait_for(state="attached")
     assert "Ended after 1 min 15 s" in page.inner_text("main")
+
+
+@pytest.mark.parametrize(
+    ("changes", "severity", "is_current"),
+    [
+        ({}, "note", True),
+        ({"watching": "degraded", "notes": ["the meter is silent"]}, "warning", True),
+        ({"watching": "blind", "notes": ["no data for 18 s"], "silent_s": 18.4}, "critical", False),
+        ({"watching": "degraded", "silent_s": 9.0}, "critical", False),  # renewed each second, but nothing comes
+        ({"watching": None}, "critical", False),
+        ({"silent_s": None}, "critical", False),
+        ({"watching": "waiting", "silent_s": 60.0}, "note", True),
+    ],
+)
+def test_a_watch_that_does_not_see_is_said_although_its_file_is_new(
+    bench: Any, live: Any, changes: dict[str, Any], severity: str, is_current: bool
+) -> None:
+    live(**changes)
+    found = bench.json("GET", f"/api/cases/{bench.key('oblique')}/monitoring")
+    assert found["connection"] == "running"
+    assert (found["watch"]["severity"], found["watch"]["is_current"]) == (severity, is_current)
+    assert set(changes.get("notes", ())) <= set(found["watch"]["why"])
+    assert bool(found["watch"]["title"]) == (severity != "note" or "watching" in changes)
+
+
+def test_an_estimate_is_no_measured_value(bench: Any, live: Any) -> None:
+    for changes, expected in (({}, True), ({"is_measured": False}, False), ({"is_measured": None}, False)):
+        live(state="ended", age_s=4000, **changes)
+        watch = bench.json("GET", f"/api/cases/{bench.key('oblique')}/monitoring")["watch"]
+        assert watch["is_measured"] is expected
+        assert bool(watch["not_measured"]) is not expected
 
 
 @pytest.mark.parametrize("content", ["{", '{"schema": 2}', '{"schema": 1, "state": "fine", "updated": "now"}', "[]"])

@@ -226,14 +226,25 @@ def test_an_edited_plan_has_the_numbers_of_the_plan_itself(seen: Any, cases: Pat
     Case.open(cases / "course").state(added)
 
 
+def test_a_nuclide_of_several_agents_asks_for_one(seen: Any) -> None:
+    page = seen.open("course", "plan")
+    page.locator('[data-name="nuclide"]').select_option("Ho-166")
+    page.get_by_text("Several agents carry Ho-166: choose one").wait_for()
+    assert "is missing" not in page.inner_text("main")
+    assert page.get_by_role("columnheader", name="edited").count() == 0
+    page.locator('[data-name="plan.agent"]').select_option(index=1)
+    page.get_by_role("columnheader", name="edited").wait_for()
+
+
 def test_edits_are_kept_while_the_connection_is_lost(seen: Any, bench: Any) -> None:
     page = seen.open("oblique", "forms")
     page.route("**/api/**", lambda route: route.abort())
     page.locator('[name="patient.weight"]').fill("71 kg")
+    page.locator('[name="patient.height"]').fill("1.71 m")
     page.get_by_role("form", name="Patient, disease, treatments").get_by_role("button", name="Keep").click()
-    page.get_by_text("1 edit is kept and will be sent").wait_for()
+    page.get_by_text("2 edits are kept and will be sent").wait_for()
     page.unroute("**/api/**")
-    page.get_by_text("Stated: patient.weight").first.wait_for()
+    page.get_by_text("Stated: patient.height, patient.weight").first.wait_for()
     facts = Case.open(bench.folder / "oblique").situation().facts.flat()
     assert facts["patient.weight"] == "71 kg"
     assert page.locator("#connection").is_hidden()

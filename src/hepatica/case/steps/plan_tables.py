@@ -22,7 +22,9 @@ SCOUT: tuple[Input, ...] = (
     ImageOf("structures", ("scout-structures",)),
 )
 
-MEASURED = {"lung_shunt": "lung-shunt", "tumour_to_normal": "uptake"}
+UPTAKE = "uptake"
+
+MEASURED = {"lung_shunt": "lung-shunt", "tumour_to_normal": UPTAKE}
 """Key of ``[measured]`` -> the step that measures it."""
 
 
@@ -98,7 +100,10 @@ class PlanTables(Input):
     @staticmethod
     def _results(view: View) -> tuple[Given, ...]:
         found = []
+        is_of_parts = len(view.fact("treatment", "territory") or ()) > 1
         for key, step in MEASURED.items():
+            if step == UPTAKE and is_of_parts:
+                continue  # it is of the whole liver: the plan measures each territory in the images by itself
             if (result := view.result(step)) is not None:
                 path = str(result[0] / "result.json")
                 found.append(Given(f"measured.{key}", f"steps/{result[0].name}", result[1], path))
@@ -146,10 +151,11 @@ def _day(instant: Any) -> date | None:
 
 
 def plan_arguments(texts: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Arguments of `plan` from the tables: keys with a dot stand below their table."""
-    from hepatica.planning.planner.plan_file import plan_from  # the status of a case needs no planner
+    """Arguments of `plan` from the tables: keys with a dot stand below their table.
 
-    return {"plan": plan_from(plan_document_of(texts))}
+    The verb reads them as it reads a plan file, with what the images hold: what is not stated is measured there.
+    """
+    return {"plan": plan_document_of(texts)}
 
 
 def plan_document_of(texts: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from hepatica.case.sorting.roles import ROLES
 from hepatica.case.verbs.shown import shown
 from hepatica.core.document import document
 from hepatica.core.text.visible import one_line, visible
-from hepatica.errors import HepaticaError, InputError
+from hepatica.errors import HepaticaError, InputError, OutputError
 from hepatica.web.application import Workbench, workbench_of
 from hepatica.web.desk import OpenCase
 from hepatica.web.routes.inside import require_inside
@@ -107,9 +107,10 @@ def _text(value: Any) -> str:
 
 
 class Statement(BaseModel):
-    """Values by key; None takes a key away."""
+    """Values by key, None takes a key away; what a form showed of them before, where it showed any."""
 
     values: dict[str, str | None]
+    before: dict[str, str | None] = {}
 
 
 @router.post("/cases/{key}/facts")
@@ -117,6 +118,12 @@ def state_facts(key: str, said: Statement, bench: Bench) -> dict[str, Any]:
     """State or correct values, and the case after it."""
     one = bench.desk[key]
     require_inside(one.folder, said.values)
+    now = one.situation().facts.flat()
+    for name, shown_before in said.before.items():
+        stands = _text(now[name]) if name in now else None
+        if stands != shown_before:
+            text = f"{name} was changed elsewhere since this form was opened: it is {stands or 'not stated'}"
+            raise OutputError(text, remedy="look at it as it is now, then state it again")
     one.case.set(**said.values)
     return one_case(key, bench)
 

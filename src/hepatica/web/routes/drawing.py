@@ -91,6 +91,7 @@ def see_drawing(key: str, bench: Bench, tab: Tab = "") -> dict[str, Any] | None:
     sketch = one.held(HELD, lambda: _restored(one))
     if sketch.tab in ("", tab):
         sketch.hold(tab)
+    sketch.look_for_others()
     return sketch.as_document(tab)
 
 
@@ -259,8 +260,8 @@ def save_drawing(key: str, said: Saved, bench: Bench, tab: Tab = "") -> dict[str
         log.append("drawn", about, {"by": said.by.strip(), "reason": said.reason.strip(), "drawn": touched,
                                     "volumes_ml": volumes})  # fmt: skip
     one.drop(HELD)
-    if sketch.draft is not None:
-        sketch.draft.discard()
+    if sketch.draft is not None and not sketch.draft.is_changed:
+        sketch.draft.discard()  # what another hepatica drew meanwhile stays
     return {"items": names, "role": role}
 
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from hepatica.case.steps.course import COURSE, step_named
 from hepatica.case.steps.inputs import Section
 from hepatica.core.options import options_of
-from hepatica.errors import InputError
+from hepatica.errors import InputError, OutputError
 from hepatica.front_door import verb_named
 from hepatica.web.application import Workbench, workbench_of
 
@@ -74,10 +74,11 @@ def see_table(key: str, role: str, bench: Bench) -> dict[str, Any]:
 
 
 class Rows(BaseModel):
-    """A table."""
+    """A table; the item that the form showed, in whose place it goes (empty for none, null where it is not said)."""
 
     heads: list[str]
     rows: list[list[str]]
+    instead_of: str | None = None
 
 
 @router.post("/cases/{key}/tables/{role}")
@@ -90,6 +91,9 @@ def keep_table(key: str, role: str, said: Rows, bench: Bench) -> dict[str, Any]:
         raise InputError(f"a table has 1 to {MOST_ROWS} rows, each with {len(said.heads)} cells")
     one = bench.desk[key]
     before = [item.name for item in one.situation().catalogue.of(role)]
+    if said.instead_of is not None and said.instead_of != (before[-1] if before else ""):
+        raise OutputError(f"the table of {role} was changed elsewhere since this form was opened",
+                          remedy="open the forms anew, and enter the rows again")  # fmt: skip
     with tempfile.TemporaryDirectory(prefix="hepatica-") as place:
         path = Path(place) / f"{role}.csv"
         with path.open("w", encoding="utf-8", newline="") as stream:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,6 +23,15 @@ LIVE = Path("monitoring") / "live.json"
 """In the folder of a case: rewritten at most once a second while its injection is monitored."""
 
 SCHEMA = 1
+WATCHING = {
+    "waiting": ("note", "Nothing has come yet."),
+    "watching": ("note", ""),
+    "degraded": ("warning", "DEGRADED. Something is not judged, or judged by less."),
+    "blind": ("critical", "BLIND. Nothing is judged, and no alarm can come."),
+    "stopped": ("note", "The injection is over."),
+}
+"""What the watch says of itself -> how severe that is, and how the page says it."""
+
 STATES = ("running", "ended", "lost")
 
 LOST_AFTER_S = 5.0
@@ -37,17 +48,61 @@ def see_monitoring(key: str, bench: Bench) -> dict[str, Any]:
     folder = bench.desk[key].folder
     path = folder / LIVE
     if not path.exists():
-        return {"live": None, "connection": "none", "age_s": None, "error": ""}
+        return {"live": None, "connection": "none", "age_s": None, "error": "", "watch": None}
     if not path.resolve().is_relative_to(folder.resolve()):
         raise InputError("monitoring/live.json leads out of the case", remedy="put the file itself there")
     try:
         live = _checked(json_file(path))
         age_s = max(_age_s(live["updated"]), time.time() - path.stat().st_mtime)
     except (InputError, FileNotFoundError) as error:
-        return {"live": None, "connection": "lost", "age_s": None, "error": visible(str(error))}
+        return {"live": None, "connection": "lost", "age_s": None, "error": visible(str(error)), "watch": None}
     state = live["state"]
     is_lost = state == "lost" or (state == "running" and age_s > LOST_AFTER_S)
-    return {"live": live, "connection": "lost" if is_lost else state, "age_s": round(age_s, 1), "error": ""}
+    connection = "lost" if is_lost else state
+    found = {"live": live, "connection": connection, "age_s": round(age_s, 1), "error": ""}
+    return found | {"watch": watch_of(live)}
+
+
+def watch_of(live: Mapping[str, Any]) -> dict[str, Any]:
+    """What the monitor itself says of how far its numbers can be relied on.
+
+    The file is renewed each second while no frame comes, so that its age says nothing of that: what the watch says of
+    itself does, and a file that says nothing of it is not believed.
+
+    Returns
+    -------
+    dict
+        ``severity`` ("note" where all is judged, "warning" where something is not, "critical" where nothing is),
+        ``title`` and ``why`` (what is wrong, for people), ``is_current`` (whether numbers are of now), ``is_measured``
+        and ``not_measured`` (why not).
+    """
+    words = live.get("watching")
+    has_ended = live["state"] == "ended"
+    silent = live.get("silent_s")
+    silent_s = float(silent) if isinstance(silent, (int, float)) and math.isfinite(silent) else math.inf
+    is_silent = words != "waiting" and silent_s > LOST_AFTER_S
+    severity, title = WATCHING.get(str(words), ("critical", "The monitor does not say whether it watches."))
+    if has_ended:
+        severity, title = "note", ""
+    elif is_silent and severity != "critical":
+        severity, title = "critical", "NOTHING ARRIVES. No frame comes from the camera."
+    is_current = not has_ended and severity != "critical"
+    why = _texts(live.get("notes"))
+    if not has_ended and math.isfinite(silent_s) and silent_s > LOST_AFTER_S:
+        why.append(f"the last frame is {silent_s:.0f} s old")
+    is_measured = live.get("is_measured") is True
+    return {
+        "severity": severity,
+        "title": title,
+        "why": why,
+        "is_current": is_current,
+        "is_measured": is_measured,
+        "not_measured": [] if is_measured else _texts(live.get("not_measured")) or ["the monitor does not say why"],
+    }
+
+
+def _texts(value: Any) -> list[str]:
+    return [str(one) for one in value] if isinstance(value, list) else []
 
 
 def _checked(content: Any) -> dict[str, Any]:

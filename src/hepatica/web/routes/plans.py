@@ -14,7 +14,7 @@ from hepatica.errors import InputError
 from hepatica.nuclides import AGENT_NAMES, agent
 from hepatica.planning.limits.dose_limits import INTENTS
 from hepatica.web.application import Workbench, workbench_of
-from hepatica.web.plans import EDITED, course_document, keys_in_case, plan_document, planned, predicted, whole_edits
+from hepatica.web.plans import EDITED, course_document, keys_in_case, plan_basis, planned, predicted, whole_edits
 
 NUMBERS = ("planned_gbq", "administered_gbq", "doses", "limits")
 """Of a plan, which the case must give again once the edits are in it."""
@@ -24,9 +24,10 @@ Bench = Annotated[Workbench, Depends(workbench_of)]
 
 
 class Edits(BaseModel):
-    """Values by key of the plan file."""
+    """Values by key of the plan file, and the basis that the page shows: on another one nothing is planned."""
 
     edits: dict[str, str | None]
+    basis: str = ""
 
 
 class Wanted(Edits):
@@ -51,9 +52,11 @@ def open_plan(key: str, treatment: int, bench: Bench) -> dict[str, Any]:
     if name in situation.records:
         stored = json_file(situation.folder / STEPS / name / "result.json")
         stored = {part: stored.get(part) for part in ("administered_gbq", "planned_gbq", "doses", "voxel_plan")}
-    whole = plan_document(one, treatment)
+    basis = plan_basis(one, treatment)
+    whole = basis.tables
     tables = {name: table for name, table in whole.items() if name not in ("images", "measured", "course")}
     return {
+        "basis": basis.mark,
         "tables": tables,
         "has_images": "images" in whole,
         "agents": [
@@ -71,13 +74,17 @@ def open_plan(key: str, treatment: int, bench: Bench) -> dict[str, Any]:
 @router.post("/cases/{key}/plans/{treatment}")
 def edit_plan(key: str, treatment: int, said: Edits, bench: Bench) -> dict[str, Any]:
     """The plan with edits; nothing is written."""
-    return {"plan": course_document(planned(bench.desk[key], treatment, said.edits)[0])}
+    plan, basis = planned(bench.desk[key], treatment, said.edits)
+    basis.require(said.basis)
+    return {"plan": course_document(plan)}
 
 
 @router.post("/cases/{key}/plans/{treatment}/voxels")
 def predict_plan(key: str, treatment: int, said: Wanted, bench: Bench) -> dict[str, Any]:
     """Dose map of the plan with edits: doses and curves of its structures, and the key by which it is shown."""
-    return predicted(bench.desk[key], treatment, said.edits, said.margin_mm).as_document()
+    one = bench.desk[key]
+    plan_basis(one, treatment).require(said.basis)
+    return predicted(one, treatment, said.edits, said.margin_mm).as_document()
 
 
 @router.post("/cases/{key}/plans/{treatment}/choose")
@@ -87,8 +94,9 @@ def choose_plan(key: str, treatment: int, said: Choice, bench: Bench) -> dict[st
         raise InputError("a choice needs a reason")
     one = bench.desk[key]
     reason = said.reason.strip()
-    tables = plan_document(one, treatment)
-    edited = course_document(planned(one, treatment, said.edits)[0])  # what cannot be planned is not written
+    plan, basis = planned(one, treatment, said.edits)  # what cannot be planned is not written
+    basis.require(said.basis)
+    edited, tables = course_document(plan), basis.tables
     whole = whole_edits(tables, said.edits, f"{EDITED}: {one_line(reason)}")
     stated = one.situation().facts.flat()
     one.case.state(keys_in_case(tables, whole, treatment, stated), reason=reason)

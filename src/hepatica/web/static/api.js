@@ -21,6 +21,9 @@ const TAB = { 'x-hepatica-tab': tab }
 // The server was started anew, or another browser's cookie is sent: nothing that was edited is given up
 const needsLogin = (error) => error instanceof Refused && error.status === 401
 
+// Edits that wait: one request may hold several values of a form
+const edits = () => waiting.reduce((sum, { body }) => sum + Math.max(1, Object.keys(body?.values ?? body?.edits ?? {}).length), 0)
+
 export class Refused extends Error {
   constructor(answer, status) {
     super(answer.error || `the server refused (${status})`)
@@ -42,10 +45,10 @@ async function fetched(address, options) {
     response = await fetch(address, { credentials: 'same-origin', ...options, headers: { ...TAB, ...options?.headers } })
   } catch (error) {
     if (error.name === 'AbortError') throw error
-    connection(false, waiting.length)
+    connection(false, edits())
     throw new Lost()
   }
-  if (response.status === 401) connection(false, waiting.length, true)
+  if (response.status === 401) connection(false, edits(), true)
   else if (waiting.length === 0) connection(true, 0)
   if (response.ok) return response
   let answer = {}
@@ -84,7 +87,7 @@ export async function change(address, body) {
   }
   return new Promise((resolve, reject) => {
     waiting.push({ address, body, resolve, reject })
-    connection(false, waiting.length, lastNeededLogin)
+    connection(false, edits(), lastNeededLogin)
     if (!retrying) setTimeout(sendAgain, RETRY_MS)
     retrying = true
   })
@@ -100,7 +103,7 @@ async function sendAgain() {
     } catch (error) {
       lastNeededLogin = needsLogin(error)
       if (error instanceof Lost || lastNeededLogin) {
-        connection(false, waiting.length, lastNeededLogin)
+        connection(false, edits(), lastNeededLogin)
         setTimeout(sendAgain, RETRY_MS)
         return
       }

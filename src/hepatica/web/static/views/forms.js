@@ -8,7 +8,12 @@ const WORDS = { id: 'patient number', hepatic_reserve: 'hepatic reserve', birth_
 export async function show(main, key) {
   const view = new Forms(main, key)
   await view.begin()
-  return null
+  const follow = () => view.follow()
+  window.addEventListener('casechanged', follow)
+  return () => {
+    view.isClosed = true
+    window.removeEventListener('casechanged', follow)
+  }
 }
 
 class Forms {
@@ -27,10 +32,45 @@ class Forms {
   }
 
   async draw() {
-    this.about = await api.get(`/api/cases/${this.key}`)
-    const [step, measurements, labs] = await Promise.all([
-      api.get(`/api/cases/${this.key}/forms/${this.step}/${this.treatment}`), this.table('measurements'), this.table('labs')])
+    const content = await this.read()
+    this.mark = JSON.stringify(content)
+    this.fillWith(content)
+  }
+
+  async read() {
+    const [about, step, measurements, labs] = await Promise.all([
+      api.get(`/api/cases/${this.key}`), api.get(`/api/cases/${this.key}/forms/${this.step}/${this.treatment}`), this.table('measurements'), this.table('labs')])
+    return { about: { facts: about.facts, keys: about.keys, treatments: about.treatments }, step, measurements, labs }
+  }
+
+  fillWith({ about, step, measurements, labs }) {
+    this.about = about
     fill(this.forms, this.facts(), this.stepForm(step), this.tableForm('measurements', 'Lesion sizes', measurements), this.tableForm('labs', 'Laboratory values', labs))
+  }
+
+  // The case was changed by another tab or the command line: fields show it; what was typed and not kept stays on top
+  async follow() {
+    const place = `${this.step} ${this.treatment}`
+    const content = await this.read().catch(() => null)
+    if (content === null || this.isClosed || place !== `${this.step} ${this.treatment}` || JSON.stringify(content) === this.mark) return
+    this.mark = JSON.stringify(content)
+    const typed = new Map()
+    const kept = new Map()
+    for (const form of this.forms.children) {
+      if (isTable(form) && cellsOf(form) !== form.dataset.before) kept.set(form.getAttribute('aria-label'), form)
+      for (const one of form.elements) if (one.name && one.value !== (one.dataset.before ?? '')) typed.set(one.name, one.value)
+    }
+    const focused = document.activeElement?.name
+    this.fillWith(content)
+    for (const form of [...this.forms.children]) {
+      const old = kept.get(form.getAttribute('aria-label'))
+      if (old) form.replaceWith(old)
+      else for (const one of form.elements) if (typed.has(one.name)) one.value = typed.get(one.name)
+    }
+    if (focused) this.forms.querySelector(`[name="${CSS.escape(focused)}"]`)?.focus()
+    const words = `The case was changed elsewhere: the fields show it.${typed.size || kept.size ? ' What was typed here and not kept still stands.' : ''}`
+    fill(this.said, notice('warning', words))
+    announce(words)
   }
 
   table(role) {
@@ -54,11 +94,15 @@ class Forms {
   // Only what was changed is stated; an emptied field takes its key away
   async state(form) {
     const values = {}
+    const before = {}
     for (const control of form.elements) {
-      if (control.name && control.value.trim() !== (control.dataset.before ?? '')) values[control.name] = control.value.trim() || null
+      if (control.name && control.value.trim() !== (control.dataset.before ?? '')) {
+        values[control.name] = control.value.trim() || null
+        before[control.name] = control.dataset.before || null
+      }
     }
     if (!Object.keys(values).length) return 'Nothing was changed.'
-    await api.change(`/api/cases/${this.key}/facts`, { values })
+    await api.change(`/api/cases/${this.key}/facts`, { values, before })
     return `Stated: ${Object.keys(values).join(', ')}.`
   }
 
@@ -96,12 +140,17 @@ class Forms {
     const rows = [...found.rows, found.heads.map(() => '')]
     const line = (cells) => h('tr', {}, cells.map((cell, n) => h('td', {}, h('input', { value: cell, 'aria-label': found.heads[n], autocomplete: 'off' }))))
     const body = h('tbody', {}, rows.map(line))
-    return this.form(title, [h('div', { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': title }, h('table', {}, h('caption', {}, title), h('thead', {}, h('tr', {}, found.heads.map((head) => h('th', { scope: 'col' }, head.replaceAll('_', ' '))))), body)),
+    const form = this.form(title, [h('div', { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': title }, h('table', {}, h('caption', {}, title), h('thead', {}, h('tr', {}, found.heads.map((head) => h('th', { scope: 'col' }, head.replaceAll('_', ' '))))), body)),
       h('button', { type: 'button', onclick: () => body.append(line(found.heads.map(() => ''))) }, 'Another row')],
     async () => {
       const given = [...body.rows].map((row) => [...row.cells].map((cell) => cell.firstChild.value.trim())).filter((row) => row.some(Boolean))
-      const answer = await api.change(`/api/cases/${this.key}/tables/${role}`, { heads: found.heads, rows: given })
+      const answer = await api.change(`/api/cases/${this.key}/tables/${role}`, { heads: found.heads, rows: given, instead_of: found.item })
       return answer.items.length ? `${title}: in the case as ${answer.items.join(', ')}.` : 'The case has this table already.'
     })
+    form.dataset.before = cellsOf(form)
+    return form
   }
 }
+
+const isTable = (form) => form.dataset.before !== undefined
+const cellsOf = (form) => JSON.stringify([...form.querySelectorAll('tbody tr')].map((row) => [...row.cells].map((cell) => cell.firstChild.value.trim())).filter((row) => row.some(Boolean)))

@@ -11,6 +11,8 @@ export async function show(main, key) {
   const about = await api.get(`/api/cases/${key}`)
   const view = new Histograms(main, key, about.treatments)
   await view.open(1)
+  view.follow_ = () => view.follow()
+  window.addEventListener('casechanged', view.follow_)
   return () => view.close()
 }
 
@@ -43,8 +45,27 @@ class Histograms {
     window.addEventListener('resize', this.redraw)
   }
 
+  // The case was changed by another tab or the command line: curves of before do not stay as if they were of now
+  async follow() {
+    const { treatment } = this
+    try {
+      const found = await api.get(`/api/cases/${this.key}/histograms/${treatment}`)
+      if (this.isClosed || treatment !== this.treatment || JSON.stringify(found) === this.mark) return
+      this.images.close()
+      this.images = new Images(this.key) // a step that ran again has other voxels under the same name
+      this.images.came = () => this.stage.changedLook()
+      await this.open(treatment)
+    } catch (error) {
+      if (!this.isClosed && !(error instanceof api.Lost)) fill(this.said, problem(error))
+    }
+  }
+
   async open(treatment) {
-    this.found = await api.get(`/api/cases/${this.key}/histograms/${treatment}`)
+    this.treatment = treatment
+    const answer = await api.get(`/api/cases/${this.key}/histograms/${treatment}`)
+    if (this.isClosed || treatment !== this.treatment) return
+    this.mark = JSON.stringify(answer)
+    this.found = answer
     const stale = this.found.sources.filter((one) => one.state !== 'done')
     fill(this.said, stale.map((one) => notice('critical', `${one.step} is ${one.state}: its curves are not shown`, 'run it again')),
       this.found.sources.length ? null : notice('note', 'Neither plan nor dose of this treatment has histograms yet.', 'run them on the page of the course'))
@@ -67,6 +88,9 @@ class Histograms {
     const { images } = await this.images.list()
     const source = this.found.sources.findLast((one) => one.state === 'done')
     const dose = images.find((one) => one.key === source?.image)
+    this.stage.overlay = null
+    this.stage.doses = []
+    this.stage.changedLook()
     if (!dose) return
     const volume = await this.images.open(dose.key)
     let base = null
@@ -188,6 +212,8 @@ class Histograms {
   }
 
   close() {
+    this.isClosed = true
+    window.removeEventListener('casechanged', this.follow_)
     window.removeEventListener('themechange', this.redraw)
     window.removeEventListener('resize', this.redraw)
     this.plot?.destroy()

@@ -53,7 +53,10 @@ class Monitoring {
       this.answer = answer
       this.isReached = true
       this.heard = performance.now()
-      if (answer.live) this.draw(answer.live)
+      if (answer.live) {
+        this.seen = performance.now()
+        this.draw(answer.live, answer.watch)
+      }
     } catch {
       this.isReached = false
     } finally {
@@ -70,51 +73,68 @@ class Monitoring {
 
   get connection() {
     const said = this.answer?.connection
-    if (this.isReached && (said === 'none' || said === 'ended')) return said
+    if (this.isReached && said === 'none') return this.live ? 'lost' : 'none' // it was there and is gone
+    if (this.isReached && said === 'ended') return said
     return said === 'running' && this.isReached && this.age <= LOST_MS ? 'running' : 'lost'
   }
 
   state() {
     const { connection } = this
-    const live = this.answer?.live
-    const seconds = Math.max(0, Math.round(this.age / 1000))
+    const live = this.answer?.live ?? this.live // what was read last, where nothing can be read now
+    const watch = this.answer?.watch ?? null
+    const isOld = connection === 'lost' || (connection === 'running' && !watch?.is_current)
+    const isMeasured = Boolean(watch?.is_measured)
+    const seconds = Math.round((performance.now() - (this.seen ?? this.heard) + (this.answer?.live ? (this.answer.age_s ?? 0) * 1000 : 0)) / 1000)
+    const about = `${live?.source ?? ''}, ${live?.agent ?? ''}`
     this.body.hidden = !live
-    this.body.classList.toggle('old', connection === 'lost')
+    this.body.classList.toggle('old', isOld)
     const words = {
-      none: ['note', 'Nothing is monitored in this case.', 'the monitor writes into the folder of the case while it runs'],
-      running: ['note running', `Running: ${live?.source ?? ''}, ${live?.agent ?? ''}, ${clock(live?.elapsed_s)} since its begin`, ''],
-      ended: ['note', `Ended after ${clock(live?.elapsed_s)}: ${live?.source ?? ''}, ${live?.agent ?? ''}`, ''],
-      lost: ['critical', `CONNECTION LOST. ${live ? `The last word is ${seconds} s old: what stands below is how it was then, not how it is.` : 'Nothing can be said.'}`, this.answer?.error || 'do not rely on this page; look at the patient and at the monitor itself'],
+      none: ['note', 'Nothing is monitored in this case.', ['the monitor writes into the folder of the case while it runs']],
+      running: watch?.title
+        ? [watch.severity, `${watch.title}${isOld ? ' What stands below is an estimate of before, not how it is.' : ''}`, [...watch.why, `${about}, ${clock(live?.elapsed_s)} since its begin`]]
+        : ['note running', `Running: ${about}, ${clock(live?.elapsed_s)} since its begin`, watch?.why ?? []],
+      ended: isMeasured
+        ? ['note', `Ended after ${clock(live?.elapsed_s)}: ${about}`, watch.why]
+        : ['critical', `NOT MEASURED. Ended after ${clock(live?.elapsed_s)}: ${about}. What stands below is the last estimate, no measured value.`, [...(watch?.not_measured ?? []), ...(watch?.why ?? [])]],
+      lost: ['critical', `CONNECTION LOST. ${live ? `The last word is ${Math.max(0, seconds)} s old: what stands below is how it was then, not how it is.` : 'Nothing can be said.'}`,
+        [this.answer?.error, this.isReached && this.answer?.connection === 'none' ? 'the file of the monitor is not there any more' : null, 'do not rely on this page; look at the patient and at the monitor itself'].filter(Boolean)],
     }[connection]
-    const text = words.join(' ')
-    if (this.banner.dataset.connection !== connection && this.banner.dataset.connection !== undefined) announce(words[1])
+    const text = JSON.stringify(words)
+    const said = `${connection} ${isOld} ${words[0]}`
+    if (this.saidState !== said && this.saidState !== undefined) announce(words[1])
+    this.saidState = said
     this.banner.dataset.connection = connection
     document.documentElement.dataset.monitoring = connection
+    document.documentElement.dataset.watch = connection === 'running' ? (watch?.severity ?? 'critical') : ''
     if (this.shownState === text) return
     this.shownState = text
-    fill(this.banner, h('div', { class: `notice ${words[0]}`, role: connection === 'lost' ? 'alert' : null }, h('strong', { class: 'big' }, words[1]), words[2] ? h('p', {}, words[2]) : null))
+    const isGrave = words[0] === 'critical'
+    fill(this.banner, h('div', { class: `notice ${words[0]}`, role: isGrave ? 'alert' : null }, h('strong', { class: 'big' }, words[1]), words[2].length ? h('ul', { class: 'plain' }, words[2].map((one) => h('li', {}, one))) : null))
   }
 
-  draw(live) {
-    const mark = JSON.stringify(live)
+  draw(live, watch) {
+    const mark = JSON.stringify([live, watch])
     if (mark === this.mark) return
     this.mark = mark
     const { delivered_mbq: delivered, planned_mbq: planned } = live
     const top = Math.max(planned ?? 0, delivered?.high ?? 0, delivered?.value ?? 0) * 1.1 || 1
     const share = (value) => `${(100 * Math.max(0, Math.min(value ?? 0, top))) / top}%`
     const words = `${interval(delivered)} of ${planned === null || planned === undefined ? 'an activity that is not planned' : `${number(planned, 4)} MBq planned`}`
-    fill(this.delivered, h('h2', {}, 'Delivered'), h('p', { class: 'big' }, words),
+    const isMeasured = Boolean(watch?.is_measured)
+    fill(this.delivered, h('h2', {}, isMeasured ? 'Delivered' : 'Last estimate, not measured'), h('p', { class: 'big' }, words),
+      isMeasured ? null : notice('warning', `This is no measured activity: ${(watch?.not_measured ?? []).join('; ')}.`),
       h('div', { class: 'gauge', role: 'img', 'aria-label': words },
         h('div', { class: 'gauge-value', style: { width: share(delivered?.value) } }),
         h('div', { class: 'gauge-interval', style: { left: share(delivered?.low), width: `calc(${share(delivered?.high)} - ${share(delivered?.low)})` } }),
         planned ? h('div', { class: 'gauge-mark', style: { left: share(planned) } }) : null),
-      h('p', { class: 'quiet' }, 'Bar: delivered. Hatched: its interval. Line: planned.'))
+      h('p', { class: 'quiet' }, `Bar: ${isMeasured ? 'delivered' : 'the estimate'}. Hatched: its interval. Line: planned. It is the mean of camera and meter by their variances where they agree, else the camera alone; the row "body" of the terminal is the camera alone.`))
     const rows = (live.regions ?? []).map((one) => [one.name, one.kind, interval({ value: one.mbq, low: one.low, high: one.high }), one.limit_mbq === null || one.limit_mbq === undefined ? 'none' : `${number(one.limit_mbq)} MBq`, standing(one)])
-    fill(this.regions, h('h2', {}, 'By region'), table('Activity by region', ['region', 'kind', 'delivered', 'limit', 'how it stands'], rows))
+    fill(this.regions, h('h2', {}, 'By region'), table('Activity by region', ['region', 'kind', isMeasured ? 'delivered' : 'estimate', 'limit', 'how it stands'], rows))
     this.drawAlarms(live.alarms ?? [])
     const frames = live.frames ?? {}
     fill(this.frames, h('h2', {}, 'Frames'), table('Frames of the source', ['what', 'how many'], [['seen', frames.seen], ['lost', frames.lost], ['doubled', frames.doubled], ['out of their order', frames.out_of_order]].map(([name, count]) => [name, String(count ?? '–')])))
     this.live = live
+    this.isMeasured = isMeasured
     this.drawCurve()
   }
 
@@ -138,10 +158,10 @@ class Monitoring {
     const none = { points: { show: false } }
     this.plot = chart(this.chart, {
       data: [points.time_s, points.delivered_mbq, points.low, points.high, points.time_s.map(() => planned ?? null)],
-      series: [{ label: 'time' }, { ...none, label: 'delivered', stroke: accent, width: 2 }, { ...none, label: 'low', stroke: accent, width: 1, dash: [3, 3] }, { ...none, label: 'high', stroke: accent, width: 1, dash: [3, 3] }, { ...none, label: 'planned', stroke: style.getPropertyValue('--warn').trim(), width: 2, dash: [10, 5] }],
+      series: [{ label: 'time' }, { ...none, label: this.isMeasured ? 'delivered' : 'estimate', stroke: accent, width: 2 }, { ...none, label: 'low', stroke: accent, width: 1, dash: [3, 3] }, { ...none, label: 'high', stroke: accent, width: 1, dash: [3, 3] }, { ...none, label: 'planned', stroke: style.getPropertyValue('--warn').trim(), width: 2, dash: [10, 5] }],
       bands: [{ series: [3, 2], fill: `${accent}33` }],
-      x: 'time, s', y: 'delivered, MBq', height: 260, cursor: { show: false },
-      said: `Delivered activity over time with its interval, planned ${number(planned)} MBq`,
+      x: 'time, s', y: this.isMeasured ? 'delivered, MBq' : 'estimate, MBq', height: 260, cursor: { show: false },
+      said: `${this.isMeasured ? 'Delivered activity' : 'Estimate, not measured,'} over time with its interval, planned ${number(planned)} MBq`,
     })
     return null
   }
@@ -150,6 +170,7 @@ class Monitoring {
     this.isClosed = true
     clearInterval(this.looking)
     delete document.documentElement.dataset.monitoring
+    delete document.documentElement.dataset.watch
     window.removeEventListener('themechange', this.redraw)
     window.removeEventListener('resize', this.redraw)
     this.plot?.destroy()

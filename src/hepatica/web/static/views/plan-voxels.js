@@ -12,8 +12,9 @@ const SOON_MS = 350
 const MOST_CURVES = 5
 
 export class Voxels {
-  constructor(key, address) {
+  constructor(key, address, basis) {
     this.address = address
+    this.basis = basis // what the case gave the plan: on another one nothing is computed
     this.images = new Images(key)
     this.made = new Map() // what was asked -> answer
     this.margin = 0
@@ -106,7 +107,7 @@ export class Voxels {
       fill(this.said, h('p', { class: 'quiet' }, `The dose map of ${next[0]} is being computed …`))
       const begun = performance.now()
       const asked = this.signature(next[1])
-      const answer = await api.ask(`${this.address}/voxels`, { edits: next[1], margin_mm: this.margin })
+      const answer = await api.ask(`${this.address}/voxels`, { edits: next[1], basis: this.basis, margin_mm: this.margin })
       this.took = performance.now() - begun
       this.made.set(asked, answer)
       while (this.made.size > 12) this.made.delete(this.made.keys().next().value)

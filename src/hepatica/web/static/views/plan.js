@@ -20,6 +20,8 @@ export async function show(main, key) {
   const view = new PlanEditor(main, key, about.treatments)
   globalThis.workbench = view // for people who look behind the page, and for tests
   await view.open(1)
+  view.follow_ = () => view.follow()
+  window.addEventListener('casechanged', view.follow_)
   return () => view.close()
 }
 
@@ -55,11 +57,64 @@ class PlanEditor {
       return fill(this.said, problem(error))
     }
     this.plan = this.about.plan
-    fill(this.said, this.about.state === 'done' ? null : notice('warning', `The plan of the case is ${this.about.state}.`, 'what is shown here is planned from the case as it is now'))
+    this.standing()
     this.drawControls()
-    if (this.about.has_images) this.voxels = new Voxels(this.key, this.address)
+    if (this.about.has_images) this.voxels = new Voxels(this.key, this.address, this.about.basis)
     this.draw()
     this.predict(true)
+  }
+
+  // The case was changed by another tab or the command line: what stands here is that of before
+  async follow() {
+    const { treatment, about: before } = this
+    let found
+    try {
+      found = await api.get(this.address)
+    } catch (error) {
+      if (this.isClosed || error instanceof api.Lost || treatment !== this.treatment) return
+      this.about = this.plan = this.kept = null
+      this.voxels?.close()
+      this.voxels = null
+      fill(this.controls)
+      fill(this.result)
+      fill(this.said, problem(error))
+      return
+    }
+    if (this.isClosed || treatment !== this.treatment || before !== this.about) return
+    if (before === null) return this.open(treatment)
+    if (found.basis === before.basis && found.state === before.state) return
+    const edits = Object.keys(this.edits).length
+    const focused = document.activeElement?.dataset?.name
+    clearTimeout(this.soon)
+    this.turn = (this.turn ?? 0) + 1
+    const isNew = found.basis !== before.basis
+    const hadKept = isNew && this.kept
+    this.about = found
+    if (hadKept) this.kept = null // it was planned from what the case is no more
+    if (isNew && (this.voxels || found.has_images)) {
+      this.voxels?.close()
+      this.voxels = found.has_images ? new Voxels(this.key, this.address, found.basis) : null
+    }
+    for (const [name, value] of Object.entries(this.edits)) if (String(value) === String(this.original(name))) delete this.edits[name]
+    this.plan = found.plan
+    this.nuclide = undefined
+    this.drawControls()
+    if (focused) this.controls.querySelector(`[data-name="${focused}"]`)?.focus()
+    this.draw()
+    if (Object.keys(this.edits).length) await this.ask()
+    else {
+      this.asked(false)
+      this.predict()
+    }
+    this.standing(isNew ? `The case was changed elsewhere.${edits ? ' Your edits are kept on top of it.' : ''}${hadKept ? ' The plan that was kept beside it is let go.' : ''}` : '')
+  }
+
+  // How the plan of the case stands, and what has just happened to it
+  standing(news = '') {
+    const parts = [news ? notice('warning', news, 'what stands here is planned from the case as it is now') : null, this.about.state === 'done' ? null : notice('warning', `The plan of the case is ${this.about.state}.`, 'what is shown here is planned from the case as it is now')]
+    if (news) announce(news)
+    if (this.plan) fill(this.said, parts)
+    else this.said.prepend(...parts.filter(Boolean)) // why it cannot be planned stays
   }
 
   // The dose map follows what is edited
@@ -70,16 +125,19 @@ class PlanEditor {
     this.voxels?.want(columns, now)
   }
 
+  original(name) {
+    return name.split('.').reduce((place, part) => (Array.isArray(place) ? place[Number(part) - 1] : place?.[part]), this.about.tables) ?? null
+  }
+
   // Value of a control: edited, else that of the case
   value(name) {
     if (name in this.edits) return this.edits[name] ?? ''
-    return name.split('.').reduce((place, part) => (Array.isArray(place) ? place[Number(part) - 1] : place?.[part]), this.about.tables) ?? ''
+    return this.original(name) ?? ''
   }
 
   set(name, value) {
     const before = value === '' ? null : value
-    const original = name.split('.').reduce((place, part) => (Array.isArray(place) ? place[Number(part) - 1] : place?.[part]), this.about.tables) ?? null
-    if (String(before) === String(original)) delete this.edits[name]
+    if (String(before) === String(this.original(name))) delete this.edits[name]
     else this.edits[name] = before
     this.asked(true)
     clearTimeout(this.soon)
@@ -89,8 +147,12 @@ class PlanEditor {
   async ask() {
     const turn = (this.turn = (this.turn ?? 0) + 1)
     const begun = performance.now()
+    if (!this.value('plan.agent')) {
+      const of = this.nuclide ? `Several agents carry ${this.nuclide}` : 'An agent is needed'
+      return this.unplanned(notice('warning', `${of}: choose one, then it is planned.`))
+    }
     try {
-      const answer = await api.ask(this.address, { edits: this.edits })
+      const answer = await api.ask(this.address, { edits: this.edits, basis: this.about.basis })
       if (turn !== this.turn) return
       this.plan = answer.plan
       fill(this.said)
@@ -100,13 +162,18 @@ class PlanEditor {
       this.took = performance.now() - begun
     } catch (error) {
       if (turn !== this.turn) return
-      // The numbers of the input before are not those of what stands in the controls: they are not shown
-      this.plan = null
-      fill(this.said, problem(error))
-      this.voxels?.clear()
-      this.draw()
-      this.asked(true)
+      if (error.status === 409) return this.follow() // the case was changed: its new state first
+      this.unplanned(problem(error))
     }
+  }
+
+  // The numbers of the input before are not those of what stands in the controls: they are not shown
+  unplanned(why) {
+    this.plan = null
+    fill(this.said, why)
+    this.voxels?.clear()
+    this.draw()
+    this.asked(true)
   }
 
   // Until what stands in the controls was planned nothing of it can be written or kept beside
@@ -233,7 +300,7 @@ class PlanEditor {
     const given = await askFor('Write into the case', [{ name: 'reason', label: 'Why', needed: true, long: true, hint: Object.entries(this.edits).map(([name, value]) => `${name} = ${value ?? 'taken away'}`).join('; ') }], 'Write it')
     if (!given) return null
     try {
-      const answer = await api.change(`${this.address}/choose`, { edits: this.edits, reason: given.reason })
+      const answer = await api.change(`${this.address}/choose`, { edits: this.edits, basis: this.about.basis, reason: given.reason })
       await this.open(this.treatment)
       fill(this.said, notice('note', `It is in the case; the plan is ${answer.state}.`, answer.state === 'done' ? '' : 'run the plan on the page of the course'),
         answer.holds ? null : notice('critical', 'The case does not give the numbers that were edited: something else that it holds overrules them.', 'compare the plan of the case with what was asked before anybody uses it'))
@@ -269,6 +336,8 @@ class PlanEditor {
   }
 
   close() {
+    this.isClosed = true
+    window.removeEventListener('casechanged', this.follow_)
     clearTimeout(this.soon)
     this.voxels?.close()
     if (globalThis.workbench === this) globalThis.workbench = null

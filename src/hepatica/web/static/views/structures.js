@@ -212,7 +212,7 @@ class Drawing {
       this.unsaved(),
       sketch?.elsewhere ? h('div', { class: 'notice warning', role: 'status' }, h('strong', {}, 'It is drawn in another tab: here it can only be looked at.'),
         h('p', {}, h('button', { onclick: () => this.send('/hold', {}, 'It is drawn here now') }, 'Draw here'))) : null,
-      sketch?.not_kept ? notice('critical', `What is drawn is in the memory of hepatica alone: ${sketch.not_kept}`, 'save it, or make the folder of the case writable') : null,
+      sketch?.not_kept ? notice('critical', `What is drawn is in the memory of hepatica alone: ${sketch.not_kept}`, 'save it as it stands; or choose the image again to go on with what the case holds; or make the folder of the case writable') : null,
       sketch ? [
         h('h2', {}, 'Structures'),
         h('ul', { class: 'plain', role: 'radiogroup', 'aria-label': 'Structure that is drawn' }, sketch.structures.map((one) => {

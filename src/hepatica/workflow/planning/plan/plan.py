@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import field, replace
 from pathlib import Path
+from typing import Any
 
 from hepatica.core import Provenance
 from hepatica.core.document import INLINE
@@ -19,7 +20,7 @@ from hepatica.planning.limits.assess import TABLES, conventions
 from hepatica.planning.measured.from_images import measured_on
 from hepatica.planning.measured.values import Measured, reconciled
 from hepatica.planning.planner.course_plan import CoursePlan, plan_course
-from hepatica.planning.planner.plan_file import Measure, Plan, read_plan
+from hepatica.planning.planner.plan_file import Measure, Plan, plan_from, read_plan
 from hepatica.planning.planner.tables import (
     chances_table,
     course_doses_table,
@@ -36,8 +37,8 @@ from hepatica.workflow.planning.plan.voxel import VoxelPlan, predict
 from hepatica.workflow.planning.scout import read_scout
 from hepatica.workflow.result import Result, result
 
-PlanSource = Path | str | Plan
-"""A plan: its TOML file, or a `Plan`."""
+PlanSource = Path | str | Plan | Mapping[str, Any]
+"""A plan: its TOML file, a `Plan`, or the tables of a file."""
 
 
 @result
@@ -84,8 +85,8 @@ def plan(plan: PlanSource, *, progress: Progress | None = None) -> PlanResult:
 
     Parameters
     ----------
-    plan : path or Plan
-        Plan file (TOML).
+    plan : path, Plan or mapping
+        Plan file (TOML), a plan of values, or the tables of a plan file.
     progress : callable, optional
         Told what is being done.
 
@@ -111,7 +112,7 @@ def plan(plan: PlanSource, *, progress: Progress | None = None) -> PlanResult:
         scouts.append(read_scout(images.scout, images.structures, images.reading, report_progress))
         return measured_on(scouts[0], names, images.reading.structure_roles, lung_mass_kg)
 
-    asked = _measured(plan, measure) if isinstance(plan, Plan) else read_plan(_path(plan), measure)
+    asked = _asked(plan, measure)
     report_progress("planning")
     found = plan_course(asked.course)
     voxels = None
@@ -136,6 +137,13 @@ def plan(plan: PlanSource, *, progress: Progress | None = None) -> PlanResult:
         messages=unique(found.messages, voxels.messages if voxels else ()),
         provenance=provenance.merged(voxels.provenance) if voxels else provenance,
     )
+
+
+def _asked(plan: PlanSource, measure: Measure) -> Plan:
+    """The plan as a value, with what its images hold."""
+    if isinstance(plan, Plan):
+        return _measured(plan, measure)
+    return plan_from(plan, measure=measure) if isinstance(plan, Mapping) else read_plan(_path(plan), measure)
 
 
 def _measured(plan: Plan, measure: Measure) -> Plan:
