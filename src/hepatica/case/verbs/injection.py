@@ -100,6 +100,8 @@ def monitor(  # noqa: PLR0913  (one group of options for each step)
         outlets = Outlets(live_view, keeping.state_log, run.keeper, progress)
         found = watch_injection(frames, setup=run.setup, outlets=outlets, **given)
         meter = None if readings is None else Path(readings)
+        # What is said of the run is part of what enters the case.
+        found = replace(found, messages=(*found.messages, *run.messages))
         return _entered(run, found, Path(frames), meter, options=_words(which, watching))
 
 

@@ -63,9 +63,13 @@ class LiveFile:
     source : str
         Where frames come from, for people.
     agent : str
-        That is injected; empty if unknown.
+        That is injected, by the setup; empty if unknown.
     limits_bq : mapping of str to float
         Largest activity of a region.
+    treatment_agent : str
+        Of the case's treatment; empty if unknown.
+    remarks : tuple of str
+        What holds all the time, shown before the notes of each state.
     clock : callable
         Seconds that run on.
     """
@@ -74,6 +78,8 @@ class LiveFile:
     source: str
     agent: str = ""
     limits_bq: Mapping[str, float] = field(default_factory=dict)
+    treatment_agent: str = ""
+    remarks: tuple[str, ...] = ()
     clock: Callable[[], float] = time.monotonic
     _last: State | None = None
     _gate: FrameGate | None = None
@@ -129,9 +135,10 @@ class LiveFile:
             "updated": datetime.now(UTC).isoformat(timespec="milliseconds"),
             "source": self.source,
             "agent": self.agent,
+            "treatment_agent": self.treatment_agent,
             "elapsed_s": 0.0 if state is None else round(state.time_s, 3),
             "watching": "waiting" if state is None else state.watching,
-            "notes": [] if state is None else list(state.notes),
+            "notes": [*self.remarks, *(() if state is None else state.notes)],
             "silent_s": 0.0 if state is None else round(state.silent_s, 3),
             "rate_cps": 0.0 if state is None else round(state.rate_cps, 1),
             "delivered_mbq": _delivered(state) if is_known and state else None,

@@ -154,6 +154,7 @@ class MonitorResult(Result):
             return {}
         return {
             "nuclide": self.nuclide,
+            "agent": self.agent,
             "delivered_bq": self.delivered_bq,
             "delivered_bq_sd": self.delivered_bq_sd,
             "planned_bq": self.planned_bq,
