@@ -6,6 +6,7 @@ and doubts, and injections in which nothing happens. Nothing of the injection it
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -102,7 +103,8 @@ def calibrated(
     """
     if not 0 < false_alarms < 1 or injections * false_alarms < 10:
         raise InputError(
-            f"{injections} simulated injections do not show a rate of {false_alarms:g}; ten times its inverse do"
+            f"{injections} simulated injections do not show a rate of {false_alarms:g} of false alarms",
+            remedy=f"simulate {math.ceil(10 / false_alarms) if 0 < false_alarms < 1 else 1000} or more",
         )
     found: dict[str, list[Array]] = {kind: [] for kind in KINDS}
     quiet = uneventful(setup, settings)
