@@ -1,12 +1,15 @@
 """What a replay says of its files: their order, what they do not state, what cannot be used, what cannot be reached."""
 
+import io
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 
+from hepatica.cli.dashboard import page, summary
 from hepatica.core.context import DicomContext
 from hepatica.errors import InputError
 from hepatica.io.dicom.images.dynamic import read_dynamic, write_dynamic
@@ -17,7 +20,9 @@ from hepatica.monitoring.judging.boundaries import calibrated
 from hepatica.monitoring.options import FrameOptions
 from hepatica.monitoring.prepared import Prepared
 from hepatica.monitoring.simulation.flow import FlowSettings
+from hepatica.monitoring.watch import Watch
 from hepatica.workflow.monitoring.arrival import about_goal
+from hepatica.workflow.monitoring.keeping import LiveFile
 from hepatica.workflow.monitoring.monitor import Session, messages_of
 from hepatica.workflow.monitoring.sources import Arrived, LiveFrames, replayed
 from monitoring_makers import injection, mask, setup_of
@@ -124,3 +129,24 @@ def test_a_table_of_a_spreadsheet_is_read(tmp_path: Path) -> None:
     assert [line.value for line in read_readings(path)] == [900.0]
     path.write_text("vial,-1,900\n", encoding="utf-8-sig")
     assert [line.kind for line in read_readings(path)] == ["vial"]
+
+
+def test_the_screen_says_the_delivered_value_of_the_live_file(tmp_path: Path) -> None:
+    """By frames and meter together, with its interval; the row of the frames alone is called so."""
+    watch = Watch(setup_of(), mask(), None, nuclide="Tc-99m")
+    for frame, readings, _ in injection(setup_of(), seconds=40.0):
+        for one in readings:
+            watch.reading(one)
+        state = watch.frame(frame)
+    live = LiveFile(tmp_path / "live.json", "test")
+    live.show(state, watch.gate)
+    fused = live.document("running")["delivered_mbq"]
+    said = f"{fused['value']:.4g} MBq ({fused['low']:.4g} to {fused['high']:.4g}) delivered"
+    # The two do differ: the test could not fail otherwise.
+    assert f"{state.region('body').delivered_bq / 1e6:.4g}" != f"{fused['value']:.4g}"
+    assert said in summary(state)
+    console = Console(width=160, record=True, file=io.StringIO())
+    console.print(page(state))
+    text = console.export_text()
+    assert said in text
+    assert "body, by the frames alone" in text

@@ -75,7 +75,7 @@ def masks_png(mask: NDArray[np.int64], names: Sequence[str]) -> bytes:
     axes.set_xticks([])
     axes.set_yticks([])
     axes.legend(
-        handles=[Patch(color=colour, label=name) for name, colour in zip(names, colours, strict=True)],
+        handles=[Patch(color=colour, label=f"{name}, by the frames alone" if name == "body" else name) for name, colour in zip(names, colours, strict=True)],
         loc="upper center", bbox_to_anchor=(0.5, 0.0), ncols=len(names), fontsize=8, frameon=False,
     )  # fmt: skip
     axes.set_title("Region that each pixel of a frame is counted for", fontsize=9, color=MUTED)

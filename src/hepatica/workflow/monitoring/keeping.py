@@ -28,8 +28,6 @@ MOST_POINTS = 600
 EACH_S = 1.0
 """Between two versions of the file."""
 
-TWO_SIDED_95 = 1.96
-
 RunState = Literal["running", "ended", "lost"]
 
 
@@ -118,8 +116,7 @@ class LiveFile:
             self._curve.pop()
         if self._curve and at - self._curve[-1][0] < self._between_s:
             return
-        half = TWO_SIDED_95 * state.delivered_sd_bq
-        self._curve.append((at, state.delivered_bq, max(state.delivered_bq - half, 0.0), state.delivered_bq + half))
+        self._curve.append((at, state.delivered_bq, *state.delivered_limits_bq()))
         if len(self._curve) > MOST_POINTS:
             self._curve = self._curve[::2]
             self._between_s = 0.9 * (self._curve[-1][0] - self._curve[-2][0])
@@ -174,9 +171,8 @@ class LiveFile:
 
 
 def _delivered(state: State) -> dict[str, float]:
-    half = TWO_SIDED_95 * state.delivered_sd_bq
-    value = state.delivered_bq
-    return {"value": _mbq(value), "low": _mbq(max(value - half, 0.0)), "high": _mbq(value + half)}
+    low, high = state.delivered_limits_bq()
+    return {"value": _mbq(state.delivered_bq), "low": _mbq(low), "high": _mbq(high)}
 
 
 def _alarm(alarm: Alarm) -> dict[str, Any]:
