@@ -72,8 +72,10 @@ def summary(state: Any) -> str:
     notes = f" ({one_line('; '.join(reasons(state)))})" if reasons(state) else ""
     if not state.regions or not state.frames:
         return f"{word}{notes}: {state.rate_cps / 1e3:.3g} kcps"
-    return f"{word}{notes}: {_delivered(state)} of {state.planned_bq / 1e6:.4g} MBq, "
+    return (
+        f"{word}{notes}: {_delivered(state)} of {state.planned_bq / 1e6:.4g} MBq, "
         f"{state.rate_cps / 1e3:.3g} kcps{_raised(state)}"
+    )
 
 
 def _delivered(state: Any) -> str:

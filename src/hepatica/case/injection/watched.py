@@ -22,7 +22,7 @@ from hepatica.case.sorting.seen import Guess
 from hepatica.core.message import Message
 from hepatica.core.text.files import json_file
 from hepatica.errors import HepaticaError, InputError, OutputError
-from hepatica.io.files import output_folder
+from hepatica.io.files import output_folder, write_text
 from hepatica.monitoring.prepared import Prepared
 from hepatica.nuclides import agent as find_agent
 from hepatica.nuclides import nuclide
@@ -136,7 +136,9 @@ def _line(kind: str, at_s: float) -> str:
 
 
 @contextmanager
-def watched_run(case: Case, treatment: int | None, source: str, setup: Path | None) -> Iterator[WatchedRun]:
+def watched_run(
+    case: Case, treatment: int | None, source: str, setup: Path | None, already_there: str | None = None
+) -> Iterator[WatchedRun]:
     """A run for a case: it alone watches the case, and says how it ended, whatever ends it but a killed process.
 
     Parameters
@@ -149,6 +151,8 @@ def watched_run(case: Case, treatment: int | None, source: str, setup: Path | No
         Where frames come from, for people.
     setup : Path or None
         Setup; that of the case, if it has one.
+    already_there : str or None
+        What activity before the first frame is, instead of what a stated setup says of it.
 
     Raises
     ------
@@ -169,7 +173,7 @@ def watched_run(case: Case, treatment: int | None, source: str, setup: Path | No
     except Timeout:
         raise OutputError(f"{case.folder}: an injection is being watched by another process") from None
     try:
-        begun = _begun(case, number, place, source, setup)
+        begun = _begun(case, number, place, source, setup, already_there)
         try:
             yield begun
         except KeyboardInterrupt:
@@ -193,7 +197,9 @@ def _treatment(case: Case, treatment: int | None) -> int:
     if _holds(case, FRAMES, number):
         raise InputError(
             f"{case.folder}: holds frames of a watched injection of treatment {number}",
-            remedy="take them for unused, or watch it as another treatment",
+            remedy="a second part enters as a treatment of its own, beside the first: state its agent, and that what "
+            "the first left in the field is apart (`already_there`); an injection that was watched anew replaces the "
+            "first once its frames are taken for unused",
         )
     return number
 
@@ -228,7 +234,10 @@ def case_setup(case: Case, treatment: int) -> Path | None:
     return case[made] / "setup.json" if made in situation.records else None
 
 
-def _begun(case: Case, treatment: int, place: Path, source: str, setup: Path | None) -> WatchedRun:
+def _begun(
+    case: Case, treatment: int, place: Path, source: str, setup: Path | None, already_there: str | None
+) -> WatchedRun:
+    is_of_case = setup is not None and setup == case_setup(case, treatment)
     with changing(case.folder) as log:
         note_lost_runs(case.folder, log)
         folder = place / datetime.now(UTC).strftime("run-%Y%m%d-%H%M%S-%f")
@@ -238,7 +247,11 @@ def _begun(case: Case, treatment: int, place: Path, source: str, setup: Path | N
     kept = None
     if setup is not None:
         kept = folder / "setup.json"
-        shutil.copyfile(setup, kept)
+        if already_there is None or is_of_case:
+            shutil.copyfile(setup, kept)
+        else:
+            # The setup of a second part is another one than that of the first: the case keeps both.
+            write_text(kept, json.dumps({**json_file(setup), "already_there": already_there}) + "\n")
     prepared = None if kept is None else Prepared.from_document(json_file(kept), str(setup or kept))
     planned = str(case.situation().facts.treatments[treatment - 1].get("agent") or "")
     said = () if prepared is None else other_agent(prepared, planned)
@@ -247,7 +260,6 @@ def _begun(case: Case, treatment: int, place: Path, source: str, setup: Path | N
         planned, tuple(one.text for one in said),
     )  # fmt: skip
     live.write("running")
-    is_of_case = setup is not None and setup == case_setup(case, treatment)
     keeper = Keeper(live, folder, patient_ids(case.folder))
     return WatchedRun(case, treatment, folder, keeper, kept, is_of_case, said)
 

@@ -75,7 +75,7 @@ def masks_png(mask: NDArray[np.int64], names: Sequence[str]) -> bytes:
     axes.set_xticks([])
     axes.set_yticks([])
     axes.legend(
-        handles=[Patch(color=colour, label=f"{name}, by the frames alone" if name == "body" else name) for name, colour in zip(names, colours, strict=True)],
+        handles=[Patch(color=colour, label=name) for name, colour in zip(names, colours, strict=True)],
         loc="upper center", bbox_to_anchor=(0.5, 0.0), ncols=len(names), fontsize=8, frameon=False,
     )  # fmt: skip
     axes.set_title("Region that each pixel of a frame is counted for", fontsize=9, color=MUTED)
@@ -90,7 +90,8 @@ def _activities(axes: Any, curves: Mapping[str, Any]) -> None:
     bands: Mapping[str, NDArray[np.float64]] = curves["bands_mbq"]
     for n, (name, band) in enumerate(bands.items()):
         colour = INK if name == "body" else COLOURS[n % len(COLOURS)]
-        axes.plot(time, band[:, 0], color=colour, lw=1.6, ls="--" if name == "body" else "-", label=name)
+        axes.plot(time, band[:, 0], color=colour, lw=1.6, ls="--" if name == "body" else "-",
+                  label="body, by the frames alone" if name == "body" else name)  # fmt: skip
         axes.fill_between(time, band[:, 1], band[:, 2], color=colour, alpha=0.15, lw=0)
     if curves["planned_mbq"] is not None:
         axes.axhline(curves["planned_mbq"], color=MUTED, lw=0.8, ls=":")

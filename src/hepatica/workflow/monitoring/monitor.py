@@ -99,6 +99,8 @@ def watch_injection(
     path = Path(frames)
     meter = None if readings is None else Path(readings)
     prepared = None if setup is None else Prepared.from_document(json_file(Path(setup)), str(setup))
+    if prepared is not None and watching.already_there is not None:
+        prepared = replace(prepared, setup=prepared.setup.changed(already_there=watching.already_there))
     if not path.exists():
         raise InputError(f"{path}: no such file or folder of frames")
     is_folder = path.is_dir()
