@@ -17,6 +17,7 @@ from hepatica.monitoring.judging.sequential import KINDS, Statistics
 from hepatica.monitoring.setup import Array, Setup
 from hepatica.monitoring.simulation.counts import Recording
 from hepatica.monitoring.simulation.flow import FlowSettings
+from hepatica.monitoring.state import Test
 
 LENGTH = 1.5
 """Of a simulated injection, in planned infusions; and `AFTER_S` more."""
@@ -113,6 +114,19 @@ def calibrated(
         for kind, values in run.largest_while_false().items():
             found[kind].append(values)
     return Boundaries(false_alarms, {kind: np.sort(np.concatenate(parts)) for kind, parts in found.items()}, seed)
+
+
+def tests_of(statistics: Statistics, boundaries: Boundaries | None, skipped: Mapping[str, str]) -> tuple[Test, ...]:
+    """Where each test of the first injection stands; `skipped` says why some are not judged."""
+    out = []
+    for kind in KINDS:
+        value = float(statistics.values[kind][0])
+        boundary = math.inf if boundaries is None else boundaries.of(kind)
+        shown = value if math.isfinite(value) else None
+        why = skipped.get(kind, "" if boundaries is not None else "no boundaries: nothing is decided")
+        limit = boundary if math.isfinite(boundary) else None
+        out.append(Test(kind, shown, limit, not why and shown is not None, why))
+    return tuple(out)
 
 
 def uneventful(setup: Setup, settings: FlowSettings) -> tuple[Setup, FlowSettings]:
