@@ -32,8 +32,8 @@ BRIGHT = 20.0
 """Standard deviations of noise above which a voxel outside the regions is tissue that tells a move."""
 
 MOVED_MM = 2.0
-"""Shift of the tissue without beads that is called a move: half a voxel of a dynamic series (4 mm), from which on
-a voxel at the border of a region is more of another tissue than of its own (assumption)."""
+"""Shift of the tissue without beads that is called a move: half a voxel of a dynamic series (4 mm), from
+which on a voxel at the border of a region is more of another tissue than of its own (assumption)."""
 
 UNLIKE = 0.25
 """Change of the tissue without beads, relative to itself, that no small shift explains."""
