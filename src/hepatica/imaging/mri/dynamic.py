@@ -39,8 +39,8 @@ UNLIKE = 0.25
 """Change of the tissue without beads, relative to itself, that no small shift explains."""
 
 DRIFTED = 0.05
-"""Change of its signal that is no steady scanner any more: uncorrected, it is 0.05 / TE in R2*, 6 per second at 8 ms, and
-of a whole liver as much as 0.06 mg/mL of holmium (assumption)."""
+"""Change of its signal that is no steady scanner any more: uncorrected, it is 0.05 / TE in R2*, 6 per second at 8 ms,
+and of a whole liver as much as 0.06 mg/mL of holmium (assumption)."""
 
 STILL_SD = 4.0
 """Standard deviations by which the last instant before the first beads may differ from the first: of normal noise 6e-5
