@@ -6,6 +6,7 @@
     python tools/monitoring_study.py show study                   # the tables of docs/monitoring.md
     python tools/monitoring_study.py pixels maa                   # the same statistics from whole frames
     python tools/monitoring_study.py doubts maa                   # false alarms where truth is wronger than stated
+    python tools/monitoring_study.py unmeasured maa               # how often "not measured" comes, and why
     python tools/monitoring_study.py latency                      # 128 x 128 frames, 10 a second
 
 Boundaries come from injections of one block of seeds, all reported numbers from another one. The response of each
@@ -17,18 +18,24 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import time
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from hepatica.monitoring.judging.boundaries import Boundaries, Watched, batches, calibrated
+from hepatica.monitoring.feed import Frame, Reading
+from hepatica.monitoring.judging.boundaries import AFTER_S, LENGTH, Boundaries, Watched, batches, calibrated
 from hepatica.monitoring.judging.sequential import KINDS
+from hepatica.monitoring.simulation.counts import Recording
 from hepatica.monitoring.simulation.flow import EVENTS
-from hepatica.monitoring.simulation.frames import instants
-from hepatica.monitoring.simulation.scenes import SOURCES, Source, scene, source_named
+from hepatica.monitoring.simulation.frames import BASELINE, instants
+from hepatica.monitoring.simulation.scenes import SOURCES, Scene, Source, scene, source_named
+from hepatica.monitoring.state import State
 from hepatica.monitoring.watch import Watch
 
 CALIBRATION, EVALUATION = 12, 23
@@ -239,6 +246,44 @@ def doubts(arguments: argparse.Namespace) -> None:
     print(json.dumps(found, indent=1))
 
 
+def unmeasured(arguments: argparse.Namespace) -> None:
+    """In how many injections what was delivered is no measured value at the end, by reason; and was contradicted."""
+    source = source_named(arguments.source)
+    table = scene(source)
+    limits = boundaries_of(source, table.setup, arguments.calibration, arguments.boundaries)
+    for event in ("none", "stasis"):
+        ends: Counter[str] = Counter()
+        for state in ends_of(source, table, limits, event, arguments.injections):
+            # The kind of reason: what is said before its numbers.
+            ends.update({re.sub(r"[\d.]+", "N", why.split(":")[0]) for why in state.not_measured} or {"measured"})
+        print(json.dumps({"source": source.name, "event": event, "injections": arguments.injections, **ends}))
+
+
+def ends_of(source: Source, table: Scene, limits: Boundaries, event: str, injections: int) -> Iterator[State]:
+    """Last states of watched injections, counts drawn with everything that the setup doubts, spread over the masks."""
+    setup, look_s = table.setup, look_of(source)
+    mask = table.mask[::4, ::4]
+    pixels = [np.flatnonzero(mask.ravel() == n) for n in range(len(setup.regions))]
+    settings = replace(source.flow, event=event)
+    looks = int(np.ceil((LENGTH * setup.infusion_s + AFTER_S) / look_s))
+    recording = Recording(setup, settings, injections, (EVALUATION, 40 + EVENTS.index(event)))
+    seen = [recording.step(look_s) for _ in range(looks)]
+    random = np.random.default_rng(EVALUATION)
+    for n in range(injections):
+        watch = Watch(setup, mask, limits, look_s, source.nuclide, 4 * table.pixel_mm)
+        for before in range(-BASELINE, 0):
+            watch.reading(Reading("vial", before * look_s, 1 + setup.doubts.meter * random.standard_normal()))
+        for number, one in enumerate(seen):
+            values = np.zeros(mask.size)
+            for counts, where in zip(one.counts[n], pixels, strict=True):
+                values[where] = random.multinomial(int(counts), np.full(len(where), 1 / len(where)))
+            at = (number + 1) * look_s
+            watch.reading(Reading("vial", at, max(1 - float(one.infused_bq[n]) / setup.planned_bq, 0.0)))
+            watch.reading(Reading("pushed", at, min(float(one.pushed_bq[n]) / setup.planned_bq, 1.0)))
+            watch.frame(Frame(values.reshape(mask.shape), number * look_s, look_s, number))
+        yield watch.stop()
+
+
 def _s(value: float | None) -> str:
     return "–" if value is None else f"{value:.1f}"
 
@@ -268,6 +313,12 @@ def main() -> None:
     wrong.add_argument("--calibration", type=int, default=6000)
     wrong.add_argument("--uneventful", type=int, default=2000)
     wrong.set_defaults(call=doubts)
+    known = commands.add_parser("unmeasured")
+    known.add_argument("source", choices=[s.name for s in SOURCES])
+    known.add_argument("--injections", type=int, default=200)
+    known.add_argument("--calibration", type=int, default=6000)
+    known.add_argument("--boundaries", type=Path, default=Path("monitoring-study"), help="folder of `run`")
+    known.set_defaults(call=unmeasured)
     speed = commands.add_parser("latency")
     speed.add_argument("--seconds", type=float, default=60.0)
     speed.set_defaults(call=latency)

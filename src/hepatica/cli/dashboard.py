@@ -21,6 +21,9 @@ WORDS = {
 
 BETWEEN_S = 5.0
 
+BODY = "body, by the frames alone"
+"""Name of the row: what is delivered by frames and meter together stands above."""
+
 RESEARCH = "Alarms are for research and replay: no treatment may be stopped, changed or continued on them."
 
 
@@ -69,11 +72,16 @@ def summary(state: Any) -> str:
     notes = f" ({one_line('; '.join(reasons(state)))})" if reasons(state) else ""
     if not state.regions or not state.frames:
         return f"{word}{notes}: {state.rate_cps / 1e3:.3g} kcps"
-    body = state.region("body")
     return (
-        f"{word}{notes}: {body.delivered_bq / 1e6:.4g} MBq ({body.low_bq / 1e6:.4g} to {body.high_bq / 1e6:.4g}) of "
-        f"{state.planned_bq / 1e6:.4g} MBq, {state.rate_cps / 1e3:.3g} kcps{_raised(state)}"
+        f"{word}{notes}: {_delivered(state)} of {state.planned_bq / 1e6:.4g} MBq, "
+        f"{state.rate_cps / 1e3:.3g} kcps{_raised(state)}"
     )
+
+
+def _delivered(state: Any) -> str:
+    """What was delivered by all that measures it, as `live.json` and the result say it, with its interval."""
+    low, high = state.delivered_limits_bq()
+    return f"{state.delivered_bq / 1e6:.4g} MBq ({low / 1e6:.4g} to {high / 1e6:.4g}) delivered"
 
 
 def _raised(state: Any) -> str:
@@ -105,6 +113,8 @@ def page(state: Any) -> Any:
     head.append(f"  {state.time_s:.1f} s   {state.rate_cps / 1e3:.3g} kcps   {state.frames} frames", style="default")
     if state.planned_bq:
         head.append(f"   vial {state.planned_bq / 1e6:.4g} MBq", style="default")
+    if state.planned_bq and state.frames:
+        head.append(f"   {_delivered(state)}", style="default")
     if state.silent_s > 1:
         head.append(f"   last frame {state.silent_s:.0f} s ago", style="red")
     notes = [Text(f"  ! {one_line(note)}", style="yellow") for note in reasons(state)]
@@ -126,7 +136,8 @@ def page(state: Any) -> Any:
         bar = "█" * round(30 * min(one.delivered_bq / most, 1.0))
         share = "–" if one.share is None else f"{100 * one.share:.1f} %"
         regions.add_row(
-            one_line(one.name), f"{one.delivered_bq / 1e6:.4g}", f"{one.low_bq / 1e6:.4g} – {one.high_bq / 1e6:.4g}",
+            BODY if one.name == "body" else one_line(one.name),
+            f"{one.delivered_bq / 1e6:.4g}", f"{one.low_bq / 1e6:.4g} – {one.high_bq / 1e6:.4g}",
             share, f"{one.expected_bq / 1e6:.4g}", bar, style=faded,
         )  # fmt: skip
     tests = Text("  ".join(_test(test) for test in state.tests), style="dim")

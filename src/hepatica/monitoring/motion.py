@@ -35,6 +35,13 @@ as new as a shift would be, and the two cannot be told apart (a bolus of seconds
 SMOOTH_PIXELS = 2.5
 
 
+def moved_mask(mask: NDArray[np.int64], across: int, up: int) -> NDArray[np.int64]:
+    """A mask moved by pixels to the right and to the top; what comes in from beyond the edge is what the edge shows."""
+    rows, columns = mask.shape
+    row = np.clip(np.arange(rows) + up, 0, rows - 1)
+    return mask[row][:, np.clip(np.arange(columns) - across, 0, columns - 1)]
+
+
 class Motion:
     """Shift between pictures.
 

@@ -9,6 +9,8 @@ from hepatica.errors import InputError
 
 Injection = Literal["maa", "maa-c-arm", "ho-scout", "y90", "resin"]
 
+AlreadyThere = Literal["unknown", "apart", "counts"]
+
 FlowEvent = Literal["none", "off-target", "reflux", "stasis", "slip", "clogging", "spasm"]
 
 
@@ -36,6 +38,9 @@ class WatchOptions:
     vial_before, vial_after : float or None
         Readings of the vial before and after, by one meter in one place, any unit: what left it, where nothing else
         says so.
+    already_there : {"unknown", "apart", "counts"} or None
+        What activity in the field at the first frame is: of an earlier injection or part of one ("apart", taken off),
+        part of this one whose frames began late ("counts"); what the setup says, if not given.
     idle_s : float or None
         Of a folder that is being written: stop after so long without a new frame; on Ctrl-C alone, if not given.
     """
@@ -49,6 +54,7 @@ class WatchOptions:
     line_mbq_sd: Annotated[Fraction, Limits(low=0.0, high=1.0)] = 0.1
     vial_before: Positive | None = None
     vial_after: NonNegative | None = None
+    already_there: AlreadyThere | None = None
     idle_s: Positive | None = None
 
     def __post_init__(self) -> None:

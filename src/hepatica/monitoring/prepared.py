@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from hepatica.errors import InputError
 from hepatica.monitoring.setup import Doubts, Setup
 from hepatica.monitoring.simulation.flow import FlowSettings
+from hepatica.nuclides import agent as find_agent
 from hepatica.nuclides import nuclide
 
 SCHEMA = "hepatica/monitoring-setup/1"
@@ -102,6 +103,7 @@ class Prepared:
             setup = Setup(**{**given, **named, "doubts": doubts})
             mask = _mask(content["mask"], len(setup.regions), where)
             _check_half_life(str(content["nuclide"]), setup.half_life_s, where)
+            _check_agent(str(content.get("agent", "")), str(content["nuclide"]), where)
             return cls(
                 setup,
                 mask,
@@ -127,6 +129,14 @@ def _check_half_life(name: str, half_life_s: float, where: str) -> None:
     held = nuclide(name).half_life_s
     if abs(half_life_s / held - 1) > HALF_LIFE_OFF:
         raise InputError(f"{where}: half_life_s is {half_life_s:g} s, that of {name} is {held:.6g} s")
+
+
+def _check_agent(agent: str, name: str, where: str) -> None:
+    if agent and (held := find_agent(agent)).nuclide_name != nuclide(name).name:
+        raise InputError(
+            f"{where}: the agent is {held.name}, which carries {held.nuclide_name}; the nuclide is {name}",
+            remedy="state the agent that is injected, and its nuclide",
+        )
 
 
 STANDS = ("head", "row_to_left", "column_to_head")

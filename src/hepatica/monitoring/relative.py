@@ -128,3 +128,15 @@ def residual_of(setup: Setup, infused_bq: float, history: Sequence[tuple[float, 
         return Residual(left, sd, left)
     remaining = max(setup.infusion_s - now_s, 0.0)
     return Residual(left, sd, left * math.exp(slope * remaining), math.log(2) / -slope)
+
+
+FLOWING = 0.15
+"""Of the planned rate; below it the flow had ended when the frames did."""
+
+
+def has_slowed(setup: Setup, recent: Sequence[tuple[float, float]]) -> bool:
+    """Whether less than `FLOWING` of the planned rate arrives, by activities (s, Bq) of the last seconds."""
+    if len(recent) < 3:
+        return False
+    at, value = (np.array(column) for column in zip(*recent, strict=True))
+    return float(np.polyfit(at - at[0], value, 1)[0]) < FLOWING * setup.planned_bq / setup.infusion_s

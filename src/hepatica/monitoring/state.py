@@ -7,6 +7,9 @@ from typing import Literal
 
 from hepatica.core.document import document
 
+Z95 = 1.959964
+"""Standard deviations of a two-sided 95 % interval."""
+
 Watching = Literal["waiting", "watching", "degraded", "blind", "stopped"]
 """waiting: nothing has come yet. watching: all is judged. degraded: something is not judged, or judged by less. blind:
 nothing is judged. stopped: the injection is over. Without a fresh frame the state is never "watching"."""
@@ -191,6 +194,11 @@ class State:
         """For JSON: numbers finite or null, units in the keys."""
         found: dict[str, object] = document(self)
         return found
+
+    def delivered_limits_bq(self) -> tuple[float, float]:
+        """95 % interval of what was delivered, none below zero."""
+        half = Z95 * self.delivered_sd_bq
+        return max(self.delivered_bq - half, 0.0), self.delivered_bq + half
 
     def region(self, name: str) -> RegionState:
         """A region by name, or "body"."""

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from hepatica.errors import InputError
 from hepatica.monitoring.arrival import is_saturated, live_share
 from hepatica.monitoring.feed import METER_SILENT_S, SILENT_FRAMES, SILENT_S, Frame, FrameGate, MeterGate, Reading
-from hepatica.monitoring.judging.boundaries import Boundaries, Pushed
+from hepatica.monitoring.judging.boundaries import Boundaries, Pushed, tests_of
 from hepatica.monitoring.judging.sequential import AGREE_SD, KINDS, Statistics
 from hepatica.monitoring.line import LineMeter
-from hepatica.monitoring.motion import BEFORE_S, Motion
-from hepatica.monitoring.relative import residual_of
+from hepatica.monitoring.motion import BEFORE_S, Motion, moved_mask
+from hepatica.monitoring.relative import has_slowed, residual_of
 from hepatica.monitoring.setup import Setup
 from hepatica.monitoring.state import Alarm, RegionState, Residual, State, Test, Watching
 from hepatica.monitoring.wording import (
@@ -57,9 +57,6 @@ LEAST_EXPECTED = 20.0
 
 TREND_S = 10.0
 """Over which the last rate is taken."""
-
-FLOWING = 0.15
-"""Of the planned rate; below it the flow had ended when the frames did."""
 
 LEFT_LATER = 0.03
 """Of the plan that may leave the vial after the last frame, and what was delivered stays a measured value."""
@@ -272,10 +269,7 @@ class Watch:
     def realign(self, left_mm: float, head_mm: float) -> None:
         """Move the masks to where the patient lies now; activities are estimated anew, and judged again from here."""
         across, up = round(left_mm / self.pixel_mm), round(head_mm / self.pixel_mm)
-        rows, columns = self.mask.shape
-        # What comes in from beyond the edge is what the edge shows.
-        row = np.clip(np.arange(rows) + up, 0, rows - 1)
-        moved = self.mask[row][:, np.clip(np.arange(columns) - across, 0, columns - 1)]
+        moved = moved_mask(self.mask, across, up)
         self._counts, self._exposure = np.zeros_like(self._counts), 0.0
         self._statistics.restart()
         self._largest_bq = 0.0
@@ -365,13 +359,8 @@ class Watch:
             holds[BELOW_ZERO] = "there are fewer counts than the background gives"
         if below := statistics.arrival.below_nothing():
             holds[MISFIT] = ", ".join(below)
-        if setup.has_meter and has_meter and is_known:
-            over, spread = (float(one[0]) for one in statistics.camera_over_meter())
-            come = f"by the meter {float(statistics.come_bq[0]) / 1e6:.3g} MBq had time to arrive"
-            if over > DISAGREE_SD * spread:
-                holds[OVER_METER] = f"{seen}, {come}"
-            elif over < -DISAGREE_SD * spread:
-                holds[UNDER_METER] = f"{seen}, {come}"
+        if setup.has_meter and is_known and (contradicts := self._against_meter(delivered, has_meter)):
+            holds[contradicts[0]] = f"{seen}, {contradicts[1]}"
         self._odds = {kind: self._odds.get(kind, self._silent_from_s) for kind in holds}
         for kind, since in self._odds.items():
             if self._silent_from_s - since < DISAGREE_S:
@@ -383,6 +372,27 @@ class Watch:
                 self._never_measured.setdefault(kind, first)
             if kind == OVER_METER:
                 self._doubt(kind, self._silent_from_s - BEFORE_S, BY_METER)
+
+    def _against_meter(self, delivered: float, has_meter: bool) -> tuple[str, str] | None:
+        """Which of the two shows more, and what the meter says; None where they agree."""
+        over, spread = (float(one[0]) for one in self._statistics.camera_over_meter())
+        come = f"by the meter {float(self._statistics.come_bq[0]) / 1e6:.3g} MBq had time to arrive"
+        if not has_meter:
+            # What had left the vial when the meter fell silent has not vanished since.
+            if (last := self._left_before_silence()) is None:
+                return None
+            over, spread = min(delivered - last, 0.0), math.hypot(spread, self.setup.doubts.meter * last)
+            come = f"by the last reading of the meter {last / 1e6:.3g} MBq had left the vial"
+        if abs(over) <= DISAGREE_SD * spread:
+            return None
+        return (OVER_METER if over > 0 else UNDER_METER), come
+
+    def _left_before_silence(self) -> float | None:
+        """What had left the vial by the last good reading, once it had time to arrive; None where none is believed."""
+        if self._meter.lost or not self._meter.has_begun:
+            return None
+        at_s, left = self._meter.history[-1]
+        return left if self._silent_from_s - at_s > self._settled_s else None
 
     def _doubt(self, why: str, since_s: float, kinds: tuple[str, ...]) -> None:
         """Mark alarms that what was seen now may have raised."""
@@ -487,10 +497,14 @@ class Watch:
             return None
         return self.line.come_bq(self.setup, now)
 
+    @property
+    def _settled_s(self) -> float:
+        """From the vial until all has arrived."""
+        return self.setup.lag_s + 3 * self.setup.dispersion_s
+
     def _is_by_meter(self) -> bool:
         """Whether the meter counts in what was delivered: it has been good for longer than the transit."""
-        settled = self.setup.lag_s + 3 * self.setup.dispersion_s
-        is_believed = self._meter_from_s is not None and self._silent_from_s - self._meter_from_s > settled
+        is_believed = self._meter_from_s is not None and self._silent_from_s - self._meter_from_s > self._settled_s
         return is_believed and not self._has(OVER_METER, UNDER_METER)
 
     def _not_measured(self) -> tuple[str, ...]:
@@ -522,11 +536,7 @@ class Watch:
             return infused - float(self._statistics.come_bq[0]) < LEFT_LATER * self.setup.planned_bq
         if bool(self._statistics.has_come_through()[0]):
             return True
-        if len(self._recent) < 3:
-            return False
-        at, value = (np.array(column) for column in zip(*self._recent, strict=True))
-        rate = float(np.polyfit(at - at[0], value, 1)[0])
-        return rate < FLOWING * self.setup.planned_bq / self.setup.infusion_s
+        return has_slowed(self.setup, self._recent)
 
     def _remarks(self) -> tuple[str, ...]:
         out = []
@@ -585,13 +595,4 @@ class Watch:
         return residual_of(self.setup, infused, self._meter.history, self._silent_from_s)
 
     def _tests(self) -> tuple[Test, ...]:
-        out = []
-        for kind in KINDS:
-            value = float(self._statistics.values[kind][0])
-            boundary = math.inf if self.boundaries is None else self.boundaries.of(kind)
-            shown = value if math.isfinite(value) else None
-            why = self._skipped.get(kind, "" if self.boundaries is not None else "no boundaries: nothing is decided")
-            out.append(
-                Test(kind, shown, boundary if math.isfinite(boundary) else None, not why and shown is not None, why)
-            )
-        return tuple(out)
+        return tests_of(self._statistics, self.boundaries, self._skipped)

@@ -107,18 +107,25 @@ def test_what_was_there_is_taken_off_each_region() -> None:
     assert end.region("body").delivered_bq == pytest.approx(float(true.sum()), rel=0.06)
 
 
-@pytest.mark.parametrize("fault", ["half", "background", "mirrored"])
+@pytest.mark.parametrize("fault", ["half", "background", "mirrored", "upside down", "duration"])
 def test_what_contradicts_the_meter_or_the_setup_is_not_measured(fault: str) -> None:
     setup = setup_of()
     if fault == "background":
         setup = setup.changed(background_cps=np.full(5, 400.0))
     watch = Watch(setup, mask(), boundaries(), nuclide="Tc-99m")
+    # A header that says 1000 ms for 500 ms: the camera's clock seems to run at half its pace, rates are half of theirs.
+    slow = 2.0 if fault == "duration" else 1.0
+    changed = {
+        "half": lambda values: np.floor(values / 2), "mirrored": lambda values: values[:, ::-1],
+        "upside down": lambda values: values[::-1],
+    }  # fmt: skip
     for frame, readings, _ in injection(setup_of()):
         for one in readings:
             watch.reading(one)
-        values = {"half": np.floor(frame.values / 2), "background": frame.values, "mirrored": frame.values[:, ::-1]}
-        watch.frame(replace(frame, values=values[fault]))
-    assert watch.stop().not_measured
+        values = changed.get(fault, lambda values: values)(frame.values)
+        watch.frame(replace(frame, values=values, start_s=slow * frame.start_s, duration_s=slow * frame.duration_s))
+    end = watch.stop()
+    assert end.not_measured
 
 
 def test_an_upper_limit_does_not_vanish_with_a_negative_estimate() -> None:

@@ -19,10 +19,13 @@ from hepatica.case.log import Log
 from hepatica.case.running.run import enter_result
 from hepatica.case.sorting.heap import Found, Heap, sort_heap
 from hepatica.case.sorting.seen import Guess
+from hepatica.core.message import Message
 from hepatica.core.text.files import json_file
 from hepatica.errors import HepaticaError, InputError, OutputError
-from hepatica.io.files import output_folder
+from hepatica.io.files import output_folder, write_text
 from hepatica.monitoring.prepared import Prepared
+from hepatica.nuclides import agent as find_agent
+from hepatica.nuclides import nuclide
 from hepatica.workflow.monitoring.keeping import LIVE_FILE, READINGS, Keeper, LiveFile
 from hepatica.workflow.monitoring.result import MonitorResult
 
@@ -54,6 +57,8 @@ class WatchedRun:
         Setup of the run.
     is_of_case : bool
         Whether that is the case's own already.
+    messages : tuple of Message
+        What is to be said of setup and treatment.
     has_ended : bool
         Whether its end was said.
     """
@@ -64,6 +69,7 @@ class WatchedRun:
     keeper: Keeper
     setup: Path | None
     is_of_case: bool = False
+    messages: tuple[Message, ...] = ()
     has_ended: bool = False
 
     def enter(
@@ -130,7 +136,9 @@ def _line(kind: str, at_s: float) -> str:
 
 
 @contextmanager
-def watched_run(case: Case, treatment: int | None, source: str, setup: Path | None) -> Iterator[WatchedRun]:
+def watched_run(
+    case: Case, treatment: int | None, source: str, setup: Path | None, already_there: str | None = None
+) -> Iterator[WatchedRun]:
     """A run for a case: it alone watches the case, and says how it ended, whatever ends it but a killed process.
 
     Parameters
@@ -143,6 +151,8 @@ def watched_run(case: Case, treatment: int | None, source: str, setup: Path | No
         Where frames come from, for people.
     setup : Path or None
         Setup; that of the case, if it has one.
+    already_there : str or None
+        What activity before the first frame is, instead of what a stated setup says of it.
 
     Raises
     ------
@@ -163,7 +173,7 @@ def watched_run(case: Case, treatment: int | None, source: str, setup: Path | No
     except Timeout:
         raise OutputError(f"{case.folder}: an injection is being watched by another process") from None
     try:
-        begun = _begun(case, number, place, source, setup)
+        begun = _begun(case, number, place, source, setup, already_there)
         try:
             yield begun
         except KeyboardInterrupt:
@@ -187,7 +197,9 @@ def _treatment(case: Case, treatment: int | None) -> int:
     if _holds(case, FRAMES, number):
         raise InputError(
             f"{case.folder}: holds frames of a watched injection of treatment {number}",
-            remedy="take them for unused, or watch it as another treatment",
+            remedy="a second part enters as a treatment of its own, beside the first: state its agent, and that what "
+            "the first left in the field is apart (`already_there`); an injection that was watched anew replaces the "
+            "first once its frames are taken for unused",
         )
     return number
 
@@ -222,7 +234,10 @@ def case_setup(case: Case, treatment: int) -> Path | None:
     return case[made] / "setup.json" if made in situation.records else None
 
 
-def _begun(case: Case, treatment: int, place: Path, source: str, setup: Path | None) -> WatchedRun:
+def _begun(
+    case: Case, treatment: int, place: Path, source: str, setup: Path | None, already_there: str | None
+) -> WatchedRun:
+    is_of_case = setup is not None and setup == case_setup(case, treatment)
     with changing(case.folder) as log:
         note_lost_runs(case.folder, log)
         folder = place / datetime.now(UTC).strftime("run-%Y%m%d-%H%M%S-%f")
@@ -232,14 +247,40 @@ def _begun(case: Case, treatment: int, place: Path, source: str, setup: Path | N
     kept = None
     if setup is not None:
         kept = folder / "setup.json"
-        shutil.copyfile(setup, kept)
+        if already_there is None or is_of_case:
+            shutil.copyfile(setup, kept)
+        else:
+            # The setup of a second part is another one than that of the first: the case keeps both.
+            write_text(kept, json.dumps({**json_file(setup), "already_there": already_there}) + "\n")
     prepared = None if kept is None else Prepared.from_document(json_file(kept), str(setup or kept))
-    agent = str(case.situation().facts.treatments[treatment - 1].get("agent") or (prepared.agent if prepared else ""))
-    live = LiveFile(place / LIVE_FILE, source, agent, prepared.setup.limits_bq if prepared else {})
+    planned = str(case.situation().facts.treatments[treatment - 1].get("agent") or "")
+    said = () if prepared is None else other_agent(prepared, planned)
+    live = LiveFile(
+        place / LIVE_FILE, source, prepared.agent if prepared else "", prepared.setup.limits_bq if prepared else {},
+        planned, tuple(one.text for one in said),
+    )  # fmt: skip
     live.write("running")
-    is_of_case = setup is not None and setup == case_setup(case, treatment)
     keeper = Keeper(live, folder, patient_ids(case.folder))
-    return WatchedRun(case, treatment, folder, keeper, kept, is_of_case)
+    return WatchedRun(case, treatment, folder, keeper, kept, is_of_case, said)
+
+
+def other_agent(prepared: Prepared, planned: str) -> tuple[Message, ...]:
+    """What is said where the setup is not of the treatment's agent; empty where it is, or where one is not known."""
+    if not planned:
+        return ()
+    treated = find_agent(planned)
+    watched = f"{prepared.agent or 'an agent without a name'} ({prepared.nuclide})"
+    if prepared.agent and find_agent(prepared.agent).name == treated.name:
+        return ()
+    if not prepared.agent and nuclide(prepared.nuclide).name == treated.nuclide_name:
+        return ()
+    is_for_treatment = not prepared.agent or find_agent(prepared.agent).purpose == "therapy"
+    text = (
+        f"what is watched is {watched}, the treatment is of {treated.name} ({treated.nuclide_name}): what arrives is "
+        "no activity of the treatment"
+    )
+    remedy = "check the setup, and which treatment this is"
+    return (Message("other-agent", text, remedy, severity="critical" if is_for_treatment else "warning"),)
 
 
 def note_lost_runs(folder: Path, log: Log) -> None:

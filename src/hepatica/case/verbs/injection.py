@@ -96,10 +96,13 @@ def monitor(  # noqa: PLR0913  (one group of options for each step)
         )
     case = Case.open(keeping.case)
     stated = None if setup is None else Path(setup)
-    with watched_run(case, keeping.treatment, _source(Path(frames), which), stated) as run:
+    source = _source(Path(frames), which)
+    with watched_run(case, keeping.treatment, source, stated, watching.already_there) as run:
         outlets = Outlets(live_view, keeping.state_log, run.keeper, progress)
         found = watch_injection(frames, setup=run.setup, outlets=outlets, **given)
         meter = None if readings is None else Path(readings)
+        # What is said of the run is part of what enters the case.
+        found = replace(found, messages=(*found.messages, *run.messages))
         return _entered(run, found, Path(frames), meter, options=_words(which, watching))
 
 

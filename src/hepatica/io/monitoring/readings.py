@@ -82,13 +82,16 @@ class GrowingReadings:
         except OSError as error:
             raise InputError(f"{self.path}: cannot be read ({error.strerror})") from error
         self._at += len(raw)
-        lines = (self._rest + raw.decode("utf-8", "replace")).split("\n")
+        text = raw.decode("utf-8", "replace")
+        # A table saved by a spreadsheet may begin with a mark of its encoding.
+        text = text.removeprefix("\ufeff") if self._at == len(raw) else text
+        lines = (self._rest + text).split("\n")
         self._rest = lines.pop()
         if whole and self._rest:
             lines.append(self._rest)
         for line in lines:
             self._row += 1
-            if not line.strip() or (self._row == 1 and "value" in line):
+            if not line.strip() or (self._row == 1 and "value" in line.lower()):
                 continue
             found = parsed(line)
             if found is None or found.at_s is None:

@@ -6,6 +6,7 @@ and doubts, and injections in which nothing happens. Nothing of the injection it
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -16,6 +17,7 @@ from hepatica.monitoring.judging.sequential import KINDS, Statistics
 from hepatica.monitoring.setup import Array, Setup
 from hepatica.monitoring.simulation.counts import Recording
 from hepatica.monitoring.simulation.flow import FlowSettings
+from hepatica.monitoring.state import Test
 
 LENGTH = 1.5
 """Of a simulated injection, in planned infusions; and `AFTER_S` more."""
@@ -102,7 +104,8 @@ def calibrated(
     """
     if not 0 < false_alarms < 1 or injections * false_alarms < 10:
         raise InputError(
-            f"{injections} simulated injections do not show a rate of {false_alarms:g}; ten times its inverse do"
+            f"{injections} simulated injections do not show a rate of {false_alarms:g} of false alarms",
+            remedy=f"simulate {math.ceil(10 / false_alarms) if 0 < false_alarms < 1 else 1000} or more",
         )
     found: dict[str, list[Array]] = {kind: [] for kind in KINDS}
     quiet = uneventful(setup, settings)
@@ -111,6 +114,19 @@ def calibrated(
         for kind, values in run.largest_while_false().items():
             found[kind].append(values)
     return Boundaries(false_alarms, {kind: np.sort(np.concatenate(parts)) for kind, parts in found.items()}, seed)
+
+
+def tests_of(statistics: Statistics, boundaries: Boundaries | None, skipped: Mapping[str, str]) -> tuple[Test, ...]:
+    """Where each test of the first injection stands; `skipped` says why some are not judged."""
+    out = []
+    for kind in KINDS:
+        value = float(statistics.values[kind][0])
+        boundary = math.inf if boundaries is None else boundaries.of(kind)
+        shown = value if math.isfinite(value) else None
+        why = skipped.get(kind, "" if boundaries is not None else "no boundaries: nothing is decided")
+        limit = boundary if math.isfinite(boundary) else None
+        out.append(Test(kind, shown, limit, not why and shown is not None, why))
+    return tuple(out)
 
 
 def uneventful(setup: Setup, settings: FlowSettings) -> tuple[Setup, FlowSettings]:

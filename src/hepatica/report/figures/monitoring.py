@@ -38,14 +38,21 @@ def monitor_png(curves: Mapping[str, Any], pictures: NDArray[np.float64], mask: 
     shown = pictures[:MOST_PICTURES]
     figure = Figure(figsize=(11, 7.2), layout="constrained")
     grid = figure.add_gridspec(3, max(len(shown), 1), height_ratios=(3.0, 0.9, 1.9))
-    if curves["bands_mbq"]:
+    has_rate = any(curves["rate_kcps"])
+    if curves["bands_mbq"] and not has_rate:
+        # MR counts nothing: the activities have the place of the rate as well.
+        _activities(upper := figure.add_subplot(grid[: 2 if len(shown) else 3, :]), curves)
+        upper.tick_params(labelbottom=True)
+        upper.set_xlabel("s after the first instant")
+    elif curves["bands_mbq"]:
         upper = figure.add_subplot(grid[0, :])
         lower = figure.add_subplot(grid[1, :], sharex=upper)
         _activities(upper, curves)
     else:
         # Without a setup the rate is all that there is.
         lower = figure.add_subplot(grid[:2, :])
-    _rate(lower, curves)
+    if has_rate or not curves["bands_mbq"]:
+        _rate(lower, curves)
     for n, picture in enumerate(shown):
         axes = figure.add_subplot(grid[2, n])
         axes.imshow(picture, cmap="gray_r", interpolation="nearest", vmax=max(float(np.quantile(picture, 0.998)), 1.0))
@@ -90,7 +97,8 @@ def _activities(axes: Any, curves: Mapping[str, Any]) -> None:
     bands: Mapping[str, NDArray[np.float64]] = curves["bands_mbq"]
     for n, (name, band) in enumerate(bands.items()):
         colour = INK if name == "body" else COLOURS[n % len(COLOURS)]
-        axes.plot(time, band[:, 0], color=colour, lw=1.6, ls="--" if name == "body" else "-", label=name)
+        axes.plot(time, band[:, 0], color=colour, lw=1.6, ls="--" if name == "body" else "-",
+                  label="body, by the frames alone" if name == "body" else name)  # fmt: skip
         axes.fill_between(time, band[:, 1], band[:, 2], color=colour, alpha=0.15, lw=0)
     if curves["planned_mbq"] is not None:
         axes.axhline(curves["planned_mbq"], color=MUTED, lw=0.8, ls=":")

@@ -62,3 +62,15 @@ def about_line(watch: Watch | None, drawn: Drawn | None, states: Sequence[State]
     if watch.line.why_not:
         out.append(Message("line-not-used", watch.line.why_not, severity="note"))
     return tuple(out)
+
+
+def about_goal(setup: Setup) -> tuple[Message, ...]:
+    """A goal that the vial cannot reach by itself."""
+    most = setup.planned_bq * (1 - setup.residual)
+    if setup.goal_bq is None or setup.goal_bq <= 1.001 * most or setup.already_there == "apart":
+        return ()
+    text = (
+        f"the goal, {setup.goal_bq / 1e6:.4g} MBq, is more than the vial can give, {most / 1e6:.4g} MBq without what "
+        "stays behind: it cannot be reached"
+    )
+    return (Message("goal-out-of-reach", text, "check the goal and the activity of the vial"),)

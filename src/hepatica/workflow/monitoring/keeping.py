@@ -28,8 +28,6 @@ MOST_POINTS = 600
 EACH_S = 1.0
 """Between two versions of the file."""
 
-TWO_SIDED_95 = 1.96
-
 RunState = Literal["running", "ended", "lost"]
 
 
@@ -63,9 +61,13 @@ class LiveFile:
     source : str
         Where frames come from, for people.
     agent : str
-        That is injected; empty if unknown.
+        That is injected, by the setup; empty if unknown.
     limits_bq : mapping of str to float
         Largest activity of a region.
+    treatment_agent : str
+        Of the case's treatment; empty if unknown.
+    remarks : tuple of str
+        What holds all the time, shown before the notes of each state.
     clock : callable
         Seconds that run on.
     """
@@ -74,6 +76,8 @@ class LiveFile:
     source: str
     agent: str = ""
     limits_bq: Mapping[str, float] = field(default_factory=dict)
+    treatment_agent: str = ""
+    remarks: tuple[str, ...] = ()
     clock: Callable[[], float] = time.monotonic
     _last: State | None = None
     _gate: FrameGate | None = None
@@ -112,8 +116,7 @@ class LiveFile:
             self._curve.pop()
         if self._curve and at - self._curve[-1][0] < self._between_s:
             return
-        half = TWO_SIDED_95 * state.delivered_sd_bq
-        self._curve.append((at, state.delivered_bq, max(state.delivered_bq - half, 0.0), state.delivered_bq + half))
+        self._curve.append((at, state.delivered_bq, *state.delivered_limits_bq()))
         if len(self._curve) > MOST_POINTS:
             self._curve = self._curve[::2]
             self._between_s = 0.9 * (self._curve[-1][0] - self._curve[-2][0])
@@ -129,9 +132,10 @@ class LiveFile:
             "updated": datetime.now(UTC).isoformat(timespec="milliseconds"),
             "source": self.source,
             "agent": self.agent,
+            "treatment_agent": self.treatment_agent,
             "elapsed_s": 0.0 if state is None else round(state.time_s, 3),
             "watching": "waiting" if state is None else state.watching,
-            "notes": [] if state is None else list(state.notes),
+            "notes": [*self.remarks, *(() if state is None else state.notes)],
             "silent_s": 0.0 if state is None else round(state.silent_s, 3),
             "rate_cps": 0.0 if state is None else round(state.rate_cps, 1),
             "delivered_mbq": _delivered(state) if is_known and state else None,
@@ -167,9 +171,8 @@ class LiveFile:
 
 
 def _delivered(state: State) -> dict[str, float]:
-    half = TWO_SIDED_95 * state.delivered_sd_bq
-    value = state.delivered_bq
-    return {"value": _mbq(value), "low": _mbq(max(value - half, 0.0)), "high": _mbq(value + half)}
+    low, high = state.delivered_limits_bq()
+    return {"value": _mbq(state.delivered_bq), "low": _mbq(low), "high": _mbq(high)}
 
 
 def _alarm(alarm: Alarm) -> dict[str, Any]:

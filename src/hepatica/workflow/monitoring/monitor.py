@@ -30,7 +30,7 @@ from hepatica.monitoring.setup import Array
 from hepatica.monitoring.state import Residual, State
 from hepatica.monitoring.watch import Watch
 from hepatica.nuclides import agent as find_agent
-from hepatica.workflow.monitoring.arrival import about_arrival, about_line, about_meter, arrival_of
+from hepatica.workflow.monitoring.arrival import about_arrival, about_goal, about_line, about_meter, arrival_of
 from hepatica.workflow.monitoring.keeping import Keeper
 from hepatica.workflow.monitoring.mr_frames import MrSource, mr_source
 from hepatica.workflow.monitoring.result import FrameFaults, MonitorResult
@@ -99,6 +99,8 @@ def watch_injection(
     path = Path(frames)
     meter = None if readings is None else Path(readings)
     prepared = None if setup is None else Prepared.from_document(json_file(Path(setup)), str(setup))
+    if prepared is not None and watching.already_there is not None:
+        prepared = replace(prepared, setup=prepared.setup.changed(already_there=watching.already_there))
     if not path.exists():
         raise InputError(f"{path}: no such file or folder of frames")
     is_folder = path.is_dir()
@@ -136,7 +138,7 @@ def watch_injection(
         inputs.append(InputFile.of("setup", Path(setup)))
     if mr is not None:
         inputs.append(InputFile.of("structures", mr.structures))
-    said = (*_messages(arrived, prepared, session), *(() if source is None else source.messages))
+    said = (*messages_of(arrived, prepared, session), *(() if source is None else source.messages))
     return _result(session, prepared, watching, arrived, Provenance(
         inputs=tuple(inputs), parameters=parameters(which, watching),
         steps=("frames unmixed and filtered", "sequential tests against boundaries by simulation of this setup"),
@@ -194,7 +196,7 @@ class Session:
     is_live: bool = False
     keeper: Keeper | None = None
     states: list[State] = field(default_factory=list)
-    faults: dict[str, int] = field(default_factory=dict)
+    faults: dict[str, list[str]] = field(default_factory=dict)
     frames: int = 0
     first_cps: float = 0.0
     largest_cps: float = 0.0
@@ -225,13 +227,13 @@ class Session:
         elif isinstance(event, Silence):
             state = self._silence(event.seconds)
         elif isinstance(event, Fault):
-            self._fault(event.text)
+            self._fault(event.text, event.name)
         if state is not None:
             self._show(state)
 
-    def _fault(self, text: str) -> None:
-        self.faults[text] = self.faults.get(text, 0) + 1
-        self._enter({"entry": "fault", "text": text})
+    def _fault(self, text: str, name: str = "") -> None:
+        self.faults.setdefault(text, []).append(name)
+        self._enter({"entry": "fault", "text": f"{name}: {text}" if name else text})
 
     def _enter(self, entry: dict[str, Any]) -> None:
         self.log(entry)
@@ -352,7 +354,8 @@ def _log(path: Path | None) -> Iterator[Callable[[dict[str, Any]], None]]:
         raise OutputError(f"{path}: the log cannot be written ({error.strerror})") from error
 
 
-def _messages(arrived: Arrived, prepared: Prepared | None, session: Session) -> tuple[Message, ...]:
+def messages_of(arrived: Arrived, prepared: Prepared | None, session: Session) -> tuple[Message, ...]:
+    """What is to be said of frames, files and setup."""
     out = [Message("for-research", "alarms are for research and replay", "act on no alarm", severity="note")]
     if prepared is None:
         out.append(
@@ -373,8 +376,19 @@ def _messages(arrived: Arrived, prepared: Prepared | None, session: Session) -> 
             )
         else:
             out.append(Message("dead-time-corrected", text, severity="note"))
-    for text, count in list(session.faults.items())[:20]:
-        out.append(Message("not-used", f"{text} ({count} times)" if count > 1 else text))
+    for text, names in list(session.faults.items())[:20]:
+        first = f"{names[0]}: " if names[0] else ""
+        more = f" ({len(names)} {'files' if names[0] else 'times'})" if len(names) > 1 else ""
+        out.append(Message("not-used", f"{first}{text}{more}"))
+    out += [Message("order-of-files", text, severity="note") for text in arrived.said]
+    if arrived.unchecked:
+        text = "; ".join(
+            f"{what}, which {count} file{'' if count == 1 else 's'} do{'es' if count == 1 else ''} not state"
+            for what, count in arrived.unchecked.items()
+        )
+        out.append(Message("not-checked", f"not checked: {text}", "make sure that the frames are those of the setup"))
+    if prepared is not None:
+        out += about_goal(prepared.setup)
     gate = session.gate
     if gate is not None and any(asdict(faults_of(gate)).values()):
         text = (

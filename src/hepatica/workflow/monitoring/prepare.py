@@ -38,6 +38,7 @@ from hepatica.nuclides import Nuclide
 from hepatica.nuclides import agent as find_agent
 from hepatica.planning.measured.earlier_results import result_file
 from hepatica.planning.measured.treatment_results import planned_treatment
+from hepatica.workflow.monitoring.arrival import about_goal
 from hepatica.workflow.result import Result, result
 from hepatica.workflow.sources import ImageSource, StructureSource, as_image, require_one_patient
 
@@ -297,7 +298,7 @@ def prepare_injection(
         structures={name: tuple(members) for name, members in groups.items()},
         expected_share=dict(zip(setup.regions, setup.expected_shares.tolist(), strict=True)), goal_bq=setup.goal_bq,
         lung_activity_limit_bq=injection.limits_bq.get("lungs"), prepared=made,
-        messages=(*image.messages, *drawn.messages, *notes, *more),
+        messages=(*image.messages, *drawn.messages, *notes, *more, *about_goal(made.setup)),
         provenance=Provenance(
             inputs=(*inputs, *_plan_input(plan)), parameters=parameters(seen_by, planned, agent=agent),
             steps=("structures projected with the CT's attenuation", "masks by what shows most in each pixel"),

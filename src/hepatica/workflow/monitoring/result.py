@@ -100,7 +100,8 @@ class MonitorResult(Result):
             rates = [(s.time_s, s.rate_cps) for s in self.states]
             return Table.of(("s", "counts per second"), rates, "Rate of the whole field", "rate")
         rows = [
-            (r.name, r.role, r.delivered_bq / 1e6, r.low_bq / 1e6, r.high_bq / 1e6,
+            ("body, by the frames alone" if r.name == "body" else r.name,
+             r.role, r.delivered_bq / 1e6, r.low_bq / 1e6, r.high_bq / 1e6,
              None if r.share is None else 100 * r.share, r.expected_bq / 1e6)
             for r in self.delivery
         ]  # fmt: skip
@@ -154,6 +155,7 @@ class MonitorResult(Result):
             return {}
         return {
             "nuclide": self.nuclide,
+            "agent": self.agent,
             "delivered_bq": self.delivered_bq,
             "delivered_bq_sd": self.delivered_bq_sd,
             "planned_bq": self.planned_bq,

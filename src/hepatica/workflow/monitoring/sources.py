@@ -13,7 +13,7 @@ from pathlib import Path
 
 from hepatica.core import InputFile
 from hepatica.errors import HepaticaError, InputError
-from hepatica.io.dicom.images.dynamic import DynamicFile, read_dynamic
+from hepatica.io.dicom.images.dynamic import DynamicFile, read_dynamic, stated_order
 from hepatica.io.dicom.mr.dynamic import MrSeries
 from hepatica.io.monitoring.folder import ArrivingFiles, by_number
 from hepatica.io.monitoring.listener import listening
@@ -38,9 +38,18 @@ class Silence:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Something came that cannot be used; it is said, and watched on."""
+    """Something came that cannot be used; it is said, and watched on.
+
+    Attributes
+    ----------
+    text : str
+        What is wrong with it.
+    name : str
+        Of the file, if it is one: what is wrong with many is said once.
+    """
 
     text: str
+    name: str = ""
 
 
 Event = Frame | Reading | Silence | Fault
@@ -64,6 +73,10 @@ class Arrived:
         Of the first file.
     patient_ids : tuple of str
         Of whom frames may be, where a case knows; a file that names nobody may be.
+    said : list of str
+        About the order of files.
+    unchecked : dict of str to int
+        What could not be held against the setup, since a file says nothing of it, and of how many files.
     """
 
     inputs: list[InputFile] = field(default_factory=list)
@@ -73,6 +86,8 @@ class Arrived:
     prepared: Prepared | None = None
     patient_id: str | None = None
     patient_ids: tuple[str, ...] = ()
+    said: list[str] = field(default_factory=list)
+    unchecked: dict[str, int] = field(default_factory=dict)
 
     def note(self, file: DynamicFile) -> None:
         """Add a file.
@@ -88,6 +103,8 @@ class Arrived:
             raise InputError(f"{file.source.path}: is of another patient than the case; it is not used")
         if self.prepared is not None:
             require_fit(file, self.prepared)
+            for what in unstated(file, self.prepared):
+                self.unchecked[what] = self.unchecked.get(what, 0) + 1
         self.patient_id = file.patient_id
         if not self.inputs:
             self.corrected, self.nuclide, self.pixel_mm = file.corrected, file.nuclide, file.pixel_mm
@@ -155,6 +172,18 @@ def require_fit(file: DynamicFile, prepared: Prepared) -> None:
         )
 
 
+def unstated(file: DynamicFile, prepared: Prepared) -> tuple[str, ...]:
+    """What `require_fit` and the nuclide's test could not hold against the setup: the file does not say it."""
+    out = []
+    if not file.nuclide:
+        out.append(f"the nuclide (that it is {prepared.nuclide})")
+    if not file.windows_kev:
+        out.append(f"the energy window (that it holds a line of {prepared.nuclide})")
+    if not file.patient_id:
+        out.append("the patient")
+    return tuple(out)
+
+
 def replayed(
     path: Path, readings: Path | None, chosen: FrameOptions, arrived: Arrived, made: Iterator[Event] | None = None
 ) -> Iterator[Event]:
@@ -185,13 +214,40 @@ def _stored(path: Path, readings: Path | None, chosen: FrameOptions, arrived: Ar
     if path.is_dir():
         frames = LiveFrames(chosen, arrived)
         files = [one for one in path.iterdir() if one.is_file() and not one.name.startswith(".") and one != readings]
-        for one in sorted(files, key=by_number):
+        named = sorted(files, key=by_number)
+        for one in in_time(named, arrived):
             yield from frames.of([one], None)
         return
     file = read_dynamic(path, energy_window=chosen.energy_window, detector=chosen.detector)
     arrived.note(file)
     for number, (counts, start, duration) in enumerate(zip(file.counts, file.start_s, file.duration_s, strict=True)):
         yield Frame(counts, float(start), float(duration), number, file.nuclide)
+
+
+def in_time(named: list[Path], arrived: Arrived) -> list[Path]:
+    """Files in the order of their times, where that is not the order of their names and no clock was set back.
+
+    What is no DICOM file comes last. Where InstanceNumber follows the names, the clock was set: the names are right.
+    """
+    stated: list[tuple[float | None, int | None, Path]] = []
+    other = []
+    for path in named:
+        try:
+            stated.append((*stated_order(path), path))
+        except HepaticaError:
+            other.append(path)
+    times = [at for at, _, _ in stated if at is not None]
+    if len(times) < len(stated):
+        if times != sorted(times):
+            arrived.said.append("files that say no time are among the frames: they are taken in the order of names")
+        return named
+    numbers = [number for _, number, _ in stated if number is not None]
+    is_numbered = len(set(numbers)) == len(stated)
+    if times == sorted(times) or (is_numbered and numbers == sorted(numbers)):
+        return named
+    arrived.said.append("names of the files are not in the order of their times: they are taken by their times")
+    places = sorted(range(len(stated)), key=lambda n: times[n])
+    return [*(stated[n][2] for n in places), *other]
 
 
 def _reading(line: MeterLine) -> Reading:
@@ -325,7 +381,12 @@ class LiveFrames:
                 read.append(file)
             except HepaticaError as error:
                 self.unread(path)
-                yield Fault(str(error))
+                yield Fault(str(error).removeprefix(f"{path}: "), path.name)
+        if all(file.clock_s is not None for file in read):
+            # Files that were there at one look: their names need not be in the order of time.
+            numbers = [file.instance for file in read if file.instance is not None]
+            if len(set(numbers)) < len(read) or numbers != sorted(numbers):
+                read.sort(key=lambda file: file.clock_s or 0.0)
         for file in read:
             alone = len(file.counts) == 1
             base = self.end_s if file.clock_s is None else file.clock_s

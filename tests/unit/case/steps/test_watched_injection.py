@@ -28,7 +28,7 @@ from hepatica.monitoring.state import Alarm, RegionState, Residual, State
 from hepatica.monitoring.wording import certainty, severity
 from hepatica.workflow.monitoring.keeping import MOST_POINTS, LiveFile
 from hepatica.workflow.monitoring.sources import Silence, replayed
-from monitoring_makers import PLANNED, injection, mask, setup_of
+from monitoring_makers import PLANNED, injection, mask, setup_of, spread
 
 START = datetime(2026, 3, 2, 10, 15, tzinfo=UTC)
 QUICK = hp.WatchOptions(rehearsals=1000, seed=5, idle_s=1.0)
@@ -283,3 +283,33 @@ def test_a_case_makes_the_setup_of_its_watched_injection(arrived: Path, tmp_path
         assert run.is_of_case
         assert run.setup is not None
         assert json.loads(run.setup.read_text())["planned_bq"] == 150e6
+
+
+def test_a_second_part_enters_beside_the_first(arrived: Path, case: hp.Case, tmp_path: Path) -> None:
+    """What the first part left in the field, a third of the vial, is taken off what the second brought."""
+    setup, random = setup_of(), np.random.default_rng(8)
+    there = setup.response_cps_per_bq @ (setup.expected_shares * PLANNED / 3)
+    run = list(injection(setup, seconds=80))
+    frames = [frame.values + spread(random.poisson(0.5 * there), random) for frame, _, _ in run]
+    rows = [f"{r.kind},{r.at_s},{r.value}" for _, readings, _ in run for r in readings]
+    (tmp_path / "second.csv").write_text("kind,time_s,value\n" + "\n".join(rows) + "\n")
+    (tmp_path / "second").mkdir()
+    write_file(tmp_path / "second" / "1.dcm", frames, first=0)
+    fast: dict[str, Any] = {"rehearsals": 200, "false_alarms": 0.05, "seed": 5}
+    replay = hp.FrameOptions(replay=True)
+    given: dict[str, Any] = {"setup": arrived / "setup.json", "readings": arrived / "readings.csv", "which": replay}
+    first = hp.monitor(arrived / "camera", watching=hp.WatchOptions(**fast),
+                       keeping=hp.KeepOptions(case=case.folder), **given)  # fmt: skip
+    with pytest.raises(InputError, match="holds frames of a watched injection") as raised:
+        hp.monitor(tmp_path / "second", keeping=hp.KeepOptions(case=case.folder, treatment=1), **given)
+    assert "a treatment of its own" in str(raised.value.remedy)
+    case.set(**{"treatment.2.agent": "maa"})
+    second = hp.monitor(tmp_path / "second", watching=hp.WatchOptions(already_there="apart", **fast),
+                        keeping=hp.KeepOptions(case=case.folder, treatment=2),
+                        **given | {"readings": tmp_path / "second.csv"})  # fmt: skip
+    one, two = log_of(case, "measured")
+    assert one["delivered_bq"] == first.delivered_bq
+    assert two["already_there_bq"] == pytest.approx(PLANNED / 3, rel=0.1)
+    assert two["delivered_bq"] == second.delivered_bq == pytest.approx(float(run[-1][2].sum()), rel=0.05)
+    stated = (case.folder / "case.toml").read_text()
+    assert 'already-there = "apart"' in stated

@@ -98,18 +98,35 @@ def read_dynamic(path: Path | str, *, energy_window: int | None = None, detector
     picked = _chosen(header, len(values), {"EnergyWindowVector": energy_window, "DetectorVector": detector})
     start, duration = _times(header, len(values))
     agent = radiopharmaceutical_of(header, first_acquisition=None)
-    acquired = header.instant("AcquisitionDateTime") or header.date_and_time("AcquisitionDate", "AcquisitionTime")
+    acquired = _acquired_s(header)
     return DynamicFile(
         np.asarray(values, np.float64)[picked], start[picked] - start[picked][0], duration[picked],
         geometry.pixel_size_of(header), agent.nuclide or "", energy_windows_kev(header),
         header.texts("CorrectedImage"), header.integer("InstanceNumber"),
-        None if acquired is None or acquired.year < EPOCH_YEAR else acquired.timestamp() + float(start[picked][0]),
+        None if acquired is None else acquired + float(start[picked][0]),
         header.text("PatientID"), input_file("frames", Path(path)), *stands_of(header, int(picked[0]), len(values)),
     )  # fmt: skip
 
 
 EPOCH_YEAR = 1971
 """Earlier dates were put in place of true ones."""
+
+
+def _acquired_s(header: Header) -> float | None:
+    acquired = header.instant("AcquisitionDateTime") or header.date_and_time("AcquisitionDate", "AcquisitionTime")
+    return None if acquired is None or acquired.year < EPOCH_YEAR else acquired.timestamp()
+
+
+def stated_order(path: Path) -> tuple[float | None, int | None]:
+    """When a file says that it was acquired, seconds since 1970, and its InstanceNumber; None what it does not say.
+
+    Raises
+    ------
+    DicomError
+        If it is no DICOM file.
+    """
+    header = open_dicom(path)
+    return _acquired_s(header), header.integer("InstanceNumber")
 
 
 def _times(header: Header, frames: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
