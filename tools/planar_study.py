@@ -26,12 +26,12 @@ from hepatica.anatomy.virtual_patient import Treatment, VirtualCtOptions, Virtua
 from hepatica.anatomy.virtual_patient.settings import AnatomyOptions, PatientSettings, Tumour
 from hepatica.errors import HepaticaError, InputError
 from hepatica.imaging.planar.attenuation import photon_energy_kev
+from hepatica.imaging.planar.from_ct.montecarlo import MARGIN_MM, PlanarMonteCarloOptions, organ_response
+from hepatica.imaging.planar.from_ct.projected import ProjectedMeasurement, fitted_fwhm, projected_rates
+from hepatica.imaging.planar.from_ct.projection import REST, place_of_ct
 from hepatica.imaging.planar.measure import CtModel, ct_model, grouped
-from hepatica.imaging.planar.montecarlo import MARGIN_MM, PlanarMonteCarloOptions, organ_response
 from hepatica.imaging.planar.options import PlanarCountsOptions, PlanarUncertaintyOptions
 from hepatica.imaging.planar.organs import STILL, Move, organs_of, share_interval
-from hepatica.imaging.planar.projected import ProjectedMeasurement, fitted_fwhm, projected_rates
-from hepatica.imaging.planar.projection import REST, place_of_ct
 from hepatica.imaging.planar.rates import count_rates
 from hepatica.imaging.planar.simulate import PlanarScanOptions, SimulatedViews, planar_views
 from hepatica.imaging.planar.views import frozen

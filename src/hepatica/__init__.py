@@ -123,7 +123,7 @@ if TYPE_CHECKING:
     )
     from hepatica.imaging.pet.acquisition.raw import PetRawData
     from hepatica.imaging.pet.scanner import Scanner
-    from hepatica.imaging.planar.montecarlo import PlanarMonteCarloOptions
+    from hepatica.imaging.planar.from_ct.montecarlo import PlanarMonteCarloOptions
     from hepatica.imaging.planar.options import (
         PlanarAttenuationOptions,
         PlanarCountsOptions,

@@ -131,7 +131,7 @@ NOUNS = {
     "PlanarAttenuationOptions": "imaging.planar.options",
     "PlanarCountsOptions": "imaging.planar.options",
     "PlanarGivenOptions": "workflow.planar.given",
-    "PlanarMonteCarloOptions": "imaging.planar.montecarlo",
+    "PlanarMonteCarloOptions": "imaging.planar.from_ct.montecarlo",
     "PlanarOrganOptions": "imaging.planar.options",
     "PlanarReadingOptions": "workflow.planar.reading",
     "PlanarScanOptions": "imaging.planar.simulate",

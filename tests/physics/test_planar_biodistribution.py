@@ -21,9 +21,9 @@ from hepatica.dosimetry.organs.s_values import (
     targets,
 )
 from hepatica.errors import InputError, UnknownNameError
+from hepatica.imaging.planar.from_ct.projection import place_of_ct
 from hepatica.imaging.planar.options import PlanarCountsOptions, PlanarUncertaintyOptions
 from hepatica.imaging.planar.organs import STILL
-from hepatica.imaging.planar.projection import place_of_ct
 from hepatica.imaging.planar.rates import count_rates
 from hepatica.imaging.planar.views import frozen
 from hepatica.nuclides import nuclide

@@ -11,8 +11,8 @@ import pytest
 import hepatica
 from hepatica.core import Estimate
 from hepatica.errors import HepaticaError
-from hepatica.imaging.planar.montecarlo import MARGIN_MM, organ_response
-from hepatica.imaging.planar.projection import BodyModel
+from hepatica.imaging.planar.from_ct.montecarlo import MARGIN_MM, organ_response
+from hepatica.imaging.planar.from_ct.projection import BodyModel
 from hepatica.imaging.quantify.acquisition_conditions import Conditions
 from hepatica.imaging.spect.montecarlo.projector import MonteCarloProjector, SpectSetup
 from hepatica.imaging.spect.projections import Orbit, Window

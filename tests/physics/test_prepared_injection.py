@@ -18,7 +18,7 @@ from hepatica.core.text.files import json_file
 from hepatica.errors import InputError
 from hepatica.imaging.planar.attenuation import broad_share, narrow_mu_per_cm
 from hepatica.imaging.planar.even_uptake import Head, seen_by_head, uneven_uptake, within
-from hepatica.imaging.planar.projection import BodyModel
+from hepatica.imaging.planar.from_ct.projection import BodyModel
 from hepatica.io.dicom.images.dynamic import write_dynamic
 from hepatica.io.dicom.images.write import Emission
 from hepatica.monitoring.prepared import Prepared

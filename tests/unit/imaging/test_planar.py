@@ -11,10 +11,10 @@ from hepatica.errors import GeometryError, InputError, PhysicsError
 from hepatica.imaging.planar.attenuation import broad_share, narrow_mu_per_cm, transmission_mu_t
 from hepatica.imaging.planar.conjugate import geometric_mean, mean_transmission, net_counts, self_attenuation
 from hepatica.imaging.planar.drawn import DrawnMeasurement, DrawnOrgan, drawn_rates
+from hepatica.imaging.planar.from_ct.projection import BodyModel, on_views, place_of_ct
 from hepatica.imaging.planar.measure import grouped, kept
 from hepatica.imaging.planar.options import PlanarCountsOptions, PlanarUncertaintyOptions, thickness_from_text
 from hepatica.imaging.planar.organs import AbsoluteActivity, OrganRates, organs_of, share_interval
-from hepatica.imaging.planar.projection import BodyModel, on_views, place_of_ct
 from hepatica.imaging.planar.rates import PlanarRates, count_rates, scatter_method
 from hepatica.imaging.planar.views import OneView, PlanarViews, opposed
 from hepatica.imaging.spect.projections import Window

@@ -7,6 +7,7 @@ from hepatica.anatomy.structures.kinds import Structure
 from hepatica.errors import InputError, UnknownNameError
 from hepatica.imaging.planar.attenuation import transmission_mu_t
 from hepatica.imaging.planar.conjugate import self_attenuation
+from hepatica.imaging.planar.from_ct.projection import REST
 from hepatica.imaging.planar.measure import (
     Beside,
     CtModel,
@@ -19,7 +20,6 @@ from hepatica.imaging.planar.measure import (
 )
 from hepatica.imaging.planar.options import PlanarUncertaintyOptions
 from hepatica.imaging.planar.organs import organs_of
-from hepatica.imaging.planar.projection import REST
 from hepatica.imaging.planar.rates import PlanarRates
 from hepatica.imaging.planar.whole_body import OUTSIDE, outline_of
 from hepatica.imaging.spect.projections import Window

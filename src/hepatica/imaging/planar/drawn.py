@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from hepatica.core.message import Message
 from hepatica.errors import InputError
 from hepatica.imaging.planar.conjugate import geometric_mean, self_attenuation
+from hepatica.imaging.planar.from_ct.projection import REST, blurred
 from hepatica.imaging.planar.options import PlanarUncertaintyOptions
 from hepatica.imaging.planar.organs import STILL, Move, OrganRates, with_uncertainty
-from hepatica.imaging.planar.projection import REST, blurred
 from hepatica.imaging.planar.rates import PlanarRates
 from hepatica.imaging.planar.whole_body import Outline
 
@@ -99,7 +99,7 @@ class DrawnMeasurement:
             (organ.thickness_mm or 0.0) * move.organ_thickness.get(organ.name, 1.0) for organ in self.organs
         ])  # fmt: skip
         if any(move.shift_mm):
-            from hepatica.imaging.planar.projection import moved
+            from hepatica.imaging.planar.from_ct.projection import moved
 
             coverage = moved(coverage, *(s / p for s, p in zip(move.shift_mm, rates.pixel_mm, strict=True)))
         level, level_variance = self._background(net)

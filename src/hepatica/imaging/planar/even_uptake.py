@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from hepatica.core import Region
 from hepatica.core.resample import resample_region
 from hepatica.errors import InputError, UnknownNameError
-from hepatica.imaging.planar.projection import BodyModel, blurred, placed
+from hepatica.imaging.planar.from_ct.projection import BodyModel, blurred, placed
 
 FloatArray = NDArray[np.float64]
 

@@ -16,17 +16,17 @@ from hepatica.core.resample import resample_region
 from hepatica.errors import InputError, UnknownNameError
 from hepatica.imaging.planar.attenuation import narrow_mu_per_cm
 from hepatica.imaging.planar.drawn import SINGLE_VIEW, DrawnMeasurement, DrawnOrgan, drawn_rates
-from hepatica.imaging.planar.montecarlo import OrganResponse
-from hepatica.imaging.planar.options import PlanarUncertaintyOptions
-from hepatica.imaging.planar.organs import STILL, OrganRates, share_interval
-from hepatica.imaging.planar.placing import cut_by_views, place_of, poorly, settled_at, turned
-from hepatica.imaging.planar.projected import ProjectedFit, ProjectedMeasurement
-from hepatica.imaging.planar.projection import (
+from hepatica.imaging.planar.from_ct.montecarlo import OrganResponse
+from hepatica.imaging.planar.from_ct.placing import cut_by_views, place_of, poorly, settled_at, turned
+from hepatica.imaging.planar.from_ct.projected import ProjectedFit, ProjectedMeasurement
+from hepatica.imaging.planar.from_ct.projection import (
     REST,
     BodyModel,
     Projected,
     explained_at,
 )
+from hepatica.imaging.planar.options import PlanarUncertaintyOptions
+from hepatica.imaging.planar.organs import STILL, OrganRates, share_interval
 from hepatica.imaging.planar.rates import PlanarRates
 from hepatica.imaging.planar.whole_body import OUTSIDE, Beyond, Outline, outline_of, with_outside
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from hepatica.core import acquisition_decay_factor, decay_factor
 from hepatica.core.message import Message
 from hepatica.errors import InputError
+from hepatica.imaging.planar.from_ct.projection import blurred
 from hepatica.imaging.planar.options import PlanarCountsOptions
-from hepatica.imaging.planar.projection import blurred
 from hepatica.imaging.planar.views import PlanarViews
 from hepatica.imaging.quantify.dead_time import live_fraction
 from hepatica.imaging.spect.projections import Window

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepatica.core.message import Message, Severity
+from hepatica.imaging.planar.from_ct.projected import ProjectedFit
+from hepatica.imaging.planar.from_ct.projection import Projected, blurred
 from hepatica.imaging.planar.organs import OrganRates
-from hepatica.imaging.planar.projected import ProjectedFit
-from hepatica.imaging.planar.projection import Projected, blurred
 from hepatica.imaging.planar.rates import PlanarRates
 
 FloatArray = NDArray[np.float64]

@@ -16,6 +16,12 @@ from hepatica.core.message import Message
 from hepatica.core.progress import Progress
 from hepatica.errors import GeometryError, InputError
 from hepatica.imaging.planar.attenuation import mu_scale, narrow_mu_per_cm, photon_energy_kev
+from hepatica.imaging.planar.from_ct.montecarlo import (
+    MARGIN_MM,
+    MONTECARLO_NUCLIDES,
+    PlanarMonteCarloOptions,
+    organ_response,
+)
 from hepatica.imaging.planar.measure import (
     Beside,
     CtModel,
@@ -27,12 +33,6 @@ from hepatica.imaging.planar.measure import (
     measure_on_ct,
     organ_thicknesses,
     uniform_body,
-)
-from hepatica.imaging.planar.montecarlo import (
-    MARGIN_MM,
-    MONTECARLO_NUCLIDES,
-    PlanarMonteCarloOptions,
-    organ_response,
 )
 from hepatica.imaging.planar.options import PlanarCountsOptions
 from hepatica.imaging.planar.rates import (
@@ -338,7 +338,7 @@ def _ct_on_views(
     study: Study, time: TimeOfViews, energy_kev: float, scale: float, mu: float, inputs: list[InputFile]
 ) -> tuple[DrawnBody, list[Message]]:
     """A CT's attenuation under structures that are drawn on the views."""
-    from hepatica.imaging.planar.projection import BodyModel, on_views, place_of_ct, stated_place
+    from hepatica.imaging.planar.from_ct.projection import BodyModel, on_views, place_of_ct, stated_place
 
     ct = as_image(study.ct, role="ct", series=study.options.reading.ct_series)  # type: ignore[arg-type]
     if ct.source not in inputs:

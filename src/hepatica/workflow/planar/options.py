@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hepatica.core.options import options
 from hepatica.dosimetry.time.options import TimeOptions
-from hepatica.imaging.planar.montecarlo import PlanarMonteCarloOptions
+from hepatica.imaging.planar.from_ct.montecarlo import PlanarMonteCarloOptions
 from hepatica.imaging.planar.options import (
     PlanarAttenuationOptions,
     PlanarCountsOptions,

@@ -21,7 +21,7 @@ from hepatica.core import Grid, Kind, Volume
 from hepatica.core.options import Limits, NonNegative, Positive, options
 from hepatica.core.progress import Progress, silent
 from hepatica.errors import InputError
-from hepatica.imaging.planar.projection import BodyModel, Projected, blurred
+from hepatica.imaging.planar.from_ct.projection import BodyModel, Projected, blurred
 from hepatica.imaging.planar.simulate import ANTERIOR_DEG, POSTERIOR_DEG, seen_from_the_front
 from hepatica.imaging.spect.camera.cameras import gamma_camera
 from hepatica.imaging.spect.montecarlo.projector import MonteCarloProjector, SpectSetup

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from hepatica.core.message import Message
 from hepatica.errors import InputError
-from hepatica.imaging.planar.montecarlo import OrganResponse
+from hepatica.imaging.planar.from_ct.montecarlo import OrganResponse
+from hepatica.imaging.planar.from_ct.projection import REST, BodyModel, Projected, blurred, on_views
 from hepatica.imaging.planar.options import PlanarUncertaintyOptions
 from hepatica.imaging.planar.organs import STILL, Move, OrganRates, with_uncertainty
-from hepatica.imaging.planar.projection import REST, BodyModel, Projected, blurred, on_views
 from hepatica.imaging.planar.rates import PlanarRates
 
 FloatArray = NDArray[np.float64]

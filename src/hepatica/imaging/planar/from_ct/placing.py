@@ -9,10 +9,10 @@ from typing import Literal
 
 from hepatica.core.message import Message
 from hepatica.errors import GeometryError
+from hepatica.imaging.planar.from_ct.projected import ProjectedFit, ProjectedMeasurement, fitted_fwhm, projected_rates
+from hepatica.imaging.planar.from_ct.projection import REST, Projected, on_views, place_of_ct, stated_place
 from hepatica.imaging.planar.options import PlanarUncertaintyOptions
 from hepatica.imaging.planar.organs import STILL, OrganRates, share_interval
-from hepatica.imaging.planar.projected import ProjectedFit, ProjectedMeasurement, fitted_fwhm, projected_rates
-from hepatica.imaging.planar.projection import REST, Projected, on_views, place_of_ct, stated_place
 from hepatica.imaging.planar.rates import PlanarRates
 from hepatica.imaging.planar.whole_body import Besides, besides
 
