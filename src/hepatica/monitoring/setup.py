@@ -31,6 +31,9 @@ MOST_RESPONSE = 1e3
 
 MOST_CPS = 1e9
 
+MOST_SECONDS, MOST_DOUBT = 3600.0, 100.0
+"""No injection lasts longer than an hour, and a hundredfold doubt knows nothing: more is a slip of the unit."""
+
 
 @dataclass(frozen=True, slots=True)
 class Doubts:
@@ -78,8 +81,9 @@ class Doubts:
     def __post_init__(self) -> None:
         for name in self.__slots__:
             value = getattr(self, name)
-            if not 0 <= value < math.inf:
-                raise InputError(f"the doubt of {name} must be finite and not negative, not {value}")
+            most = MOST_SECONDS if name.endswith("_s") else MOST_DOUBT
+            if not 0 <= value <= most:
+                raise InputError(f"the doubt of {name} must lie between 0 and {most:g}, not {value}")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -165,10 +169,9 @@ class Setup:
             )
         if self.already_there not in ALREADY_THERE:
             raise UnknownNameError("meaning of activity already there", self.already_there, ALREADY_THERE)
-        if not 0 <= self.dispersion_s < math.inf:
-            raise InputError("the dispersion must be finite and not negative")
-        if not 0 <= self.tau_s < math.inf or not 0 <= self.lag_s < math.inf:
-            raise InputError("dead time and lag must be finite and not negative")
+        for name in ("dispersion_s", "tau_s", "lag_s"):
+            if not 0 <= getattr(self, name) <= MOST_SECONDS:
+                raise InputError(f"{name} must lie between 0 and {MOST_SECONDS:g} s, not {getattr(self, name)}")
         if not isinstance(self.limits_bq, Mapping):
             raise InputError("limits_bq holds an activity for each region that has a limit, by its name")
         for what, value in (("goal_bq", self.goal_bq), *self.limits_bq.items()):

@@ -90,8 +90,8 @@ def test_without_identity_the_tree_stays_and_the_patient_goes(tmp_path: Path) ->
 def test_a_nuclide_without_a_code_is_refused(tmp_path: Path) -> None:
     from dataclasses import replace
 
-    with pytest.raises(DicomError, match="Cu-64"):
-        write_dose_sr(tmp_path / "dose.dcm", replace(GIVEN, nuclide="Cu-64"), CONTEXT)
+    with pytest.raises(DicomError, match="Zr-89"):
+        write_dose_sr(tmp_path / "dose.dcm", replace(GIVEN, nuclide="Zr-89"), CONTEXT)
 
 
 def test_a_pdf_comes_back_as_it_was(tmp_path: Path) -> None:
