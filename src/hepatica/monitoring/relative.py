@@ -22,6 +22,9 @@ END = 0.1
 READING_SD = 0.01
 """Relative standard deviation of a reading of the vial; the setup's `meter_scale` is that of its geometry."""
 
+TREND_S = 10.0
+"""Over which the last rate is taken."""
+
 
 @dataclass(frozen=True, slots=True)
 class Share:

@@ -28,6 +28,15 @@ LIVE: dict[str, Any] = {
         {"name": "stomach", "kind": "organ", "mbq": 9.0, "low": 6.0, "high": 12.0, "limit_mbq": 5.0},
         {"name": "lungs", "kind": "organ", "mbq": 21.0, "low": 14.0, "high": 28.0, "limit_mbq": 25.0},
         {"name": "left lobe", "kind": "organ", "mbq": 3.0, "low": None, "high": None, "limit_mbq": None},
+        {
+            "name": "gallbladder",
+            "kind": "organ",
+            "mbq": 5.8,
+            "low": 5.0,
+            "high": 6.6,
+            "limit_mbq": 9.5,
+            "held": {"mbq": 10.9, "low": 10.1, "high": 11.7},
+        },
     ],
     "alarms": [
         {
@@ -72,6 +81,8 @@ def test_delivered_stands_against_planned_and_old_words_are_called_lost(seen: An
     assert rows["lungs"].endswith("may be above")
     assert rows["right lobe"].endswith("below")
     assert "uncertainty not known" in rows["left lobe"]
+    assert "above by 10.9 MBq" in rows["gallbladder"]  # the limit is of the whole, not of the second part alone
+    assert "with what was there before" in rows["gallbladder"]
     alarms = page.inner_text('[aria-label="Alarms"]')
     assert "activity arrives in the stomach" in alarms
     assert "stop the injection and look at the catheter" in alarms

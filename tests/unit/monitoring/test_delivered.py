@@ -16,6 +16,7 @@ from hepatica.monitoring.relative import drawn_bq, shares
 from hepatica.monitoring.simulation.flow import FlowSettings
 from hepatica.monitoring.state import State
 from hepatica.monitoring.watch import Watch
+from hepatica.monitoring.wording import OVER_PLAN
 from monitoring_makers import PLANNED, SHARES, boundaries, injection, mask, setup_of, spread
 
 
@@ -102,9 +103,42 @@ def test_what_was_there_is_taken_off_each_region() -> None:
             watch.reading(one)
         watch.frame(replace(frame, values=frame.values + spread(random.poisson(0.5 * there), random)))
     end = watch.stop()
+    held = {one.name: one for one in end.held}
     for n, name in enumerate(("target", "liver", "lungs")):
+        # Limits are of the whole, the rest of what this injection brought.
+        whole = held[name].delivered_bq - end.region(name).delivered_bq
+        assert whole == pytest.approx(50e6 * SHARES[n], abs=0.02 * PLANNED)
         assert end.region(name).delivered_bq == pytest.approx(true[n], abs=0.05 * PLANNED)
     assert end.region("body").delivered_bq == pytest.approx(float(true.sum()), rel=0.06)
+
+
+@pytest.mark.parametrize("already_there", ["counts", "apart"])
+def test_more_than_the_vial_held_is_not_measured_although_what_was_there_counts(already_there: str) -> None:
+    setup = setup_of(already_there=already_there)
+    watch, random = Watch(setup, mask(), boundaries(), nuclide="Tc-99m"), np.random.default_rng(4)
+    there = setup.response_cps_per_bq @ (SHARES * PLANNED)
+    for frame, readings, _ in injection(setup):
+        for one in readings:
+            watch.reading(one)
+        watch.frame(replace(frame, values=frame.values + spread(random.poisson(0.5 * there), random)))
+    end = watch.stop()
+    # Twice the vial in the field: all of one vial cannot be, the second of two can.
+    assert any(why.startswith(OVER_PLAN) for why in end.not_measured) is (already_there == "counts")
+    assert not end.held if already_there == "counts" else end.held
+
+
+def test_tests_of_a_run_that_ended_blind_were_not_judged_at_its_end() -> None:
+    watch = Watch(setup_of(), mask(), boundaries(), nuclide="Tc-99m")
+    for frame, readings, _ in injection(watch.setup, seconds=30.0):
+        for one in readings:
+            watch.reading(one)
+        seen = watch.frame(frame)
+    assert any(test.is_judged for test in seen.tests)
+    watch.silence(50.0)
+    end = watch.stop()
+    assert end.blind_since_s == 30.0
+    assert not any(test.is_judged for test in end.tests)
+    assert "blind" in {test.kind: test.why_not for test in end.tests}["reflux"]
 
 
 @pytest.mark.parametrize("fault", ["half", "background", "mirrored", "upside down", "duration"])

@@ -15,7 +15,7 @@ from hepatica.core.options import options
 from hepatica.errors import OutputError
 from hepatica.io.files import atomic_output
 from hepatica.monitoring.feed import FrameGate
-from hepatica.monitoring.state import Alarm, State
+from hepatica.monitoring.state import Alarm, RegionState, State
 from hepatica.monitoring.wording import certainty, severity
 
 LIVE_SCHEMA = 1
@@ -161,10 +161,13 @@ class LiveFile:
 
     def _regions(self, state: State) -> list[dict[str, Any]]:
         limits = self.limits_bq
+        held = {one.name: one for one in state.held}
         return [
             {
-                "name": one.name, "kind": one.role, "mbq": _mbq(one.delivered_bq), "low": _mbq(one.low_bq),
-                "high": _mbq(one.high_bq), "limit_mbq": _mbq(limits[one.name]) if one.name in limits else None,
+                "name": one.name, "kind": one.role, **_interval(one),
+                "limit_mbq": _mbq(limits[one.name]) if one.name in limits else None,
+                # What was there before is taken off what was delivered; a limit is of all that lies there.
+                "held": _interval(held[one.name]) if one.name in held else None,
             }
             for one in state.regions if one.role != "body"
         ]  # fmt: skip
@@ -173,6 +176,10 @@ class LiveFile:
 def _delivered(state: State) -> dict[str, float]:
     low, high = state.delivered_limits_bq()
     return {"value": _mbq(state.delivered_bq), "low": _mbq(low), "high": _mbq(high)}
+
+
+def _interval(one: RegionState) -> dict[str, float]:
+    return {"mbq": _mbq(one.delivered_bq), "low": _mbq(one.low_bq), "high": _mbq(one.high_bq)}
 
 
 def _alarm(alarm: Alarm) -> dict[str, Any]:

@@ -188,8 +188,14 @@ function interval(one) {
 }
 
 // Said in words, not by a colour alone
-function standing({ mbq, low, high, limit_mbq: limit }) {
+// A limit is of all that lies in the region: where what was there before is taken off what was delivered, of the sum
+function standing({ held, limit_mbq: limit, ...delivered }) {
   if (!known(limit)) return ''
+  const word = against(held ?? delivered, limit)
+  return held ? [word, ` by ${interval({ value: held.mbq, low: held.low, high: held.high })} with what was there before`] : word
+}
+
+function against({ mbq, low, high }, limit) {
   if (!known(mbq)) return 'not known'
   if (known(low) && low > limit) return h('span', { class: 'state violated' }, 'above')
   if (mbq > limit) return h('span', { class: 'state violated' }, 'above, by its value')
