@@ -27,7 +27,7 @@ from hepatica.monitoring.judging.sequential import (
 )
 from hepatica.monitoring.line import LineMeter
 from hepatica.monitoring.motion import BEFORE_S, Motion, moved_mask
-from hepatica.monitoring.relative import TREND_S, has_slowed, residual_of
+from hepatica.monitoring.relative import FALL, FALL_SD, KEPT_S, TREND_S, has_slowed, residual_of
 from hepatica.monitoring.setup import Setup
 from hepatica.monitoring.state import Alarm, RegionState, Residual, State, Test, Watching
 from hepatica.monitoring.wording import (
@@ -41,15 +41,13 @@ from hepatica.monitoring.wording import (
     MOVED,
     NO_SHARE,
     NO_SOURCE,
+    NOT_ASKED,
     OVER_METER,
     OVER_PLAN,
     TOO_FEW,
     UNDER_METER,
     reason,
 )  # fmt: skip
-
-KEPT_S = 5.0
-"""For which an activity must have been there to count as one that cannot fall: a flash of a few seconds is none."""
 
 LEAST_EXPECTED = 20.0
 """Counts of a frame; none at all is then chance in one of half a milliard."""
@@ -62,11 +60,6 @@ UNSCALED = 0.15
 
 LONGEST = 0.25
 """Of the planned infusion that a frame may last; a longer one is a mistake of its header, or no monitoring."""
-
-FALL = 0.05
-"""Of the largest activity so far, by which it cannot fall: beads stay."""
-
-FALL_SD = 5.0
 
 
 @dataclass
@@ -433,12 +426,12 @@ class Watch:
         if why := self._no_stasis():
             out["stasis"] = out.get("stasis") or why
         if self._pushed is None or not self.setup.has_meter:
-            why = "nobody says how much is pushed" if self.setup.has_meter else "there is no meter"
+            why = "nobody says how much is pushed" if self.setup.has_meter else NOT_ASKED["meter"]
             out["no-delivery"] = out.get("no-delivery") or why
         if self.setup.goal_bq is None:
-            out["target-reached"] = "no goal is set"
+            out["target-reached"] = NOT_ASKED["goal"]
         if not self.setup.limits_bq:
-            out["limit-in-sight"] = "no limit is set"
+            out["limit-in-sight"] = NOT_ASKED["limit"]
         return out
 
     def _no_stasis(self) -> str:

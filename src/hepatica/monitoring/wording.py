@@ -102,3 +102,6 @@ NO_SOURCE = "No sourced statement of this agent's instructions for use is held h
 MISFIT = "less than nothing is seen in a region: the setup does not fit these frames"
 
 NO_SHARE = "what is said to be pushed is no share from 0 to 1: none of it is believed"
+
+NOT_ASKED = {"goal": "no goal is set", "limit": "no limit is set", "meter": "there is no meter"}
+"""Why a test is left out that the setup does not ask for, by what it lacks."""

@@ -87,6 +87,9 @@ def test_delivered_stands_against_planned_and_old_words_are_called_lost(seen: An
     assert "activity arrives in the stomach" in alarms
     assert "stop the injection and look at the catheter" in alarms
     assert page.get_by_text("Research and replay only").is_visible()
+    live(watching="rehearsing", delivered_mbq=None, is_measured=False, not_measured=["no frame has come"])
+    page.get_by_text("REHEARSING. Nothing is judged yet").wait_for()
+    assert "Running" not in page.inner_text("main")
     live(5.5)
     page.locator('html[data-monitoring="lost"]').wait_for(state="attached")
     assert "CONNECTION LOST" in page.inner_text("main")
@@ -127,6 +130,7 @@ def test_delivered_stands_against_planned_and_old_words_are_called_lost(seen: An
         ({"watching": None}, "critical", False),
         ({"silent_s": None}, "critical", False),
         ({"watching": "waiting", "silent_s": 60.0}, "note", True),
+        ({"watching": "rehearsing", "silent_s": 0.0}, "warning", True),
     ],
 )
 def test_a_watch_that_does_not_see_is_said_although_its_file_is_new(

@@ -25,6 +25,7 @@ LIVE = Path("monitoring") / "live.json"
 SCHEMA = 1
 WATCHING = {
     "waiting": ("note", "Nothing has come yet."),
+    "rehearsing": ("warning", "REHEARSING. Nothing is judged yet: boundaries of the tests are being simulated."),
     "watching": ("note", ""),
     "degraded": ("warning", "DEGRADED. Something is not judged, or judged by less."),
     "blind": ("critical", "BLIND. Nothing is judged, and no alarm can come."),
@@ -80,7 +81,7 @@ def watch_of(live: Mapping[str, Any]) -> dict[str, Any]:
     has_ended = live["state"] == "ended"
     silent = live.get("silent_s")
     silent_s = float(silent) if isinstance(silent, (int, float)) and math.isfinite(silent) else math.inf
-    is_silent = words != "waiting" and silent_s > LOST_AFTER_S
+    is_silent = words not in ("waiting", "rehearsing") and silent_s > LOST_AFTER_S
     severity, title = WATCHING.get(str(words), ("critical", "The monitor does not say whether it watches."))
     if has_ended:
         severity, title = "note", ""

@@ -132,7 +132,7 @@ class Monitoring {
     fill(this.regions, h('h2', {}, 'By region'), table('Activity by region', ['region', 'kind', isMeasured ? 'delivered' : 'estimate', 'limit', 'how it stands'], rows))
     this.drawAlarms(live.alarms ?? [])
     const frames = live.frames ?? {}
-    fill(this.frames, h('h2', {}, 'Frames'), table('Frames of the source', ['what', 'how many'], [['seen', frames.seen], ['lost', frames.lost], ['doubled', frames.doubled], ['out of their order', frames.out_of_order]].map(([name, count]) => [name, String(count ?? '–')])))
+    fill(this.frames, h('h2', {}, 'Frames'), table('Frames of the source', ['what', 'how many'], [['counts per second', known(live.rate_cps) ? number(live.rate_cps) : '–'], ['seen', frames.seen], ['lost', frames.lost], ['doubled', frames.doubled], ['out of their order', frames.out_of_order], ['alike to the one before', frames.alike], ['overlapping', frames.overlapping], ['unusable', frames.unusable]].map(([name, count]) => [name, String(count ?? '–')])))
     this.live = live
     this.isMeasured = isMeasured
     this.drawCurve()
@@ -187,8 +187,7 @@ function interval(one) {
   return `${number(one.value, 4)} MBq${known(one.low) && known(one.high) ? ` (${number(one.low)} to ${number(one.high)})` : ', uncertainty not known'}`
 }
 
-// Said in words, not by a colour alone
-// A limit is of all that lies in the region: where what was there before is taken off what was delivered, of the sum
+// Said in words, not by a colour alone. A limit is of all that lies in the region: where what was there before is taken off what was delivered, of the sum
 function standing({ held, limit_mbq: limit, ...delivered }) {
   if (!known(limit)) return ''
   const word = against(held ?? delivered, limit)
