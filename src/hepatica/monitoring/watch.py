@@ -47,6 +47,7 @@ from hepatica.monitoring.wording import (
     TOO_FEW,
     UNDER_METER,
     reason,
+    stamped,
 )  # fmt: skip
 
 LEAST_EXPECTED = 20.0
@@ -539,7 +540,7 @@ class Watch:
             out.append(f"{self._already_bq / 1e6:.3g} MBq were there at the first frame")
         low, high = (float(one[0]) for one in self._statistics.clocks.offset_s())
         if self.frames and (low > 0 or high < 0) and not self._statistics.clocks.is_apart()[0]:
-            out.append(f"readings of the meter are stamped {low:+g} to {high:+g} s late by the camera's clock")
+            out.append(stamped(low, high))
         if self._meter.has_come:
             out.append("a meter at the vial does not see what stays in line and catheter")
         return tuple(out)

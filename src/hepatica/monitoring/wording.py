@@ -35,6 +35,13 @@ def reason(kind: str, region: str, statistic: float, regions: tuple[RegionState,
     return f"the other liver's share of the flow changed by {far}: the catheter's tip lies elsewhere"
 
 
+def stamped(low_s: float, high_s: float) -> str:
+    """How the meter's clock stands; both are late where positive, early where negative."""
+    word, least, most = ("late", low_s, high_s) if low_s > 0 else ("early", -high_s, -low_s)
+    by = f"{least:g} s" if least == most else f"{least:g} to {most:g} s"
+    return f"readings of the meter are stamped {by} {word} by the camera's clock"
+
+
 def _mbq(activity_bq: float) -> str:
     return f"{activity_bq / 1e6:.3g} MBq"
 

@@ -99,6 +99,8 @@ def test_delivered_stands_against_planned_and_old_words_are_called_lost(seen: An
     page.locator('html[data-monitoring="lost"]').wait_for(state="attached")
     page.unroute("**/monitoring")
     live(state="lost")
+    page.locator('[aria-label="Delivered against planned"]').filter(has_text="Last estimate, not measured").wait_for()
+    assert "Watched: glass" in page.inner_text('[aria-label="Delivered against planned"]')
     page.get_by_role("alert").filter(has_text="CONNECTION LOST").wait_for()
     live()
     page.locator('html[data-watch="note"]').wait_for(state="attached")

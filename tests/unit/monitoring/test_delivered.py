@@ -16,7 +16,7 @@ from hepatica.monitoring.relative import drawn_bq, shares
 from hepatica.monitoring.simulation.flow import FlowSettings
 from hepatica.monitoring.state import State
 from hepatica.monitoring.watch import Watch
-from hepatica.monitoring.wording import OVER_PLAN
+from hepatica.monitoring.wording import OVER_PLAN, stamped
 from monitoring_makers import PLANNED, SHARES, boundaries, injection, mask, setup_of, spread
 
 
@@ -175,6 +175,11 @@ def test_a_setup_names_the_number_that_is_none() -> None:
     document = Prepared(setup_of(), mask(), 4.0, "Tc-99m", "maa", FlowSettings()).as_document()
     with pytest.raises(InputError, match="planned_bq is None, not a number"):
         Prepared.from_document({**document, "planned_bq": None})
+
+
+def test_a_clock_is_late_or_early_in_words() -> None:
+    assert stamped(1.5, 4.5) == "readings of the meter are stamped 1.5 to 4.5 s late by the camera's clock"
+    assert stamped(-1.5, -1.5) == "readings of the meter are stamped 1.5 s early by the camera's clock"
 
 
 def test_pushed_in_percent_is_not_believed_at_all() -> None:

@@ -39,6 +39,9 @@ LOST_AFTER_S = 5.0
 """A file of a running injection that is older says nothing of now: whatever wrote it has stopped."""
 
 
+BROKEN_OFF = "the monitor is not heard any more, and did not say how the injection ended"
+
+
 @router.get("/cases/{key}/monitoring")
 def see_monitoring(key: str, bench: Bench) -> dict[str, Any]:
     """The last word of the monitor with its age; null where nothing was monitored.
@@ -61,7 +64,11 @@ def see_monitoring(key: str, bench: Bench) -> dict[str, Any]:
     is_lost = state == "lost" or (state == "running" and age_s > LOST_AFTER_S)
     connection = "lost" if is_lost else state
     found = {"live": live, "connection": connection, "age_s": round(age_s, 1), "error": ""}
-    return found | {"watch": watch_of(live)}
+    watch = watch_of(live)
+    if is_lost:
+        # What a monitor said that did not come to its end is an estimate of then.
+        watch |= {"is_measured": False, "not_measured": [BROKEN_OFF, *watch["not_measured"]]}
+    return found | {"watch": watch}
 
 
 def watch_of(live: Mapping[str, Any]) -> dict[str, Any]:
