@@ -88,7 +88,7 @@ def test_delivered_stands_against_planned_and_old_words_are_called_lost(seen: An
     assert "stop the injection and look at the catheter" in alarms
     assert page.get_by_text("Research and replay only").is_visible()
     live(watching="rehearsing", delivered_mbq=None, is_measured=False, not_measured=["no frame has come"])
-    page.get_by_text("REHEARSING. Nothing is judged yet").wait_for()
+    page.locator("main").get_by_text("REHEARSING. Nothing is judged yet").wait_for()
     assert "Running" not in page.inner_text("main")
     live(5.5)
     page.locator('html[data-monitoring="lost"]').wait_for(state="attached")
