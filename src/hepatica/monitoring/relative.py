@@ -22,6 +22,17 @@ END = 0.1
 READING_SD = 0.01
 """Relative standard deviation of a reading of the vial; the setup's `meter_scale` is that of its geometry."""
 
+TREND_S = 10.0
+"""Over which the last rate is taken."""
+
+KEPT_S = 5.0
+"""For which an activity must have been there to count as one that cannot fall: a flash of a few seconds is none."""
+
+FALL = 0.05
+"""Of the largest activity so far, by which it cannot fall: beads stay."""
+
+FALL_SD = 5.0
+
 
 @dataclass(frozen=True, slots=True)
 class Share:

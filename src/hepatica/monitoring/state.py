@@ -168,6 +168,9 @@ class State:
         Why the delivered activity is no measured value; empty where it is one.
     remarks : tuple of str
         What is not seen as a matter of course.
+    held : tuple of RegionState
+        Each region with what was there before, where `regions` are without it (`already_there` is "apart"); else
+        empty. Limits and goal are of this.
     """
 
     time_s: float
@@ -189,6 +192,7 @@ class State:
     blind_since_s: float | None = None
     not_measured: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
+    held: tuple[RegionState, ...] = ()
 
     def as_dict(self) -> dict[str, object]:
         """For JSON: numbers finite or null, units in the keys."""

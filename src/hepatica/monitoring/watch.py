@@ -16,10 +16,18 @@ from hepatica.errors import InputError
 from hepatica.monitoring.arrival import is_saturated, live_share
 from hepatica.monitoring.feed import METER_SILENT_S, SILENT_FRAMES, SILENT_S, Frame, FrameGate, MeterGate, Reading
 from hepatica.monitoring.judging.boundaries import Boundaries, Pushed, tests_of
-from hepatica.monitoring.judging.sequential import AGREE_SD, KINDS, Statistics
+from hepatica.monitoring.judging.sequential import (
+    AGREE_SD,
+    BY_METER,
+    DISAGREE_S,
+    DISAGREE_SD,
+    FROM_NOTHING,
+    KINDS,
+    Statistics,
+)
 from hepatica.monitoring.line import LineMeter
 from hepatica.monitoring.motion import BEFORE_S, Motion, moved_mask
-from hepatica.monitoring.relative import has_slowed, residual_of
+from hepatica.monitoring.relative import FALL, FALL_SD, KEPT_S, TREND_S, has_slowed, residual_of
 from hepatica.monitoring.setup import Setup
 from hepatica.monitoring.state import Alarm, RegionState, Residual, State, Test, Watching
 from hepatica.monitoring.wording import (
@@ -33,30 +41,17 @@ from hepatica.monitoring.wording import (
     MOVED,
     NO_SHARE,
     NO_SOURCE,
+    NOT_ASKED,
     OVER_METER,
     OVER_PLAN,
     TOO_FEW,
     UNDER_METER,
     reason,
+    stamped,
 )  # fmt: skip
-
-BY_METER = ("stasis", "no-delivery")
-"""Tests that compare with what has left the vial."""
-
-FROM_NOTHING = ("limit-in-sight", "off-target", "outside", "reflux", "stasis", "catheter-moved")
-"""Tests whose boundaries are those of an injection that begins with an empty field."""
-
-DISAGREE_SD, DISAGREE_S = 3.0, 3.0
-"""Standard deviations by which camera and meter, or camera and plan, contradict each other; for so long."""
-
-KEPT_S = 5.0
-"""For which an activity must have been there to count as one that cannot fall: a flash of a few seconds is none."""
 
 LEAST_EXPECTED = 20.0
 """Counts of a frame; none at all is then chance in one of half a milliard."""
-
-TREND_S = 10.0
-"""Over which the last rate is taken."""
 
 LEFT_LATER = 0.03
 """Of the plan that may leave the vial after the last frame, and what was delivered stays a measured value."""
@@ -66,11 +61,6 @@ UNSCALED = 0.15
 
 LONGEST = 0.25
 """Of the planned infusion that a frame may last; a longer one is a mistake of its header, or no monitoring."""
-
-FALL = 0.05
-"""Of the largest activity so far, by which it cannot fall: beads stay."""
-
-FALL_SD = 5.0
 
 
 @dataclass
@@ -353,7 +343,9 @@ class Watch:
         is_known = not self._already_bq or setup.already_there == "apart"
         seen = f"the camera sees {delivered / 1e6:.3g} MBq"
         holds: dict[str, str] = {}
-        if is_known and delivered - DISAGREE_SD * sd > setup.planned_bq:
+        # Where what was there counts it is of this vial too.
+        is_of_vial = is_known or setup.already_there == "counts"
+        if is_of_vial and delivered - DISAGREE_SD * sd > setup.planned_bq:
             holds[OVER_PLAN] = f"{seen}, the vial held {setup.planned_bq / 1e6:.3g} MBq"
         if delivered < -DISAGREE_SD * sd:
             holds[BELOW_ZERO] = "there are fewer counts than the background gives"
@@ -435,12 +427,12 @@ class Watch:
         if why := self._no_stasis():
             out["stasis"] = out.get("stasis") or why
         if self._pushed is None or not self.setup.has_meter:
-            why = "nobody says how much is pushed" if self.setup.has_meter else "there is no meter"
+            why = "nobody says how much is pushed" if self.setup.has_meter else NOT_ASKED["meter"]
             out["no-delivery"] = out.get("no-delivery") or why
         if self.setup.goal_bq is None:
-            out["target-reached"] = "no goal is set"
+            out["target-reached"] = NOT_ASKED["goal"]
         if not self.setup.limits_bq:
-            out["limit-in-sight"] = "no limit is set"
+            out["limit-in-sight"] = NOT_ASKED["limit"]
         return out
 
     def _no_stasis(self) -> str:
@@ -453,8 +445,7 @@ class Watch:
         if self.boundaries is None:
             return
         said = {alarm.kind for alarm in self.alarms}
-        # What regions hold, what was there before included: the tests are of that.
-        held = self._statistics.arrival.regions_of(*np.zeros((2, len(self.setup.regions) + 1)), is_known=True)
+        held = self._held()
         for kind in KINDS:
             value = float(self._statistics.values[kind][0])
             if kind in said or kind in self._skipped or value < self.boundaries.of(kind):
@@ -477,8 +468,10 @@ class Watch:
         return State(
             self._time_s, watching, notes, silent, self.frames, self._rate_cps, live, self._regions(),
             max(delivered, 0.0) if self.frames else 0.0, sd if self.frames else 0.0,
-            self.setup.planned_bq, self._infused(), self._residual(), self._tests(),
-            tuple(self.alarms), self._already_bq, self._blind_from_s, self._not_measured(), self._remarks(),
+            self.setup.planned_bq, self._infused(), self._residual(),
+            self._tests(), tuple(self.alarms), self._already_bq,
+            self._blind_from_s, self._not_measured(), self._remarks(),
+            self._held() if self._already_bq and self.setup.already_there == "apart" else (),
         )  # fmt: skip
 
     def _delivered(self, by_meter: bool) -> tuple[float, float]:
@@ -547,7 +540,7 @@ class Watch:
             out.append(f"{self._already_bq / 1e6:.3g} MBq were there at the first frame")
         low, high = (float(one[0]) for one in self._statistics.clocks.offset_s())
         if self.frames and (low > 0 or high < 0) and not self._statistics.clocks.is_apart()[0]:
-            out.append(f"readings of the meter are stamped {low:+g} to {high:+g} s late by the camera's clock")
+            out.append(stamped(low, high))
         if self._meter.has_come:
             out.append("a meter at the vial does not see what stays in line and catheter")
         return tuple(out)
@@ -594,5 +587,13 @@ class Watch:
             return Residual()
         return residual_of(self.setup, infused, self._meter.history, self._silent_from_s)
 
+    def _held(self) -> tuple[RegionState, ...]:
+        """What regions hold, what was there before included: tests and limits are of that."""
+        return self._statistics.arrival.regions_of(*np.zeros((2, len(self.setup.regions) + 1)), is_known=True)
+
     def _tests(self) -> tuple[Test, ...]:
-        return tests_of(self._statistics, self.boundaries, self._skipped)
+        skipped = self._skipped
+        if self._blind_from_s is not None and not self._had_ended():
+            why = f"blind: nothing was judged from {self._blind_from_s:.1f} s on"
+            skipped = {kind: skipped.get(kind) or why for kind in KINDS}
+        return tests_of(self._statistics, self.boundaries, skipped)

@@ -35,6 +35,13 @@ def reason(kind: str, region: str, statistic: float, regions: tuple[RegionState,
     return f"the other liver's share of the flow changed by {far}: the catheter's tip lies elsewhere"
 
 
+def stamped(low_s: float, high_s: float) -> str:
+    """How the meter's clock stands; both are late where positive, early where negative."""
+    word, least, most = ("late", low_s, high_s) if low_s > 0 else ("early", -high_s, -low_s)
+    by = f"{least:g} s" if least == most else f"{least:g} to {most:g} s"
+    return f"readings of the meter are stamped {by} {word} by the camera's clock"
+
+
 def _mbq(activity_bq: float) -> str:
     return f"{activity_bq / 1e6:.3g} MBq"
 
@@ -102,3 +109,6 @@ NO_SOURCE = "No sourced statement of this agent's instructions for use is held h
 MISFIT = "less than nothing is seen in a region: the setup does not fit these frames"
 
 NO_SHARE = "what is said to be pushed is no share from 0 to 1: none of it is believed"
+
+NOT_ASKED = {"goal": "no goal is set", "limit": "no limit is set", "meter": "there is no meter"}
+"""Why a test is left out that the setup does not ask for, by what it lacks."""

@@ -28,6 +28,15 @@ LIVE: dict[str, Any] = {
         {"name": "stomach", "kind": "organ", "mbq": 9.0, "low": 6.0, "high": 12.0, "limit_mbq": 5.0},
         {"name": "lungs", "kind": "organ", "mbq": 21.0, "low": 14.0, "high": 28.0, "limit_mbq": 25.0},
         {"name": "left lobe", "kind": "organ", "mbq": 3.0, "low": None, "high": None, "limit_mbq": None},
+        {
+            "name": "gallbladder",
+            "kind": "organ",
+            "mbq": 5.8,
+            "low": 5.0,
+            "high": 6.6,
+            "limit_mbq": 9.5,
+            "held": {"mbq": 10.9, "low": 10.1, "high": 11.7},
+        },
     ],
     "alarms": [
         {
@@ -72,10 +81,15 @@ def test_delivered_stands_against_planned_and_old_words_are_called_lost(seen: An
     assert rows["lungs"].endswith("may be above")
     assert rows["right lobe"].endswith("below")
     assert "uncertainty not known" in rows["left lobe"]
+    assert "above by 10.9 MBq" in rows["gallbladder"]  # the limit is of the whole, not of the second part alone
+    assert "with what was there before" in rows["gallbladder"]
     alarms = page.inner_text('[aria-label="Alarms"]')
     assert "activity arrives in the stomach" in alarms
     assert "stop the injection and look at the catheter" in alarms
     assert page.get_by_text("Research and replay only").is_visible()
+    live(watching="rehearsing", delivered_mbq=None, is_measured=False, not_measured=["no frame has come"])
+    page.locator("main").get_by_text("REHEARSING. Nothing is judged yet").wait_for()
+    assert "Running" not in page.inner_text("main")
     live(5.5)
     page.locator('html[data-monitoring="lost"]').wait_for(state="attached")
     assert "CONNECTION LOST" in page.inner_text("main")
@@ -85,6 +99,8 @@ def test_delivered_stands_against_planned_and_old_words_are_called_lost(seen: An
     page.locator('html[data-monitoring="lost"]').wait_for(state="attached")
     page.unroute("**/monitoring")
     live(state="lost")
+    page.locator('[aria-label="Delivered against planned"]').filter(has_text="Last estimate, not measured").wait_for()
+    assert "Watched: glass" in page.inner_text('[aria-label="Delivered against planned"]')
     page.get_by_role("alert").filter(has_text="CONNECTION LOST").wait_for()
     live()
     page.locator('html[data-watch="note"]').wait_for(state="attached")
@@ -116,6 +132,7 @@ def test_delivered_stands_against_planned_and_old_words_are_called_lost(seen: An
         ({"watching": None}, "critical", False),
         ({"silent_s": None}, "critical", False),
         ({"watching": "waiting", "silent_s": 60.0}, "note", True),
+        ({"watching": "rehearsing", "silent_s": 0.0}, "warning", True),
     ],
 )
 def test_a_watch_that_does_not_see_is_said_although_its_file_is_new(

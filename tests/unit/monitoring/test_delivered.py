@@ -16,6 +16,7 @@ from hepatica.monitoring.relative import drawn_bq, shares
 from hepatica.monitoring.simulation.flow import FlowSettings
 from hepatica.monitoring.state import State
 from hepatica.monitoring.watch import Watch
+from hepatica.monitoring.wording import OVER_PLAN, stamped
 from monitoring_makers import PLANNED, SHARES, boundaries, injection, mask, setup_of, spread
 
 
@@ -102,9 +103,42 @@ def test_what_was_there_is_taken_off_each_region() -> None:
             watch.reading(one)
         watch.frame(replace(frame, values=frame.values + spread(random.poisson(0.5 * there), random)))
     end = watch.stop()
+    held = {one.name: one for one in end.held}
     for n, name in enumerate(("target", "liver", "lungs")):
+        # Limits are of the whole, the rest of what this injection brought.
+        whole = held[name].delivered_bq - end.region(name).delivered_bq
+        assert whole == pytest.approx(50e6 * SHARES[n], abs=0.02 * PLANNED)
         assert end.region(name).delivered_bq == pytest.approx(true[n], abs=0.05 * PLANNED)
     assert end.region("body").delivered_bq == pytest.approx(float(true.sum()), rel=0.06)
+
+
+@pytest.mark.parametrize("already_there", ["counts", "apart"])
+def test_more_than_the_vial_held_is_not_measured_although_what_was_there_counts(already_there: str) -> None:
+    setup = setup_of(already_there=already_there)
+    watch, random = Watch(setup, mask(), boundaries(), nuclide="Tc-99m"), np.random.default_rng(4)
+    there = setup.response_cps_per_bq @ (SHARES * PLANNED)
+    for frame, readings, _ in injection(setup):
+        for one in readings:
+            watch.reading(one)
+        watch.frame(replace(frame, values=frame.values + spread(random.poisson(0.5 * there), random)))
+    end = watch.stop()
+    # Twice the vial in the field: all of one vial cannot be, the second of two can.
+    assert any(why.startswith(OVER_PLAN) for why in end.not_measured) is (already_there == "counts")
+    assert not end.held if already_there == "counts" else end.held
+
+
+def test_tests_of_a_run_that_ended_blind_were_not_judged_at_its_end() -> None:
+    watch = Watch(setup_of(), mask(), boundaries(), nuclide="Tc-99m")
+    for frame, readings, _ in injection(watch.setup, seconds=30.0):
+        for one in readings:
+            watch.reading(one)
+        seen = watch.frame(frame)
+    assert any(test.is_judged for test in seen.tests)
+    watch.silence(50.0)
+    end = watch.stop()
+    assert end.blind_since_s == 30.0
+    assert not any(test.is_judged for test in end.tests)
+    assert "blind" in {test.kind: test.why_not for test in end.tests}["reflux"]
 
 
 @pytest.mark.parametrize("fault", ["half", "background", "mirrored", "upside down", "duration"])
@@ -141,6 +175,11 @@ def test_a_setup_names_the_number_that_is_none() -> None:
     document = Prepared(setup_of(), mask(), 4.0, "Tc-99m", "maa", FlowSettings()).as_document()
     with pytest.raises(InputError, match="planned_bq is None, not a number"):
         Prepared.from_document({**document, "planned_bq": None})
+
+
+def test_a_clock_is_late_or_early_in_words() -> None:
+    assert stamped(1.5, 4.5) == "readings of the meter are stamped 1.5 to 4.5 s late by the camera's clock"
+    assert stamped(-1.5, -1.5) == "readings of the meter are stamped 1.5 s early by the camera's clock"
 
 
 def test_pushed_in_percent_is_not_believed_at_all() -> None:

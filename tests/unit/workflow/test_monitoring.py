@@ -258,6 +258,7 @@ def test_a_file_that_freezes_is_not_measured(made: Path, tmp_path: Path) -> None
     frozen = write_frames(tmp_path / "frozen.dcm", [*run[:60], *[run[60]] * 100])
     found = hp.monitor(frozen, setup=made / "setup.json", readings=made / "readings.csv", watching=QUICK)
     assert not found.is_measured
+    assert found.table().name == "last-estimate-not-measured-by-region"
     assert found.delivered_bq is None
     assert found.measured_values() == {}
     assert found.frame_faults.frozen == 99

@@ -257,7 +257,7 @@ def _begun(
     said = () if prepared is None else other_agent(prepared, planned)
     live = LiveFile(
         place / LIVE_FILE, source, prepared.agent if prepared else "", prepared.setup.limits_bq if prepared else {},
-        planned, tuple(one.text for one in said),
+        planned, tuple(one.text for one in said), prepared.setup.planned_bq if prepared else None,
     )  # fmt: skip
     live.write("running")
     keeper = Keeper(live, folder, patient_ids(case.folder))

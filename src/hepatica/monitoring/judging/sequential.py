@@ -28,6 +28,12 @@ KINDS = (
 )  # fmt: skip
 """What an alarm can say."""
 
+BY_METER = ("stasis", "no-delivery")
+"""Tests that compare with what has left the vial."""
+
+FROM_NOTHING = ("limit-in-sight", "off-target", "outside", "reflux", "stasis", "catheter-moved")
+"""Tests whose boundaries are those of an injection that begins with an empty field."""
+
 WINDOWS_S = (1.0, 2.0, 4.0, 6.0, 8.0, 12.0, 16.0, 32.0)
 """Over which an excess is summed."""
 
@@ -319,6 +325,9 @@ class Statistics:
 
 AGREE_SD = 2.0
 """Within which camera and meter are averaged; beyond it one of them is wrong, or beads are on their way."""
+
+DISAGREE_SD, DISAGREE_S = 3.0, 3.0
+"""Standard deviations by which camera and meter, or camera and plan, contradict each other; for so long."""
 
 LINE = 0.01
 """Standard deviation of what stays in line and catheter, as a share of what has left the vial (published residuals of

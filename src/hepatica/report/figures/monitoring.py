@@ -27,7 +27,8 @@ def monitor_png(curves: Mapping[str, Any], pictures: NDArray[np.float64], mask: 
     Parameters
     ----------
     curves : mapping
-        time_s, bands_mbq (by region: value, low, high), marks (instant, alarm), watching, rate_kcps, planned_mbq.
+        time_s, bands_mbq (by region: value, low, high), marks (instant, alarm), watching, rate_kcps, planned_mbq,
+        is_measured.
     pictures : ndarray, shape (pictures, rows, columns)
         Sums of frames, in order.
     mask : ndarray of int, shape (rows, columns), or None
@@ -107,7 +108,7 @@ def _activities(axes: Any, curves: Mapping[str, Any]) -> None:
         axes.axvline(at, color=ACCENT, lw=1.0)
         axes.text(at, top * (0.97 - 0.08 * (n % 5)), f" {kind} {at:.0f} s", fontsize=8, color=ACCENT, va="top")
     axes.set_ylim(0, top)
-    axes.set_ylabel("delivered, MBq")
+    axes.set_ylabel("delivered, MBq" if curves["is_measured"] else "estimate, MBq (not measured)")
     if bands:
         axes.legend(loc="upper left", fontsize=8, frameon=False, ncols=3)
     axes.grid(color=RULE, lw=0.5)

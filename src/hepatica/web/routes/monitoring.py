@@ -25,6 +25,7 @@ LIVE = Path("monitoring") / "live.json"
 SCHEMA = 1
 WATCHING = {
     "waiting": ("note", "Nothing has come yet."),
+    "rehearsing": ("warning", "REHEARSING. Nothing is judged yet: boundaries of the tests are being simulated."),
     "watching": ("note", ""),
     "degraded": ("warning", "DEGRADED. Something is not judged, or judged by less."),
     "blind": ("critical", "BLIND. Nothing is judged, and no alarm can come."),
@@ -36,6 +37,9 @@ STATES = ("running", "ended", "lost")
 
 LOST_AFTER_S = 5.0
 """A file of a running injection that is older says nothing of now: whatever wrote it has stopped."""
+
+
+BROKEN_OFF = "the monitor is not heard any more, and did not say how the injection ended"
 
 
 @router.get("/cases/{key}/monitoring")
@@ -60,7 +64,11 @@ def see_monitoring(key: str, bench: Bench) -> dict[str, Any]:
     is_lost = state == "lost" or (state == "running" and age_s > LOST_AFTER_S)
     connection = "lost" if is_lost else state
     found = {"live": live, "connection": connection, "age_s": round(age_s, 1), "error": ""}
-    return found | {"watch": watch_of(live)}
+    watch = watch_of(live)
+    if is_lost:
+        # What a monitor said that did not come to its end is an estimate of then.
+        watch |= {"is_measured": False, "not_measured": [BROKEN_OFF, *watch["not_measured"]]}
+    return found | {"watch": watch}
 
 
 def watch_of(live: Mapping[str, Any]) -> dict[str, Any]:
@@ -80,7 +88,7 @@ def watch_of(live: Mapping[str, Any]) -> dict[str, Any]:
     has_ended = live["state"] == "ended"
     silent = live.get("silent_s")
     silent_s = float(silent) if isinstance(silent, (int, float)) and math.isfinite(silent) else math.inf
-    is_silent = words != "waiting" and silent_s > LOST_AFTER_S
+    is_silent = words not in ("waiting", "rehearsing") and silent_s > LOST_AFTER_S
     severity, title = WATCHING.get(str(words), ("critical", "The monitor does not say whether it watches."))
     if has_ended:
         severity, title = "note", ""

@@ -5,18 +5,20 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any, Literal
 
 from hepatica.core.options import options
 from hepatica.errors import OutputError
 from hepatica.io.files import atomic_output
 from hepatica.monitoring.feed import FrameGate
-from hepatica.monitoring.state import Alarm, State
-from hepatica.monitoring.wording import certainty, severity
+from hepatica.monitoring.state import Alarm, RegionState, State
+from hepatica.monitoring.wording import NOT_ASKED, certainty, severity
 
 LIVE_SCHEMA = 1
 """Of ``live.json``; counted up when a reader of an older one would misread it."""
@@ -24,6 +26,9 @@ LIVE_SCHEMA = 1
 LIVE_FILE = "live.json"
 
 MOST_POINTS = 600
+
+MOST_NOTES = 5
+"""Kinds of fault that are told one by one."""
 
 EACH_S = 1.0
 """Between two versions of the file."""
@@ -68,6 +73,8 @@ class LiveFile:
         Of the case's treatment; empty if unknown.
     remarks : tuple of str
         What holds all the time, shown before the notes of each state.
+    planned_bq : float or None
+        In the vial at the start; None without a setup.
     clock : callable
         Seconds that run on.
     """
@@ -78,6 +85,7 @@ class LiveFile:
     limits_bq: Mapping[str, float] = field(default_factory=dict)
     treatment_agent: str = ""
     remarks: tuple[str, ...] = ()
+    planned_bq: float | None = None
     clock: Callable[[], float] = time.monotonic
     _last: State | None = None
     _gate: FrameGate | None = None
@@ -85,6 +93,8 @@ class LiveFile:
     _between_s: float = 0.0
     _written: float = -math.inf
     _alarms: int = 0
+    _is_rehearsing: bool = False
+    _unused: dict[str, int] = field(default_factory=dict)
     trouble: str = ""
 
     def show(self, state: State, gate: FrameGate | None) -> None:
@@ -98,6 +108,32 @@ class LiveFile:
         self._alarms = len(state.alarms)
         if is_new or self.clock() - self._written >= EACH_S:
             self.write("running")
+
+    def unused(self, text: str) -> None:
+        """A frame or file that is not used; what is new is written at once."""
+        self._unused[text] = self._unused.get(text, 0) + 1
+        if self._unused[text] == 1:
+            self.write("running")
+
+    @contextmanager
+    def rehearsing(self) -> Iterator[None]:
+        """While boundaries are simulated, which takes a while in which nothing is judged: the file is kept fresh."""
+        over = Event()
+
+        def beat() -> None:
+            while not over.wait(EACH_S):
+                self.write("running")
+
+        self._is_rehearsing = True
+        self.write("running")
+        heart = Thread(target=beat, name="rehearsing", daemon=True)
+        heart.start()
+        try:
+            yield
+        finally:
+            over.set()
+            heart.join()
+            self._is_rehearsing = False
 
     def write(self, word: RunState) -> None:
         """Write the state as it is now."""
@@ -126,6 +162,7 @@ class LiveFile:
         state, gate = self._last, self._gate
         columns = list(zip(*self._curve, strict=True)) or [(), (), (), ()]
         is_known = state is not None and state.planned_bq > 0 and state.frames > 0
+        planned_bq = self.planned_bq if state is None or not state.planned_bq else state.planned_bq
         return {
             "schema": LIVE_SCHEMA,
             "state": word,
@@ -134,22 +171,17 @@ class LiveFile:
             "agent": self.agent,
             "treatment_agent": self.treatment_agent,
             "elapsed_s": 0.0 if state is None else round(state.time_s, 3),
-            "watching": "waiting" if state is None else state.watching,
-            "notes": [*self.remarks, *(() if state is None else state.notes)],
+            "watching": self._watching(),
+            "notes": [*self.remarks, *self._not_used(), *(() if state is None else (*state.notes, *not_judged(state)))],
             "silent_s": 0.0 if state is None else round(state.silent_s, 3),
             "rate_cps": 0.0 if state is None else round(state.rate_cps, 1),
             "delivered_mbq": _delivered(state) if is_known and state else None,
             "is_measured": bool(is_known and state and not state.not_measured),
-            "not_measured": list(state.not_measured) if is_known and state else [],
-            "planned_mbq": _mbq(state.planned_bq) if state is not None and state.planned_bq > 0 else None,
+            "not_measured": list(state.not_measured) if is_known and state else self._never_measured(planned_bq),
+            "planned_mbq": None if planned_bq is None else _mbq(planned_bq),
             "regions": self._regions(state) if is_known and state else [],
             "alarms": [] if state is None else [_alarm(one) for one in state.alarms],
-            "frames": {
-                "seen": 0 if state is None else state.frames,
-                "lost": 0 if gate is None else gate.lost,
-                "doubled": 0 if gate is None else gate.doubled,
-                "out_of_order": 0 if gate is None else gate.late,
-            },
+            "frames": {"seen": 0 if state is None else state.frames, **_faults(gate)},
             "curve": {
                 "time_s": [round(value, 3) for value in columns[0]],
                 **{
@@ -159,20 +191,61 @@ class LiveFile:
             },
         }
 
+    def _watching(self) -> str:
+        if self._last is not None:
+            return self._last.watching
+        return "rehearsing" if self._is_rehearsing else "waiting"
+
+    def _not_used(self) -> list[str]:
+        some = list(self._unused.items())
+        told = [f"not used: {text}" + (f" ({count} times)" if count > 1 else "") for text, count in some[:MOST_NOTES]]
+        return told if len(some) <= MOST_NOTES else [*told, f"not used: {len(some) - MOST_NOTES} more kinds of fault"]
+
+    def _never_measured(self, planned_bq: float | None) -> list[str]:
+        """Why nothing is known of what was delivered."""
+        none = [] if self._last is not None and self._last.frames else ["no frame that can be used has come"]
+        return ["there is no setup"] * (planned_bq is None) + none + (self._not_used() if none else [])
+
     def _regions(self, state: State) -> list[dict[str, Any]]:
         limits = self.limits_bq
+        held = {one.name: one for one in state.held}
         return [
             {
-                "name": one.name, "kind": one.role, "mbq": _mbq(one.delivered_bq), "low": _mbq(one.low_bq),
-                "high": _mbq(one.high_bq), "limit_mbq": _mbq(limits[one.name]) if one.name in limits else None,
+                "name": one.name, "kind": one.role, **_interval(one),
+                "limit_mbq": _mbq(limits[one.name]) if one.name in limits else None,
+                # What was there before is taken off what was delivered; a limit is of all that lies there.
+                "held": _interval(held[one.name]) if one.name in held else None,
             }
             for one in state.regions if one.role != "body"
         ]  # fmt: skip
 
 
+def not_judged(state: State) -> list[str]:
+    """Tests that are asked for and not judged, those with one reason in one text; empty while the camera is silent."""
+    if state.watching == "blind":
+        return []
+    by_reason: dict[str, list[str]] = {}
+    for test in state.tests:
+        if test.why_not and test.why_not not in NOT_ASKED.values():
+            by_reason.setdefault(test.why_not, []).append(test.kind)
+    return [f"not judged: {', '.join(kinds)} ({why})" for why, kinds in by_reason.items()]
+
+
+def _faults(gate: FrameGate | None) -> dict[str, int]:
+    names = {
+        "lost": "lost", "doubled": "doubled", "out_of_order": "late", "alike": "standing", "overlapping": "overlapping",
+        "unusable": "odd",
+    }  # fmt: skip
+    return {name: 0 if gate is None else getattr(gate, of) for name, of in names.items()}
+
+
 def _delivered(state: State) -> dict[str, float]:
     low, high = state.delivered_limits_bq()
     return {"value": _mbq(state.delivered_bq), "low": _mbq(low), "high": _mbq(high)}
+
+
+def _interval(one: RegionState) -> dict[str, float]:
+    return {"mbq": _mbq(one.delivered_bq), "low": _mbq(one.low_bq), "high": _mbq(one.high_bq)}
 
 
 def _alarm(alarm: Alarm) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -115,9 +115,10 @@ def watch_injection(
     watch = None
     if prepared is not None:
         say(f"{watching.rehearsals} uneventful injections for the boundaries")
-        watch = _watch_of(
-            prepared, watching, meter is not None, (watching.look_s, 0.0) if source is None else source.pace
-        )
+        with keeper.live.rehearsing() if keeper else nullcontext():
+            watch = _watch_of(
+                prepared, watching, meter is not None, (watching.look_s, 0.0) if source is None else source.pace
+            )
     is_live = is_folder and not which.replay and mr is None
     if is_live:
         events = live(path, meter, which, arrived, idle_s=watching.idle_s)
@@ -233,6 +234,8 @@ class Session:
 
     def _fault(self, text: str, name: str = "") -> None:
         self.faults.setdefault(text, []).append(name)
+        if self.keeper is not None:
+            self.keeper.live.unused(text)
         self._enter({"entry": "fault", "text": f"{name}: {text}" if name else text})
 
     def _enter(self, entry: dict[str, Any]) -> None:

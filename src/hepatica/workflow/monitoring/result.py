@@ -107,7 +107,9 @@ class MonitorResult(Result):
         ]  # fmt: skip
         columns = ("region", "role", "MBq", "95 % from", "to", "share, %", "expected, MBq")
         what = "Delivered" if self.is_measured else "Last estimate, not measured"
-        return Table.of(columns, rows, f"{what}, decay taken back to the start", "delivered-by-region")
+        # The heading of a report, and the file, are of this name.
+        name = "delivered-by-region" if self.is_measured else "last-estimate-not-measured-by-region"
+        return Table.of(columns, rows, f"{what}, decay taken back to the start", name)
 
     def tables(self) -> tuple[Table, ...]:
         """Activities, alarms, tests."""
@@ -146,8 +148,8 @@ class MonitorResult(Result):
 
     @property
     def is_usable(self) -> bool:
-        """Whether a frame came."""
-        return self.frames_used > 0
+        """Whether a frame came, and the case took what was watched for it."""
+        return self.frames_used > 0 and all(one.code != "not-entered" for one in self.messages)
 
     def measured_values(self) -> dict[str, Any]:
         """Activity in the body and its uncertainty, and what alarms there were."""
@@ -186,4 +188,5 @@ def curves_of(found: MonitorResult) -> dict[str, Any]:
     watching = [state.watching for state in found.states]
     rate = [state.rate_cps / 1e3 for state in found.states]
     return {"time_s": times, "bands_mbq": bands, "marks": marks, "watching": watching, "rate_kcps": rate,
+            "is_measured": found.is_measured,
             "planned_mbq": None if found.planned_bq is None else found.planned_bq / 1e6}  # fmt: skip

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -25,8 +27,10 @@ from hepatica.monitoring.feed import FrameGate
 from hepatica.monitoring.prepared import Prepared
 from hepatica.monitoring.simulation.flow import FlowSettings
 from hepatica.monitoring.state import Alarm, RegionState, Residual, State
+from hepatica.monitoring.state import Test as Judged
 from hepatica.monitoring.wording import certainty, severity
 from hepatica.workflow.monitoring.keeping import MOST_POINTS, LiveFile
+from hepatica.workflow.monitoring.monitor import bare_state
 from hepatica.workflow.monitoring.sources import Silence, replayed
 from monitoring_makers import PLANNED, injection, mask, setup_of, spread
 
@@ -87,7 +91,9 @@ def test_a_watched_folder_is_shown_as_it_goes_and_enters_the_case(arrived: Path,
         "maa",
         "frames arriving in camera",
     )
-    assert live["frames"] == {"seen": 128, "lost": 0, "doubled": 0, "out_of_order": 0}
+    assert live["frames"]["seen"] == 128
+    assert not any(count for name, count in live["frames"].items() if name != "seen")
+    assert found.is_usable
     assert live["planned_mbq"] == PLANNED / 1e6
     assert [(one["kind"], one["severity"]) for one in live["alarms"]] == [("stasis", "warning")]
     assert "uneventful injections" in live["alarms"][0]["certainty"]
@@ -188,6 +194,7 @@ def test_what_cannot_enter_is_kept_beside_it(arrived: Path, case: hp.Case, monke
     held[0].__exit__(None, None, None)
     (message,) = [one for one in found.messages if one.code == "not-entered"]
     assert message.severity == "critical"
+    assert not found.is_usable  # the command ends with exit code 1
     (run,) = (case.folder / "monitoring").glob("run-*")
     assert (run / "result" / "result.json").is_file()
     assert live_of(case)["state"] == "ended"
@@ -201,6 +208,9 @@ def test_frames_of_another_patient_are_not_used(arrived: Path, case: hp.Case, tm
     )  # fmt: skip
     assert found.frames_used == 0
     assert any("another patient than the case" in one.text for one in found.messages)
+    live = live_of(case)
+    assert any("another patient" in note for note in live["notes"])
+    assert any("another patient" in why for why in live["not_measured"])
     assert "not-entered" in {one.code for one in found.messages}
     with pytest.raises(InputError, match="no treatment 3"):
         hp.monitor(arrived / "camera", keeping=hp.KeepOptions(case=case.folder, treatment=3))
@@ -226,6 +236,50 @@ def test_the_live_file_is_written_once_a_second_and_its_curve_stays_short(tmp_pa
     steps = np.diff(curve["time_s"])
     assert steps.min() > 0.8 * np.median(steps)
     assert curve["delivered_mbq"][-1] == pytest.approx(curve["time_s"][-1], abs=1e-3)
+
+
+def test_while_boundaries_are_simulated_the_file_is_fresh_and_says_so(tmp_path: Path) -> None:
+    file = LiveFile(tmp_path / "live.json", "test", planned_bq=PLANNED)
+
+    def held() -> dict[str, Any]:
+        found: dict[str, Any] = json.loads((tmp_path / "live.json").read_text())
+        return found
+
+    with file.rehearsing():
+        first = held()
+        assert (first["state"], first["watching"], first["planned_mbq"]) == ("running", "rehearsing", PLANNED / 1e6)
+        for _ in range(30):
+            time.sleep(0.1)
+            if held()["updated"] > first["updated"]:
+                break
+        assert first["updated"] < held()["updated"]
+    file.write("running")
+    assert held()["watching"] == "waiting"
+    assert held()["not_measured"] == ["no frame that can be used has come"]
+    file.unused("is of another patient")  # said at once, and not written anew for each file
+    stamp = held()["updated"]
+    file.unused("is of another patient")
+    assert held()["updated"] == stamp
+    assert held()["notes"] == ["not used: is of another patient"]
+    assert "is of another patient (2 times)" in file.document("running")["not_measured"][-1]
+
+
+def test_without_a_setup_the_live_file_says_why_nothing_is_measured(tmp_path: Path) -> None:
+    file = LiveFile(tmp_path / "live.json", "test")
+    file.show(bare_state(3.0, 900.0, (), 6), None)
+    assert file.document("ended")["not_measured"] == ["there is no setup"]
+    assert file.document("ended")["rate_cps"] == 900.0
+
+
+def test_what_is_not_judged_is_said_with_its_reason(tmp_path: Path) -> None:
+    silent, no = "the meter is silent", "no limit is set"
+    tests = (Judged("stasis", None, 3.0, False, silent), Judged("no-delivery", None, 3.0, False, silent),
+             Judged("limit-in-sight", None, 3.0, False, no), Judged("reflux", 1.0, 3.0, True))  # fmt: skip
+    state = replace(state_at(3.0), tests=tests, watching="degraded", notes=("the patient moved",))
+    file = LiveFile(tmp_path / "live.json", "test")
+    file.show(state, None)
+    said = ["the patient moved", "not judged: stasis, no-delivery (the meter is silent)"]
+    assert file.document("running")["notes"] == said
 
 
 def state_at(time_s: float, **more: Any) -> State:

@@ -122,6 +122,7 @@ class Monitoring {
     const words = `${interval(delivered)} of ${planned === null || planned === undefined ? 'an activity that is not planned' : `${number(planned, 4)} MBq planned`}`
     const isMeasured = Boolean(watch?.is_measured)
     fill(this.delivered, h('h2', {}, isMeasured ? 'Delivered' : 'Last estimate, not measured'), h('p', { class: 'big' }, words),
+      live.agent || live.treatment_agent ? h('p', {}, `Watched: ${live.agent || 'an agent that the setup does not name'}${live.treatment_agent ? `; the treatment is of ${live.treatment_agent}` : ''}`) : null,
       isMeasured ? null : notice('warning', `This is no measured activity: ${(watch?.not_measured ?? []).join('; ')}.`),
       h('div', { class: 'gauge', role: 'img', 'aria-label': words },
         h('div', { class: 'gauge-value', style: { width: share(delivered?.value) } }),
@@ -132,7 +133,7 @@ class Monitoring {
     fill(this.regions, h('h2', {}, 'By region'), table('Activity by region', ['region', 'kind', isMeasured ? 'delivered' : 'estimate', 'limit', 'how it stands'], rows))
     this.drawAlarms(live.alarms ?? [])
     const frames = live.frames ?? {}
-    fill(this.frames, h('h2', {}, 'Frames'), table('Frames of the source', ['what', 'how many'], [['seen', frames.seen], ['lost', frames.lost], ['doubled', frames.doubled], ['out of their order', frames.out_of_order]].map(([name, count]) => [name, String(count ?? '–')])))
+    fill(this.frames, h('h2', {}, 'Frames'), table('Frames of the source', ['what', 'how many'], [['counts per second', known(live.rate_cps) ? number(live.rate_cps) : '–'], ['seen', frames.seen], ['lost', frames.lost], ['doubled', frames.doubled], ['out of their order', frames.out_of_order], ['alike to the one before', frames.alike], ['overlapping', frames.overlapping], ['unusable', frames.unusable]].map(([name, count]) => [name, String(count ?? '–')])))
     this.live = live
     this.isMeasured = isMeasured
     this.drawCurve()
@@ -187,9 +188,14 @@ function interval(one) {
   return `${number(one.value, 4)} MBq${known(one.low) && known(one.high) ? ` (${number(one.low)} to ${number(one.high)})` : ', uncertainty not known'}`
 }
 
-// Said in words, not by a colour alone
-function standing({ mbq, low, high, limit_mbq: limit }) {
+// Said in words, not by a colour alone. A limit is of all that lies in the region: where what was there before is taken off what was delivered, of the sum
+function standing({ held, limit_mbq: limit, ...delivered }) {
   if (!known(limit)) return ''
+  const word = against(held ?? delivered, limit)
+  return held ? [word, ` by ${interval({ value: held.mbq, low: held.low, high: held.high })} with what was there before`] : word
+}
+
+function against({ mbq, low, high }, limit) {
   if (!known(mbq)) return 'not known'
   if (known(low) && low > limit) return h('span', { class: 'state violated' }, 'above')
   if (mbq > limit) return h('span', { class: 'state violated' }, 'above, by its value')
