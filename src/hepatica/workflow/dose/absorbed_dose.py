@@ -47,6 +47,7 @@ from hepatica.workflow.dose.options import DoseOptions
 from hepatica.workflow.dose.patient.lungs import treated_lungs
 from hepatica.workflow.dose.patient.patient import ct_or_uniform, let_go, patient_of
 from hepatica.workflow.dose.patient.registration import Brought, brought_to_ct
+from hepatica.workflow.dose.patient.seen import about_seen, seen_share
 from hepatica.workflow.dose.patient.structures import StructureSet, both_on, structures_on
 from hepatica.workflow.dose.result import DoseResult
 from hepatica.workflow.sources import ImageSource, StructureSource, as_images
@@ -152,8 +153,8 @@ def absorbed_dose(
         position_sd_mm=images.brought.position_sd_mm,
     )  # fmt: skip
     found = tuple(
-        StructureResult(item, dose, amount, *patient.known_of(item.region.name))
-        for item, dose, amount in zip(drawn.clinical, doses, chain.activities, strict=True)
+        StructureResult(item, dose, amount, *patient.known_of(item.region.name), seen_share(whole, seen))
+        for item, whole, dose, amount in zip(drawn.clinical, exact.clinical, doses, chain.activities, strict=True)
     )
     del held
     lungs = treated_lungs(patient, found, count, scans[0], chosen, options)
@@ -176,6 +177,7 @@ def absorbed_dose(
             about_given, images.unchecked, images.brought.messages, count.messages, corrected.messages, curve_messages,
             chain.messages, outside, metal, drawn.messages, patient.messages,
             () if lungs is None else lungs.messages(),
+            about_seen([(one.item, one.seen_share) for one in found]),
             about_deposits, dose_map.messages, below_zero_messages(dose_map.dose),
         )),
         provenance=start.merged(count.provenance).merged(dose_map.provenance).merged(corrected.provenance)
