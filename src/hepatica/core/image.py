@@ -115,6 +115,8 @@ class Acquisition:
         Of that SPECT: how well the mean of its lungs is known; None where every voxel was found by itself.
     below_zero : bool
         PET: whether its reconstruction lets voxels go below zero (NEGML, AML, ABML, WLS), as the file says.
+    seen_z_mm : tuple of float or None
+        PET that hepatica reconstructed: LPS z between which its planes are seen well; None where that is not known.
     """
 
     modality: str = ""
@@ -140,6 +142,7 @@ class Acquisition:
     reconstruction: Mapping[str, object] = field(default_factory=dict, metadata=HIDDEN)
     lung: LungMean | None = field(default=None, metadata=HIDDEN)
     below_zero: bool = field(default=False, metadata=HIDDEN)
+    seen_z_mm: tuple[float, float] | None = field(default=None, metadata=HIDDEN)
 
 
 class AcquisitionFacts(TypedDict, total=False):

@@ -62,6 +62,8 @@ class ReportRegion:
         Of 95 % of its mean dose, where limits are judged by one.
     interval_from : str
         Where that comes from.
+    not_judged : str
+        Why no limit judges it; empty where they do.
     """
 
     region: Region
@@ -69,6 +71,7 @@ class ReportRegion:
     structure: str = "other"
     interval_gy: tuple[float, float] | None = None
     interval_from: str = ""
+    not_judged: str = ""
 
     @property
     def is_lesion(self) -> bool:
@@ -277,7 +280,13 @@ def limit_rows(
         first = first or (unknown or {}).get(limit.structure, "")
         instead = f"{of_map[0].dose.name} by the image is judged" if of_map else ""
         found = [
-            (one.dose.name, one.dose.dose_mean_gy, first, one.interval_gy or (None, None), one.interval_from)
+            (
+                one.dose.name,
+                one.dose.dose_mean_gy,
+                first or one.not_judged,
+                one.interval_gy or (None, None),
+                one.interval_from,
+            )
             for one in of_map
         ]
         found += [(other.name, other.dose_mean_gy, "" if other.judged else instead, (None, None), "") for other in more]

@@ -238,13 +238,14 @@ def test_a_structure_that_the_beds_do_not_see_is_not_nothing(scan: hepatica.PetS
     first = replace(scan.raw, beds=scan.raw.beds[:1])
     low = first.extent_mm[0]
     away = Region.from_coverage("away", grid, everywhere & (z < low - 20))
-    across = Region.from_coverage("across", grid, everywhere & (z < low + 20) & (z > low - 20))
+    # 60 mm on both sides of the end, of which the last plane of 16 mm has less than a tenth of the sensitivity
+    across = Region.from_coverage("across", grid, everywhere & (z < low + 60) & (z > low - 60))
     options = replace(asked(iterations=1), uncertainty=QUICK)
     made = hepatica.reconstruct_pet(first, ct=scan.ct_image, structures=(core, away, across), options=options)
     seen = {one.name: one for one in made.structures}
     assert seen["away"].activity_mbq is None
     assert seen["away"].concentration_mean_bq_ml is None
-    assert 0.1 < seen["across"].seen_share < 0.8
+    assert 0.3 < seen["across"].seen_share < 0.5
     said = {m.code: m.text for m in made.messages}
     assert said["structure-not-seen"].startswith("away")
     assert "across" in said["structure-cut"]

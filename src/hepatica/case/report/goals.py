@@ -9,6 +9,7 @@ from typing import Any
 
 from hepatica.case.report.course import CourseStep
 from hepatica.case.steps.shown import at
+from hepatica.planning.limits.dose_limits import SEEN_WHOLE
 from hepatica.planning.measured.judged_by_plan import asked_by_plan
 from hepatica.report.dose_report import LimitRow
 
@@ -122,7 +123,7 @@ def goals_of_dose(
             found[row["structure"]] = (*found.get(row["structure"], ()), goal)
     role = "normal_liver" if left.get("territory") is None else "perfused_normal"
     normal = [one for one in dose.get("structures", ()) if one["role"] == role]
-    if left and len(normal) == 1:
+    if left and len(normal) == 1 and normal[0].get("seen_share", 1.0) >= SEEN_WHOLE:
         name, gray = normal[0]["name"], normal[0]["dose_mean_gy"]
         status = LimitRow(name, "<=", left["normal_gy"], gray).status
         tolerance = f"of {left['tolerance_bed_gy']:g} Gy BED {left['delivered_bed_gy']:.4g} Gy were used"

@@ -20,6 +20,10 @@ Status = Literal["met", "near", "violated"]
 NEAR = 0.10
 """A value within 10 % of its limit, on the right side of it, is "near"."""
 
+SEEN_WHOLE = 0.95
+"""Share of a structure's volume in the image from which on its mean dose is judged: what is missed of the rest is
+within the uncertainty that the activity has anyway."""
+
 INTENTS: tuple[str, ...] = get_args(Intent)
 ONE_DOSE = ("segmentectomy", "lobectomy")
 """Intents for which a guideline states a dose to aim at; for the others labels state a range, whose end is no aim."""

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from hepatica.errors import InputError
+from hepatica.planning.limits.dose_limits import SEEN_WHOLE
 from hepatica.planning.measured.earlier_results import result_file
 from hepatica.planning.measured.judged_doses import LIFETIME, JudgedDose, JudgedTreatment, judged, judged_treatment
 
@@ -98,13 +99,17 @@ def asked_by_plan(plan: Mapping[str, Any], dose: Mapping[str, Any]) -> Iterator[
 
 
 def _only(dose: Mapping[str, Any], role: str) -> str:
-    """Name of the one structure of a role, of lungs of those that are judged; empty where there is none or several."""
+    """Name of the one structure of a role, of lungs of those that are judged; empty where there is none or several.
+
+    One that the image does not see whole is not judged.
+    """
     if role == "lung":
         lungs = dose.get("lung_doses") or {}
         by_image = str((lungs.get("by_image") or {}).get("structure") or "")
         return {"shunt": BY_SHUNT, "image": by_image}.get(str(lungs.get("judged")), "")
-    names = [str(row["name"]) for row in dose["structures"] if row["role"] == role]
-    return names[0] if len(names) == 1 else ""
+    rows = [row for row in dose["structures"] if row["role"] == role]
+    whole = len(rows) == 1 and rows[0].get("seen_share", 1.0) >= SEEN_WHOLE
+    return str(rows[0]["name"]) if whole else ""
 
 
 BY_SHUNT = "lungs by the shunt"

@@ -11,7 +11,7 @@ from typing import ClassVar
 from hepatica.anatomy.ct.hounsfield import LIVER_NOT_LIVER, NO_AIR
 from hepatica.anatomy.ct.tissue_density import DensityOrigin
 from hepatica.anatomy.structures.clinical import ClinicalRegion, Structure
-from hepatica.anatomy.structures.kinds import LIVER_PARTS
+from hepatica.anatomy.structures.kinds import LIVER_PARTS, LUNGS
 from hepatica.core import Estimate, Grid, Volume
 from hepatica.core.context import DicomContext
 from hepatica.core.document import HIDDEN, INLINE, reported
@@ -29,6 +29,7 @@ from hepatica.imaging.quantify.structure_activity import StructureActivity
 from hepatica.imaging.quantify.uncertainty import RegionUncertainty
 from hepatica.nuclides import agent
 from hepatica.planning.extrahepatic.uptake import ExtrahepaticTest
+from hepatica.planning.limits.dose_limits import SEEN_WHOLE
 from hepatica.planning.measured.deposits import DepositDose
 from hepatica.planning.scout.treated_lungs import TreatedLungs
 from hepatica.report import LimitRow, OtherDose, ReportRegion, limit_rows
@@ -68,6 +69,15 @@ class StructureResult:
     density_from: DensityOrigin = "ct"
     density_relative_sd: float = field(default=0.0, metadata=HIDDEN)
     lung: LungMean | None = field(default=None, metadata=HIDDEN)
+    seen_share: float = 1.0
+    """Share of its volume that lies in what the activity image sees; limits judge what is seen whole."""
+
+    @property
+    def not_judged(self) -> str:
+        """Why no limit judges its dose; empty where they do. Lungs that are cut off are judged by lung doses."""
+        if self.seen_share >= SEEN_WHOLE or self.item.structure in LUNGS:
+            return ""
+        return f"{100 * self.seen_share:.0f} % seen"
 
     @property
     @reported
@@ -334,9 +344,12 @@ class DoseNumbers(Result):
     def report_regions(self) -> tuple[ReportRegion, ...]:
         """The structures as the report takes them."""
         return tuple(
-            ReportRegion(found.item.region, found.dose, found.role, found.dose_mean_interval_95_gy, found.interval_from)
+            ReportRegion(
+                found.item.region, found.dose, found.role, found.dose_mean_interval_95_gy, found.interval_from,
+                found.not_judged,
+            )
             for found in self.structures
-        )
+        )  # fmt: skip
 
     def __getitem__(self, name: str) -> RegionDose:
         """Dose of the structure of that name.
@@ -374,9 +387,10 @@ class DoseNumbers(Result):
         )
 
     def table(self) -> Table:
-        """Dose of each structure, in mGy where no near-maximum reaches 1 Gy."""
+        """Dose of each structure, in mGy where no near-maximum reaches 1 Gy; its share in view where one is cut off."""
         gray = max(found.dose.d_percent_gy[2.0] for found in self.structures) >= 1
         unit, scale = ("Gy", 1.0) if gray else ("mGy", 1e3)
+        cut = any(found.not_judged for found in self.structures)
         rows: list[list[Cell]] = []
         for found in self.structures:
             dose = found.dose
@@ -386,9 +400,11 @@ class DoseNumbers(Result):
             mean = bare if sd is None else Estimate(value, scale * sd)
             spread = (dose.dose_sd_gy, *(dose.d_percent_gy[n] for n in SHOWN_PERCENTS))
             numbers = (scale * value for value in spread)
-            rows.append([dose.name, dose.volume_ml, dose.mass_g, mean, *numbers, 100 * dose.activity_share])
+            part = [100 * found.seen_share] if cut else []
+            rows.append([dose.name, dose.volume_ml, dose.mass_g, mean, *numbers, 100 * dose.activity_share, *part])
         heads = (f"{name}, {unit}" for name in ("mean", "SD", *(f"D{n:g}" for n in SHOWN_PERCENTS)))
-        return Table.of(("structure", "mL", "g", *heads, "activity, %"), rows, "", "doses")
+        names = ("structure", "mL", "g", *heads, "activity, %", *(("seen, %",) if cut else ()))
+        return Table.of(names, rows, "", "doses")
 
     def uncertainty_table(self) -> Table | None:
         """Correction and uncertainty of each structure that holds activity.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import field
+from dataclasses import field, replace
 from pathlib import Path
 
 from hepatica.core import InputFile, Provenance, Region, Volume
@@ -25,6 +25,7 @@ from hepatica.errors import InputError
 from hepatica.io.dicom.identity.inputs import input_file
 from hepatica.io.itk import write_itk
 from hepatica.nuclides import nuclide
+from hepatica.planning.limits.dose_limits import SEEN_WHOLE
 from hepatica.planning.measured.earlier_results import is_result, result_file
 from hepatica.planning.measured.treatment_results import absorbed_dose_of
 from hepatica.report.figures.outcome import draw_bed_histograms, draw_dose_effect, save
@@ -208,11 +209,31 @@ def _of_map(
         means = means_of_result(dose_map, drawn)
         inputs += (drawn,)
     effect = map_effect(dose, regions, exposure, asked, means)
+    effect, cut = _seen_whole(effect, dose_map)
     return RadiobiologyResult(
         effect=effect,
-        messages=unique(notes, effect.messages, *(m.prediction.messages for m in effect.models)),
+        messages=unique(notes, effect.messages, cut, *(m.prediction.messages for m in effect.models)),
         provenance=Provenance(inputs=inputs, conventions=MEAN_OF_RESULT if means else {}).merged(effect.provenance),
     )
+
+
+def _seen_whole(effect: MapEffect, dose_map: DoseSource) -> tuple[MapEffect, tuple[Message, ...]]:
+    """Without the models of structures that the image of the dose does not see whole, by the result beside the map."""
+    file = Path(dose_map) / "result.json" if isinstance(dose_map, str | Path) else None
+    if file is None or not file.is_file() or not is_result(file, "absorbed_dose"):
+        return effect, ()
+    rows = result_file(file, "absorbed_dose").get("structures") or ()
+    shares = {str(row["name"]): float(row.get("seen_share", 1.0)) for row in rows}
+    cut = [one.name for one in effect.structures if shares.get(one.name, 1.0) < SEEN_WHOLE]
+    if not cut:
+        return effect, ()
+    listed = ", ".join(f"{name} {100 * shares[name]:.0f} %" for name in cut)
+    text = (
+        f"the activity image sees a part of these structures alone ({listed}): no model predicts anything of them, and "
+        "BED and EUD count what lies outside of it as no dose"
+    )
+    note = Message("structure-not-seen-whole", text, "take an image that sees them whole")
+    return replace(effect, models=tuple(one for one in effect.models if one.structure not in cut)), (note,)
 
 
 MEAN_OF_RESULT = {"mean dose": "that of the absorbed dose (energy over mass); BED and EUD over voxels, by volume"}

@@ -10,7 +10,7 @@ from pathlib import Path
 from hepatica.anatomy.structures.clinical import StructureOptions
 from hepatica.core import Estimate, Grid, Provenance, Volume
 from hepatica.core.context import DicomContext
-from hepatica.core.document import HIDDEN
+from hepatica.core.document import HIDDEN, reported
 from hepatica.core.image import Acquisition, Image
 from hepatica.core.message import Message, unique
 from hepatica.core.options import parameters, verb
@@ -104,6 +104,12 @@ class PetResult(Result):
         """Voxels of the image."""
         return self.image.volume
 
+    @property
+    @reported
+    def seen_z_mm(self) -> tuple[float, float] | None:
+        """LPS z between which planes are seen well, mm; what lies beyond an end is held for not seen."""
+        return self.found.seen_z_mm
+
     def title(self) -> str:
         """Nuclide, scanner and instant."""
         return f"PET of {self.nuclide} in {self.unit} at {self.time.isoformat(sep=' ')}, {self.scanner}"
@@ -154,6 +160,7 @@ class PetResult(Result):
         emission = Emission(
             nuclide=pet_nuclide(self.nuclide), start=self.time, frame_duration_s=self.beds[0].duration_s,
             agent=self.nuclide, corrected=self.corrected, methods=_methods(self.options, self.beds),
+            seen_z_mm=self.found.seen_z_mm,
         )  # fmt: skip
         made = "Reconstructed by hepatica" + (" from a simulation." if self.raw.simulated else ".")
         write_pet(
@@ -421,6 +428,7 @@ def _image(found: WholePet, data: PetRawData, chosen: Nuclide, context: DicomCon
         start=data.start,
         frame_duration_s=data.beds[0].duration_s,
         below_zero=options.iteration.method in BELOW_ZERO,
+        seen_z_mm=found.seen_z_mm,
     )
     digest = hashlib.sha256(found.activity.values.tobytes()).hexdigest()
     return Image(found.activity, context, facts, InputFile("activity", "reconstructed PET", digest, files=0))

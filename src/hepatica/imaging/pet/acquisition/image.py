@@ -111,6 +111,8 @@ class WholePet:
         Standard deviation of each voxel from resampled lists.
     unknown_beyond : tuple of str
         Sides, feet or head, at which activity touches the end of what was seen and no CT shows what is beyond.
+    seen_z_mm : tuple of float or None
+        Ends of the planes that are seen well, LPS z; structures are told of what lies between.
     """
 
     activity: Volume
@@ -123,6 +125,7 @@ class WholePet:
     contents: tuple[RegionActivity, ...] = ()
     voxel_sd: Float32 | None = None
     unknown_beyond: tuple[str, ...] = ()
+    seen_z_mm: tuple[float, float] | None = None
 
 
 def reconstruct_beds(
@@ -200,6 +203,8 @@ def reconstruct_beds(
     values = whole.image().astype(np.float32)
     activity = Volume(placed, values, Kind.ACTIVITY_CONCENTRATION, raw.start, f"{nuclide.name} PET")
     whole_s = sum(bed.duration_s for bed in raw.beds)
+    planes = whole.seen_planes()
+    here_regions = [_between(region, planes) for region in here_regions]
     sure = how_sure(whole, activity, here_regions, scale, options, progress, [region.volume_ml for region in regions])
     prompts, randoms, scatter = (sum(getattr(f, name) for f in facts) for name in ("prompts", "randoms", "scatter"))
     held = values * placed.voxel_volume_ml
@@ -208,7 +213,22 @@ def reconstruct_beds(
         activity, (whole.weight / whole_s).astype(np.float32), tuple(facts), scale, sure.total_bq, sure.counting_sd_bq,
         counted, sure.contents, sure.voxel_sd,
         () if options.image.body_ends_with_ct else unknown_beyond(cut_ends(density, raw.extent_mm), whole),
+        _ends_mm(placed, planes),
     )  # fmt: skip
+
+
+def _between(region: Region, planes: slice) -> Region:
+    """The part of a region that lies in planes of its grid."""
+    x, y, z = region.window
+    low = max(z.start, planes.start)
+    high = max(min(z.stop, planes.stop), low)
+    coverage = region.coverage[:, :, max(low - z.start, 0) : max(high - z.start, 0)]
+    return replace(region, window=(x, y, slice(low, low + coverage.shape[2])), coverage=coverage)
+
+
+def _ends_mm(grid: Grid, planes: slice) -> tuple[float, float]:
+    low, step = grid.origin_mm[2], grid.spacing_mm[2]
+    return low + (planes.start - 0.5) * step, low + (planes.stop - 0.5) * step
 
 
 def _facts(bed: Bed, found: PetImage) -> BedFacts:

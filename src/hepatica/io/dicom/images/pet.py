@@ -30,6 +30,7 @@ from hepatica.io.dicom.images.radiopharmaceutical import (
     with_stated_administration,
 )
 from hepatica.io.dicom.pixels import rescale
+from hepatica.io.dicom.private import read_seen
 from hepatica.io.dicom.real_world import meaning, only, real_worlds, same_line
 from hepatica.io.dicom.series import (
     HEAVIEST_KG,
@@ -453,4 +454,5 @@ def _facts(
         administered_bq=agent.activity_bq,
         administered_at=agent.start,
         below_zero=BELOW_ZERO.search(headers[0].text("ReconstructionMethod")) is not None,
+        seen_z_mm=read_seen(headers[0]),
     )

@@ -30,7 +30,7 @@ from hepatica.io.dicom.objects import (
     references,
     save_object,
 )
-from hepatica.io.dicom.private import write_lung_mean
+from hepatica.io.dicom.private import write_lung_mean, write_seen
 from hepatica.io.dicom.tags import pydicom_door
 from hepatica.io.files import output_folder
 from hepatica.nuclides import Nuclide, nuclide
@@ -90,6 +90,8 @@ class Emission:
         CorrectedImage; None for all corrections of an image in Bq/mL, and no word of a SPECT in counts.
     methods : mapping of str to str
         PET: how it was corrected and reconstructed, by DICOM keyword ("ScatterCorrectionMethod").
+    seen_z_mm : tuple of float or None
+        PET: LPS z between which its planes are seen well; written to private attributes.
     lung : LungMean or None
         SPECT: how well the mean of its lungs is known; written to private attributes.
     """
@@ -107,6 +109,7 @@ class Emission:
     corrected: tuple[str, ...] | None = None
     methods: Mapping[str, str] = field(default_factory=dict)
     lung: LungMean | None = None
+    seen_z_mm: tuple[float, float] | None = None
 
     @property
     def reference_time(self) -> datetime:
@@ -221,6 +224,8 @@ def write_pet(
         stored = np.clip(np.rint(values.astype(np.float64) / float(slope)), -32767, 32767)
         write_pixels(dataset, stored.astype("<i2"), signed=True)
         dataset.ImageComments = f"{comment} {RESEARCH_ONLY}"
+        if emission.seen_z_mm is not None:
+            write_seen(dataset, emission.seen_z_mm)
         if provenance is not None:
             _fill_provenance(dataset, provenance, context, comment)
 

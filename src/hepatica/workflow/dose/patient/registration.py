@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hepatica.core import InputFile
 from hepatica.core.image import Image
@@ -88,7 +88,8 @@ def brought_to_ct(
             grids = (ct.grid, scan.grid)
             given = transform_for(stated, grids, at_hand, registered=options.scanner.registered, progress=progress)
         image, said, step = moved_image(scan, given, ct.grid)
-        images.append(image)
+        # The ends are of where it lay.
+        images.append(replace(image, acquisition=replace(image.acquisition, seen_z_mm=None)))
         notes += said
         steps.append(step)
     assert given is not None
