@@ -335,6 +335,14 @@ def test_predictions_within_their_validity_come_first() -> None:
     assert [(one.model, one.within_validity) for one in chances] == [("c", True), ("b", True), ("a", False)]
 
 
+def test_what_a_watched_injection_brought_is_said_with_its_agent_or_that_it_is_not_measured() -> None:
+    seen = {"agent": "maa", "is_measured": True, "delivered_bq": 147.3e6, "delivered_bq_sd": 2.4e6}
+    assert summary_of(1, STATED, steps()).watched == ""
+    assert summary_of(1, STATED, steps() | {"injection": done("injection", seen)}).watched == "maa: 147 ± 2.4 MBq"
+    blind = seen | {"is_measured": False, "delivered_bq": None}
+    assert summary_of(1, STATED, steps() | {"injection": done("injection", blind)}).watched == "maa: not measured"
+
+
 def test_a_message_that_was_handed_on_is_said_once(case: Case) -> None:
     """The plan breaks a limit of its own; order and delivery hand on what it says of that."""
     case.set(**{"treatment.aims.lung_limit": "1 Gy"})

@@ -215,6 +215,8 @@ def _activity(treatment: TreatmentSummary, steps: Steps, room: Room) -> Facts:
         "" if t.mri_tumour_to_normal is None else f"tumour to normal {_with_sd(t.mri_tumour_to_normal)}",
         "" if t.spect_mri_correlation is None else f"r = {t.spect_mri_correlation:.2f} with SPECT",
     ]
+    if t.watched:
+        pairs.append(("By the injection", t.watched))
     if any(by_mr):
         pairs.append(("Holmium by MR", "; ".join(filter(None, by_mr))))
     if t.energy_ratio is not None:

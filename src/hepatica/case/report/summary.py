@@ -198,6 +198,8 @@ class TreatmentSummary:
         Holmium by MR: share of the microspheres that was found, T/N of all lesions or of the only one.
     spect_mri_correlation : float or None
         Of voxels by SPECT and by MR.
+    watched : str
+        What arrived by the watched injection; that it is not measured, where it is not.
     """
 
     number: int
@@ -236,6 +238,7 @@ class TreatmentSummary:
     mri_found_share: Estimate | None = None
     mri_tumour_to_normal: Estimate | None = None
     spect_mri_correlation: float | None = None
+    watched: str = ""
 
 
 NORMAL = "normal liver"
@@ -318,8 +321,20 @@ def summary_of(
         mri_found_share=estimate(document("holmium-mri"), "vial.found_share"),
         mri_tumour_to_normal=_ratio_by_mr(document("holmium-mri")),
         spect_mri_correlation=at(document("spect-mri-agreement"), "pearson"),
+        watched=_watched(document("injection")),
         questions=tuple(_question(row) for row in verification.get("suggestions", ())),
     )
+
+
+def _watched(injection: Mapping[str, Any]) -> str:
+    """What a watched injection brought, with its agent, which need not be the treatment's."""
+    if not injection:
+        return ""
+    what = injection.get("agent") or injection.get("nuclide") or "agent not stated"
+    found, sd = injection.get("delivered_bq"), injection.get("delivered_bq_sd")
+    if not injection.get("is_measured") or found is None or sd is None:
+        return f"{what}: not measured"
+    return f"{what}: {found / 1e6:.3g} ± {sd / 1e6:.2g} MBq"
 
 
 def _ratio_by_mr(holmium: Mapping[str, Any]) -> Estimate | None:
