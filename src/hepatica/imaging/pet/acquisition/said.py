@@ -69,7 +69,7 @@ def about_beyond(beds: Sequence[BedFacts], unknown: Sequence[str]) -> tuple[Mess
             f"activity touches the end of the field: {100 * share:.1f} % of the coincidences that are not random are "
             "taken for scatter of activity beyond it, as if the concentration of the last planes went on "
             f"{REACH_MM:g} mm into the body; if it ends with the field the image holds "
-            f"{100 * share / (1 - share):.1f} % too little, and if twice as much lies beyond it holds as much too much: "
+            f"{100 * share / (1 - share):.1f} % too little, and if twice as much lies beyond as much too much; "
             "that doubt is in the uncertainty"
         )
         remedy = "scan a further bed position, so that the activity lies within the field"
