@@ -201,3 +201,29 @@ def test_a_turned_grid_gives_the_same_answer() -> None:
     assert place.dose_gy is not None
     # All decays in place: share of the energy over the mass at 1.04 g/mL.
     assert place.dose_gy.value == pytest.approx(100 * place.activity_share.value / (place.volume_ml * 1.04e-3))
+
+
+def test_noise_that_goes_below_zero_is_no_uptake() -> None:
+    """A linear reconstruction's noise is normal, about as large in tissue as in the liver: 20 images, at most 3 alarms.
+
+    Three or fewer of 20 at a rate of 5 % are 98 % of cases. A spot of ten standard deviations is found all the same.
+    """
+    rng = np.random.default_rng(5)
+    organ = ellipsoid((95, 0, -60), (25, 25, 25)) & BODY
+    alarms, sure = 0, 0
+    for _ in range(20):
+        found = search(_linear(clean(), rng), stomach=organ)
+        alarms += bool(found.places)
+        sure += sum(one.p_value < 0.001 for one in found.organs)
+    assert alarms <= 3
+    assert sure == 0
+    activity, spot = with_spot(0.05, 70.0)
+    (place, *_) = search(_linear(activity, rng)).places
+    centre = np.array([float(axis[spot].mean()) for axis in (X, Y, Z)])
+    middle = np.array([(n - 1) / 2 * MM for n in GRID.shape])
+    assert np.linalg.norm(np.array(place.centre_lps_mm) - middle - centre) < 15
+
+
+def _linear(activity: Values, rng: np.random.Generator) -> Values:
+    noise = ndimage.gaussian_filter(rng.standard_normal(GRID.shape), 9.0 / FWHM_PER_SD / MM, mode="wrap")
+    return np.where(BODY, blurred(activity, 8.0) + 0.3 * noise / noise.std(), 0.0)

@@ -131,7 +131,11 @@ def test_the_doubt_of_what_nobody_saw_is_in_the_scale_and_said() -> None:
     facts = BedFacts(0.0, 0.0, 1.0, 1000, 0.0, 300.0, 1.0, 0.01, 8, 1, (), 0.1)
     (said,) = about_beyond([facts], ())
     assert (said.code, said.severity) == ("activity-beyond-field", "warning")
+    assert "too little" in said.text
+    assert "too much" in said.text
     assert "10.0 % of the coincidences" in said.text
     assert "11.1 % too little" in said.text
     (short,) = about_beyond([replace(facts, beyond_share=0.0)], ("head",))
     assert "towards the head, where the CT ends" in short.text
+    assert "too high" in short.text
+    assert "too low" in short.text

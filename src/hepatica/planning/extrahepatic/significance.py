@@ -57,6 +57,9 @@ DEPOSIT = 6.0
 MOST_RELATIVE = 0.5
 """A class that is wider is one of tails and deposits, and not of noise: filtered SPECT has 0.1 to 0.3."""
 
+FEW_BELOW = 0.02
+"""Share of voxels below zero around a place; of fewer the whole image's are taken."""
+
 HIGHEST = 35.0
 """Heights are cut here: their probability is zero in floating point."""
 
@@ -145,6 +148,33 @@ def significance(background: Background, domain: Mask, near: Mask, spacing_mm: S
     height /= stretch
     excess = smooth + background.spill - known
     return Significance(height, excess, stretch * spread, _resels(height, domain), int(domain.sum()))
+
+
+def with_negatives(
+    test: Significance, background: Background, domain: Mask, spacing_mm: Sequence[float]
+) -> Significance:
+    """Heights of an image whose noise goes below zero, as those of linear reconstructions do.
+
+    Such noise is no lognormal one in proportion to the mean. What is below zero is noise alone, whose square around a
+    place has the mean of all noise's where nothing lies (a half normal distribution); where something lies it is less.
+    Of this spread and the other the larger is taken, and of both heights the lower.
+    """
+    smooth = smoothed_within(background.rest, domain, FILTER_MM, spacing_mm)
+    below = domain & (smooth < 0) & (background.rest != 0)
+    if not below.any():
+        return test
+    square = np.where(below, np.square(smooth), 0.0)
+    everywhere = float(square.sum() / below.sum())
+    near = blurred(below.astype(np.float64), AROUND_MM, spacing_mm, mode="constant")
+    around = blurred(square, AROUND_MM, spacing_mm, mode="constant")
+    local = np.where(near > FEW_BELOW, around / np.maximum(near, FEW_BELOW), everywhere)
+    spread = np.maximum(test.spread, np.sqrt(np.maximum(local, everywhere)))
+    height = np.zeros_like(smooth)
+    height[domain] = np.clip(np.minimum(test.excess[domain] / spread[domain], test.height[domain]), -HIGHEST, HIGHEST)
+    seen = height[domain & (background.rest != 0)]
+    stretch = max(1.0, float(np.percentile(seen[seen < DEPOSIT], TAIL)) / 2)
+    height /= stretch
+    return Significance(height, test.excess, stretch * spread, _resels(height, domain), test.voxels)
 
 
 def _unbiased(level: Values, around: Values, domain: Mask, lowest: float) -> Values:

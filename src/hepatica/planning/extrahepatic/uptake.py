@@ -20,7 +20,7 @@ from hepatica.errors import InputError, NowhereToLookError
 from hepatica.planning.extrahepatic.background import Background, Mask, Values, background_of, blurred
 from hepatica.planning.extrahepatic.content import Content, contents
 from hepatica.planning.extrahepatic.position import landmarks, position_of
-from hepatica.planning.extrahepatic.significance import FILTER_MM, Significance, significance
+from hepatica.planning.extrahepatic.significance import FILTER_MM, Significance, significance, with_negatives
 
 FREE_PERTECHNETATE_SITES = frozenset(
     {
@@ -51,6 +51,10 @@ CONTOUR_REACH_MM = 60.0
 
 SECOND_OF_FIRST = 0.2
 """A peak lower than this beside a higher one may be noise on its flank."""
+
+SHARE_BELOW_ZERO = 0.01
+"""Share of the voxels away from liver and lungs below zero from which on the image's noise goes there: that of a linear
+reconstruction, which half of the voxels show where nothing lies."""
 
 SHARPNESS = 0.1
 """Standard uncertainty of that border, in resolutions: volumes of spheres in OSEM images of 12 to 18 mm come out at
@@ -348,6 +352,8 @@ def _scene(image: Volume, liver: Region, lungs: Region, density: Volume | None, 
     seen = background_of(values, own_liver, inner & ~own_liver, distance, domain, spacing)
     near = domain & (distance <= margin + NEAR_MM)
     test = significance(seen, domain, near, spacing)
+    if float((values[domain] < 0).mean()) > SHARE_BELOW_ZERO:
+        test = with_negatives(test, seen, domain, spacing)
     return _Scene(image, liver, lungs, density, inner, domain, _body(density), seen, test, total)
 
 
