@@ -1,5 +1,6 @@
 """What shares, curves and doses of a biodistribution are of: the camera's activities, or the body's counts."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -173,6 +174,14 @@ def test_a_camera_factor_of_another_window_is_refused_or_told() -> None:
     assert told(None) == ["factor-window-unknown"]
     with pytest.raises(InputError, match="measured in 260-308 keV"):
         told((260.0, 308.0))
+
+
+@pytest.mark.parametrize("source", ["sphere", "cylinder", "known-activity"])
+def test_a_factor_of_a_reconstructed_image_is_not_one_of_views(source: str) -> None:
+    of_image = replace(factor(), source=source)  # type: ignore[arg-type]
+    asked = BiodistributionOptions(organs=PlanarOrganOptions(normalise="camera"))
+    with pytest.raises(InputError, match=f"of a {source} in a reconstructed image"):
+        about_factor(KnownAdministration(None, WHEN, of_image), asked, [at(0.0, 1.0, 1.0).rates], "I-131")
 
 
 def test_what_leaves_the_body_passes_the_bladder_or_is_said() -> None:

@@ -15,6 +15,9 @@ from hepatica.nuclides import Nuclide
 from hepatica.workflow.planar.given import KnownAdministration
 from hepatica.workflow.planar.options import BiodistributionOptions
 
+IN_AIR = ("planar", "point")
+"""Sources whose factor is counts of a view per becquerel; those of a reconstructed image are in its own counts."""
+
 ALIKE = 0.8
 """What two windows share of what they cover together, from which on they see the same photopeak. Our choice."""
 
@@ -40,7 +43,8 @@ def about_factor(
     Raises
     ------
     InputError
-        If activities by counts are wanted without a factor, or it is of another nuclide or energy window.
+        If activities by counts are wanted without a factor, or it is of another nuclide, energy window or of
+        a reconstructed image.
     """
     if options.organs.normalise != "camera":
         return ()
@@ -50,6 +54,12 @@ def about_factor(
         raise InputError(
             f"the camera factor is of {known.calibration.conditions.nuclide}, the views are of {nuclide}",
             remedy="calibrate with the nuclide of the views",
+        )
+    if known.calibration.source not in IN_AIR:
+        raise InputError(
+            f"the camera factor is of a {known.calibration.source} in a reconstructed image, whose counts are not "
+            "those of a planar view",
+            remedy="calibrate with a flat dish or a small source in air (`calibrate` with `source` planar or point)",
         )
     limits = known.calibration.conditions.window_kev
     unknown: tuple[Message, ...] = ()
