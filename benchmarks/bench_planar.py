@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from hepatica.imaging.planar.conjugate import geometric_mean
+from hepatica.imaging.planar.from_ct.projected import ProjectedMeasurement, fitted_fwhm, projected_rates
+from hepatica.imaging.planar.from_ct.projection import place_of_ct
 from hepatica.imaging.planar.options import PlanarCountsOptions, PlanarUncertaintyOptions
 from hepatica.imaging.planar.organs import STILL
-from hepatica.imaging.planar.projected import ProjectedMeasurement, fitted_fwhm, projected_rates
-from hepatica.imaging.planar.projection import place_of_ct
 from hepatica.imaging.planar.rates import count_rates
 from hepatica.nuclides import nuclide
 
