@@ -16,7 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from hepatica.imaging.reconstruct.levels.lung import COVERAGE, PER_MM
+from hepatica.core.lung_mean import SD_PER_INTERVAL
+from hepatica.imaging.reconstruct.levels.lung import PER_MM
 from spect_study_lung import PARTS, STATED_MM, draw
 
 PAGE, IMAGES = Path("docs/spect-study.md"), Path("docs/images")
@@ -54,7 +55,7 @@ def differences(runs: Sequence[Run], keys: Sequence[str]) -> list[str]:
 def interval(one: Run, place_mm: float) -> tuple[float, float]:
     """The stated interval over the truth, where the place of the CT is said to be known within so much."""
     low, high = one["interval"]
-    other = (COVERAGE * PER_MM * one["read"]) ** 2 * (place_mm**2 - one.get("stated", STATED_MM) ** 2)
+    other = (SD_PER_INTERVAL * PER_MM * one["read"]) ** 2 * (place_mm**2 - one.get("stated", STATED_MM) ** 2)
     half = float(np.sqrt(((high - low) / 2) ** 2 + other))
     return (high + low) / 2 - half, (high + low) / 2 + half
 
