@@ -59,7 +59,7 @@ def about_factor(
         raise InputError(
             f"the camera factor is of a {known.calibration.source} in a reconstructed image, whose counts are not "
             "those of a planar view",
-            remedy="calibrate with a flat dish or a small source in air (`calibrate` with `source` planar or point)",
+            remedy="calibrate with a flat dish or a small source in air (`source` planar or point)",
         )
     limits = known.calibration.conditions.window_kev
     unknown: tuple[Message, ...] = ()
