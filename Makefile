@@ -3,6 +3,8 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# Two workers share the cores: threads of linear algebra that wait for each other would only burn them.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2
 
 .PHONY: help setup demo demo-full workbench test fast lint docs bench constraints clean
 .DEFAULT_GOAL := help
@@ -30,10 +32,10 @@ workbench: $(READY) ## the demonstration's case in the browser; makes it first i
 	$(BIN)/hepatica workbench demo-output/case
 
 test: $(READY) ## every test
-	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -q -n 2 --dist worksteal
+	PYTHONDONTWRITEBYTECODE= $(PYTEST) --dist worksteal
 
 fast: $(READY) ## unit tests that take no Monte Carlo, in under a minute
-	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not slow" tests/unit
+	$(PYTEST) --dist worksteal -m "not slow" tests/unit
 
 lint: $(READY) ## ruff, mypy --strict, import-linter
 	$(BIN)/ruff check .
@@ -43,7 +45,7 @@ lint: $(READY) ## ruff, mypy --strict, import-linter
 
 docs: $(READY) ## the reference page from the options, and every code block of the pages run
 	$(BIN)/python tools/build_reference.py
-	$(BIN)/python -m pytest -q -n 2 tests/e2e/test_documentation.py
+	$(PYTEST) tests/e2e/test_documentation.py
 
 bench: $(READY) ## every benchmark, one after another
 	@for file in benchmarks/bench_*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
