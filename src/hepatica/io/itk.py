@@ -146,20 +146,45 @@ def write_itk(volume: Volume, path: Path | str) -> Path:
     OutputError
         If the suffix is another one, or the file cannot be written.
     """
-    import SimpleITK as sitk  # noqa: N813
-
-    path = Path(path)
-    if not path.name.lower().endswith(WRITTEN):
-        raise OutputError(f"{path}: the name must end in {', '.join(WRITTEN)}")
     values = volume.values
     if values.dtype == np.bool_:
         values = values.astype(np.uint8)
     if values.dtype == np.int64:
         values = values.astype(np.int32)
-    image = sitk.GetImageFromArray(np.ascontiguousarray(values.transpose(2, 1, 0)))
-    image.SetSpacing(volume.grid.spacing_mm)
-    image.SetOrigin(volume.grid.origin_mm.tolist())
-    image.SetDirection(volume.grid.direction.ravel().tolist())
+    return write_voxels(values, volume.grid, path)
+
+
+def write_voxels(values: NDArray[Any], grid: Grid, path: Path | str, *, notes: str = "") -> Path:
+    """Write values of a grid's voxels, shape (i, j, k), or vectors, shape (i, j, k, 3); whole or not at all.
+
+    Parameters
+    ----------
+    values : ndarray
+        Of a type that ITK writes.
+    grid : Grid
+        Where they lie.
+    path : path
+        The file; its suffix says the format.
+    notes : str
+        Description in the header (descrip of a NIfTI).
+
+    Raises
+    ------
+    OutputError
+        If the suffix is none of `WRITTEN`, or the file cannot be written.
+    """
+    import SimpleITK as sitk  # noqa: N813
+
+    path = Path(path)
+    if not path.name.lower().endswith(WRITTEN):
+        raise OutputError(f"{path}: the name must end in {', '.join(WRITTEN)}")
+    slices_first = np.ascontiguousarray(values.swapaxes(0, 2))
+    image = sitk.GetImageFromArray(slices_first, isVector=values.ndim > 3)
+    image.SetSpacing(grid.spacing_mm)
+    image.SetOrigin(grid.origin_mm.tolist())
+    image.SetDirection(grid.direction.ravel().tolist())
+    if notes:
+        image.SetMetaData("ITK_FileNotes", notes)
     with atomic_output(path) as temporary:
         try:
             sitk.WriteImage(image, str(temporary), useCompression=not path.name.lower().endswith(".nii"))

@@ -24,9 +24,8 @@ from hepatica.core.grid import Grid
 from hepatica.core.message import Message
 from hepatica.core.transform import DisplacementField, Transform
 from hepatica.core.transform.transform import NOT_FOR_USE
-from hepatica.errors import GeometryError, InputError, OutputError
-from hepatica.io.files import atomic_output
-from hepatica.io.itk import WRITTEN
+from hepatica.errors import GeometryError, InputError
+from hepatica.io.itk import write_voxels
 from hepatica.io.volumes.metaimage import read_metaimage
 from hepatica.io.volumes.nifti import NiftiHeader, read_nifti_vectors
 from hepatica.io.volumes.nrrd import read_nrrd, vector_signs
@@ -94,28 +93,10 @@ def write_displacement_field(
     OutputError
         If the suffix is another one, or the file cannot be written.
     """
-    import SimpleITK as sitk  # noqa: N813
-
-    path = Path(path)
-    if not path.name.lower().endswith(WRITTEN):
-        raise OutputError(f"{path}: the name must end in {', '.join(WRITTEN)}")
-    image = sitk.GetImageFromArray(
-        np.ascontiguousarray(field.vectors_mm.astype(np.float32).transpose(2, 1, 0, 3)), isVector=True
-    )
-    image.SetSpacing(field.grid.spacing_mm)
-    image.SetOrigin(field.grid.origin_mm.tolist())
-    image.SetDirection(field.grid.direction.ravel().tolist())
     words = [] if uncertainty_mm is None else [f"hepatica uncertainty_mm: {uncertainty_mm:.6f}"]
     if warned:
         words.append(NOT_FOR_USE)
-    if words:
-        image.SetMetaData("ITK_FileNotes", "; ".join(words))
-    with atomic_output(path) as temporary:
-        try:
-            sitk.WriteImage(image, str(temporary), useCompression=not path.name.lower().endswith(".nii"))
-        except RuntimeError as error:
-            raise OutputError(f"{path}: cannot be written ({str(error).strip().splitlines()[-1][:200]})") from error
-    return path
+    return write_voxels(field.vectors_mm.astype(np.float32), field.grid, path, notes="; ".join(words))
 
 
 def _nifti_signs(path: Path, header: NiftiHeader, notes: list[Message]) -> tuple[int, int, int]:

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepatica.core import Grid, Region
-from hepatica.report.figures.images.planes import View, bounds_mm, centre_of, framed, sample, sample_region
-from hepatica.report.figures.images.segmentation import contour_colours
+from hepatica.report.figures.images.planes import View, bounds_mm, centre_of, framed, sample
+from hepatica.report.figures.images.segmentation import contour_colours, draw_contours
 from hepatica.report.figures.outcome import FAINT, PALETTE, new_figure
 from hepatica.report.figures.palette import INK, name_label
 
@@ -69,7 +69,7 @@ def draw_holmium(
                 share = sample(np.isfinite(values).astype(np.float32), grid, plane, outside=0.0)
                 shown = np.ma.masked_where(share < 0.5, shown / np.maximum(share, 0.5))
             drawn = axis.imshow(shown, cmap=palette, vmin=least, vmax=most, extent=plane.extent_mm)
-            _outlines(axis, plane, outlined, colours)
+            draw_contours(axis, plane, outlined, colours)
             axis.set(xticks=[], yticks=[], title=f"{title}, {view}")
             bar = figure.colorbar(drawn, ax=axis, shrink=0.75, pad=0.02)
             bar.set_label(unit, color=INK, fontsize=8)
@@ -90,17 +90,6 @@ def _centre(grid: Grid, concentration: NDArray[Any], regions: Mapping[str, Regio
     if regions:
         return np.asarray(centre_of(next(iter(regions.values()))), dtype=np.float64)
     return grid.to_mm(np.unravel_index(int(np.nanargmax(concentration)), grid.shape))
-
-
-def _outlines(axis: Any, plane: Any, regions: Mapping[str, Region], colours: Mapping[str, str]) -> None:
-    x, y = plane.axes_mm()
-    for name, region in regions.items():
-        inside = sample_region(region, plane)
-        if inside.max() > 0.5 > inside.min():
-            axis.contour(x, y, inside, [0.5], colors=[colours[name]], linewidths=1.0)
-    left, right, bottom, top = plane.extent_mm
-    axis.set_xlim(left, right)
-    axis.set_ylim(bottom, top)
 
 
 def draw_spect_mri(

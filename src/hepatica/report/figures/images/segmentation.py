@@ -11,6 +11,7 @@ from hepatica.core import Region, Volume
 from hepatica.report.figures.images.planes import (
     LETTERS,
     NORMAL,
+    Plane,
     View,
     bounds_mm,
     centre_of,
@@ -71,17 +72,22 @@ def segmentation_figure(ct: Volume, regions: Mapping[str, Region]) -> Figure:
         axis.set_facecolor("black")
         picture = sample(ct.values, ct.grid, plane, outside=-1000.0)
         axis.imshow(picture, cmap="gray", vmin=WINDOW_HU[0], vmax=WINDOW_HU[1], extent=plane.extent_mm)
-        x, y = plane.axes_mm()
-        for name, region in solid.items():
-            inside = sample_region(region, plane)
-            if inside.max() > 0.5 > inside.min():
-                axis.contour(x, y, inside, [0.5], colors=[colours[name]], linewidths=1.0)
-        left, right, bottom, top = plane.extent_mm
-        axis.set_xlim(left, right)
-        axis.set_ylim(bottom, top)
+        draw_contours(axis, plane, solid, colours)
         _finish(axis, view, float(at[NORMAL[view]]))
     _legend(figure, colours)
     return figure
+
+
+def draw_contours(axis: Axes, plane: Plane, regions: Mapping[str, Region], colours: Mapping[str, str]) -> None:
+    """Draw where regions cut a plane, each in its colour, on axes in mm that end with the plane."""
+    x, y = plane.axes_mm()
+    for name, region in regions.items():
+        inside = sample_region(region, plane)
+        if inside.max() > 0.5 > inside.min():
+            axis.contour(x, y, inside, [0.5], colors=[colours[name]], linewidths=1.0)
+    left, right, bottom, top = plane.extent_mm
+    axis.set_xlim(left, right)
+    axis.set_ylim(bottom, top)
 
 
 def _finish(axis: Axes, view: View, position_mm: float) -> None:
