@@ -2,35 +2,40 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
+import pytest
+
+from command_line import Done, hepatica, installed
 from identifying import found_in
 
 NAME, HOSPITAL = "Zwetschgenkuchen", "Sankt Florian"
+SHEET = (
+    "release", "I-131", "2.2 GBq", "--agent", "lipiodol", "--administered-at", "2026-03-12T10:00+01:00",
+    "--patient", NAME, "--hospital", HOSPITAL,
+)  # fmt: skip
 
 
-def run(folder: Path, *more: str) -> subprocess.CompletedProcess[str]:
-    environment = os.environ | {"XDG_CONFIG_HOME": str(folder / "settings"), "APPDATA": str(folder / "settings")}
-    environment.pop("HEPATICA_ANONYMOUS_KEY", None)
-    command = [sys.executable, "-m", "hepatica", "release", "I-131", "2.2 GBq", "--agent", "lipiodol", *more]
-    given = ["--administered-at", "2026-03-12T10:00+01:00", "--patient", NAME, "--hospital", HOSPITAL]
-    return subprocess.run(
-        [*command, *given], cwd=folder, capture_output=True, text=True, timeout=120, check=False, env=environment
-    )
+@pytest.fixture(autouse=True)
+def _no_key_yet(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("XDG_CONFIG_HOME", "APPDATA"):
+        monkeypatch.setenv(name, str(tmp_path / "settings"))
+    monkeypatch.delenv("HEPATICA_ANONYMOUS_KEY")
+
+
+def run(folder: Path, *more: str) -> Done:
+    return hepatica(*SHEET, *more, cwd=folder)
 
 
 def test_a_command_names_nobody_and_says_where_the_key_is(tmp_path: Path) -> None:
-    done = run(tmp_path, "--anonymous", "--out", "sheet")
+    done = installed(*SHEET, "--anonymous", "--out", "sheet", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "anonymous.key is new" in done.stderr
     marks = {NAME, HOSPITAL, "2026-03-12"}
     assert found_in(tmp_path / "sheet", marks) == {}
     assert not any(mark in done.stdout + done.stderr for mark in marks)
 
-    again = run(tmp_path, "--anonymous", "--json")
+    again = installed(*SHEET, "--anonymous", "--json", cwd=tmp_path)
     assert again.returncode == 0
     assert "is new" not in again.stderr
     assert not any(mark in again.stdout for mark in marks)
