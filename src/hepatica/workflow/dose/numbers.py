@@ -16,7 +16,7 @@ from hepatica.core import Estimate, Grid, Volume
 from hepatica.core.context import DicomContext
 from hepatica.core.document import HIDDEN, INLINE, reported
 from hepatica.core.image import Image
-from hepatica.core.lung_mean import INCLUDED, LungMean, widened
+from hepatica.core.lung_mean import INCLUDED, SD_PER_INTERVAL, LungMean, widened
 from hepatica.core.numbers.wording import three
 from hepatica.core.tables.table import Cell, Table, Unstated
 from hepatica.dosimetry.engines.dose_map import DoseMap, EnergyBalance
@@ -45,6 +45,10 @@ LUNGS_BY_SHUNT = "lungs by the shunt"
 """How tables and limits name the lung dose by the shunt."""
 
 LIVER_LESIONS = (Structure.TUMOUR, Structure.ALL_TUMOURS)
+
+CALIBRATION = "calibration"
+LACKING = ("counting statistics", "time integration", "position by the transform")
+"""Parts of an uncertainty that an interval is said to lack; that nothing was recovered is said with the tumours."""
 
 SHOWN_PERCENTS = (95.0, 70.0, 50.0, 5.0)
 
@@ -116,30 +120,37 @@ class StructureResult:
     @property
     @reported
     def dose_mean_interval_95_gy(self) -> tuple[float, float] | None:
-        """95 % interval of the lungs' mean dose, where the image says one of its lungs, with all else that is known.
+        """95 % interval of the mean dose with all that is known; None where the scale of the image is not known.
 
-        Around the mean before any partial-volume correction by a factor: what the liver spills is in it.
+        Around the mean before any partial-volume correction by a factor, which is what limits judge. Of lungs whose
+        image says an interval it is that one, widened by what else is known: what the liver spills is in it.
         """
+        chain, mean = self.uncertainty, self.dose.dose_mean_gy
         if self.lung is None or (ends := self.lung.interval) is None:
-            return None
-        chain = self.activity.uncertainty
+            if chain is None or chain.calibration_relative_sd is None:
+                return None
+            half = SD_PER_INTERVAL * (self.mean.relative_sd or 0.0) * abs(mean)
+            return max(0.0, mean - half), mean + half
         # Noise of the counts is in the interval already.
         others = 0.0 if chain is None else replace(chain, counting_relative_sd=None).dose_relative_sd
-        engine = Estimate(self.dose.dose_mean_gy, self.dose.dose_mean_uncertainty_gy).relative_sd or 0.0
-        gray = (ends[0] * self.dose.dose_mean_gy, ends[1] * self.dose.dose_mean_gy)
-        return widened(gray, math.hypot(others, engine, self.density_relative_sd))
+        engine = Estimate(mean, self.dose.dose_mean_uncertainty_gy).relative_sd or 0.0
+        return widened((ends[0] * mean, ends[1] * mean), math.hypot(others, engine, self.density_relative_sd))
 
     @property
     @reported
     def interval_from(self) -> str:
         """Where that interval comes from, what it holds, and after a semicolon what it lacks; empty without one."""
-        if self.lung is None or self.lung.interval is None:
-            return ""
-        low, high = (100 * (end - 1) for end in self.lung.interval)
         not_known = () if self.uncertainty is None else self.uncertainty.not_known
+        if self.lung is None or self.lung.interval is None:
+            if self.dose_mean_interval_95_gy is None:
+                return ""
+            lacking = [name for name in not_known if name in LACKING]
+            without = f"; without {' and '.join(lacking)}, not known" if lacking else ""
+            return f"scale of the activity in the image, and what is known of counts, outline, time and engine{without}"
+        low, high = (100 * (end - 1) for end in self.lung.interval)
         more = ", and what is known of calibration, outline, time and engine"
-        lacking = "; without the calibration, which is not known" if "calibration" in not_known else ""
-        return f"reconstruction of the SPECT, {low:+.0f} to {high:+.0f} % ({', '.join(INCLUDED)}){more}{lacking}"
+        lacks = "; without the calibration, which is not known" if CALIBRATION in not_known else ""
+        return f"reconstruction of the SPECT, {low:+.0f} to {high:+.0f} % ({', '.join(INCLUDED)}){more}{lacks}"
 
     @property
     @reported

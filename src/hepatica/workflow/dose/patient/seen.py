@@ -8,9 +8,11 @@ import numpy as np
 
 from hepatica.anatomy.structures.clinical import ClinicalRegion, Structure
 from hepatica.anatomy.structures.kinds import LIVER_PARTS, LUNGS
+from hepatica.core import Grid, Region
 from hepatica.core.image import Image
 from hepatica.core.message import Message
 from hepatica.core.resample import resample_region
+from hepatica.core.transform.ends import Direction, Ends
 from hepatica.planning.limits.dose_limits import SEEN_WHOLE
 
 WARNED = LIVER_PARTS | {Structure.TUMOUR, Structure.ALL_TUMOURS}
@@ -19,16 +21,22 @@ WARNED = LIVER_PARTS | {Structure.TUMOUR, Structure.ALL_TUMOURS}
 
 def seen_share(item: ClinicalRegion, image: Image) -> float:
     """Share of a structure's volume, as it was drawn, that lies in what an activity image sees well, 0 to 1."""
-    drawn_ml = item.region.volume_ml
+    return share_between(item.region, image.grid, image.acquisition.seen_z_mm, image.acquisition.seen_along)
+
+
+def share_between(region: Region, grid: Grid, ends: Ends | None, along: Direction) -> float:
+    """Share of a region's volume that lies on a grid and between two ends (mm along a vector in LPS), 0 to 1."""
+    drawn_ml = region.volume_ml
     if not drawn_ml:
         return 0.0
-    there = resample_region(item.region, image.grid)
-    if (ends := image.acquisition.seen_z_mm) is None:
+    there = resample_region(region, grid)
+    if ends is None:
         return min(1.0, there.volume_ml / drawn_ml)
-    planes = there.window[2]
-    z = image.grid.affine[2, 3] + image.grid.affine[2, 2] * np.arange(planes.start, planes.stop)
-    seen = there.coverage[:, :, (z > ends[0]) & (z < ends[1])]
-    return min(1.0, float(seen.sum(dtype=np.float64)) * image.grid.voxel_volume_ml / drawn_ml)
+    start, steps = float(np.asarray(along) @ grid.affine[:3, 3]), np.asarray(along) @ grid.affine[:3, :3]
+    i, j, k = (step * np.arange(s.start, s.stop) for step, s in zip(steps, there.window, strict=True))
+    place = start + i[:, None, None] + j[None, :, None] + k[None, None, :]
+    seen = there.coverage[(place > ends[0]) & (place < ends[1])]
+    return min(1.0, float(seen.sum(dtype=np.float64)) * grid.voxel_volume_ml / drawn_ml)
 
 
 def about_seen(seen: Sequence[tuple[ClinicalRegion, float]]) -> tuple[Message, ...]:
