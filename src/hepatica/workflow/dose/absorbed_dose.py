@@ -48,7 +48,7 @@ from hepatica.workflow.dose.options import DoseOptions
 from hepatica.workflow.dose.patient.lungs import treated_lungs
 from hepatica.workflow.dose.patient.patient import ct_or_uniform, let_go, patient_of
 from hepatica.workflow.dose.patient.registration import Brought, brought_to_ct
-from hepatica.workflow.dose.patient.seen import about_seen, seen_share
+from hepatica.workflow.dose.patient.seen import about_seen, seen_field
 from hepatica.workflow.dose.patient.structures import StructureSet, both_on, structures_on
 from hepatica.workflow.dose.result import DoseResult
 from hepatica.workflow.sources import ImageSource, StructureSource, as_images
@@ -154,14 +154,15 @@ def absorbed_dose(
         position_sd_mm=images.brought.position_sd_mm,
     )  # fmt: skip
     in_ct = replace(scans[0], volume=seen)
+    field = seen_field(in_ct)
     activities = with_counting(chain.activities, exact.clinical, in_ct) if len(scans) == 1 else chain.activities
     found = tuple(
-        StructureResult(item, dose, amount, *patient.known_of(item.region.name), seen_share(whole, in_ct))
+        StructureResult(item, dose, amount, *patient.known_of(item.region.name), field.share(whole.region))
         for item, whole, dose, amount in zip(drawn.clinical, exact.clinical, doses, activities, strict=True)
     )
     del held
     lungs = treated_lungs(patient, found, count, scans[0], chosen, options)
-    deposits, about_deposits = treated_deposits(seen, patient, chosen)
+    deposits, about_deposits = treated_deposits(seen, patient, chosen, count.scale_relative_sd)
     inputs = (*scans, ct_image) if images.has_ct else scans
     start = _start(inputs, drawn, options.parameters(engine), table or default_calibration())
     start = start.adding(conventions=patient.tissue.conventions)
@@ -175,6 +176,7 @@ def absorbed_dose(
         structures=found,
         lung_doses=lungs,
         elsewhere=deposits,
+        seen_field=field,
         messages=settled(unique(
             (message for image in (*scans, ct_image) for message in image.messages),
             about_given, images.unchecked, images.brought.messages, count.messages, corrected.messages, curve_messages,

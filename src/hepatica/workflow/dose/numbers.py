@@ -18,7 +18,8 @@ from hepatica.core.document import HIDDEN, INLINE, reported
 from hepatica.core.image import Image
 from hepatica.core.lung_mean import INCLUDED, SD_PER_INTERVAL, LungMean, widened
 from hepatica.core.numbers.wording import three
-from hepatica.core.tables.table import Cell, Table, Unstated
+from hepatica.core.seen_field import SeenField
+from hepatica.core.tables.table import NOT_STATED, Cell, Table, Unstated
 from hepatica.dosimetry.engines.dose_map import DoseMap, EnergyBalance
 from hepatica.dosimetry.engines.highest import HighestDose
 from hepatica.dosimetry.metrics.region_dose import RegionDose
@@ -201,6 +202,8 @@ class DoseNumbers(Result):
         Dose, activity and uncertainty of each.
     lung_doses : TreatedLungs or None
         Lung dose by the stated shunt and by the image, and which is judged; None where neither is known.
+    seen_field : SeenField
+        Where the activity image sees well, for whoever reads this dose.
     elsewhere : TreatedDeposits or None
         Uptake outside liver and lungs; None where these are not known, so that nothing was looked for.
     """
@@ -214,6 +217,7 @@ class DoseNumbers(Result):
     count: DecayCount = field(metadata=HIDDEN)
     given: DoseOptions = field(metadata=HIDDEN)
     structures: tuple[StructureResult, ...]
+    seen_field: SeenField
     lung_doses: TreatedLungs | None = None
     elsewhere: TreatedDeposits | None = field(default=None, metadata=HIDDEN)
 
@@ -402,6 +406,7 @@ class DoseNumbers(Result):
         gray = max(found.dose.d_percent_gy[2.0] for found in self.structures) >= 1
         unit, scale = ("Gy", 1.0) if gray else ("mGy", 1e3)
         cut = any(found.not_judged for found in self.structures)
+        sure = any(found.dose_mean_interval_95_gy is not None for found in self.structures)
         rows: list[list[Cell]] = []
         for found in self.structures:
             dose = found.dose
@@ -412,8 +417,12 @@ class DoseNumbers(Result):
             spread = (dose.dose_sd_gy, *(dose.d_percent_gy[n] for n in SHOWN_PERCENTS))
             numbers = (scale * value for value in spread)
             part = [100 * found.seen_share] if cut else []
-            rows.append([dose.name, dose.volume_ml, dose.mass_g, mean, *numbers, 100 * dose.activity_share, *part])
-        heads = (f"{name}, {unit}" for name in ("mean", "SD", *(f"D{n:g}" for n in SHOWN_PERCENTS)))
+            ends = found.dose_mean_interval_95_gy
+            shown = None if ends is None else f"{three(scale * ends[0])} to {three(scale * ends[1])}"
+            interval = [NOT_STATED if shown is None else shown] if sure else []
+            rows.append([dose.name, dose.volume_ml, dose.mass_g, mean, *interval, *numbers, 100 * dose.activity_share, *part])
+        between = ("95 %",) if sure else ()
+        heads = (f"{name}, {unit}" for name in ("mean", *between, "SD", *(f"D{n:g}" for n in SHOWN_PERCENTS)))
         names = ("structure", "mL", "g", *heads, "activity, %", *(("seen, %",) if cut else ()))
         return Table.of(names, rows, "", "doses")
 
