@@ -103,7 +103,9 @@ class ImageCertainty:
             raise InputError(f"the certainty of an image is four numbers and three a region, not {len(numbers)}")
         four = [None if float(value) == UNKNOWN else float(value) for value in numbers]
         each = [float(value) for value in regions]
-        return cls(*four, tuple(CountedRegion(*each[n : n + 3]) for n in range(0, len(each), 3)))
+        scale, counting, ratio, ratio_sd = four
+        found = tuple(CountedRegion(*each[n : n + 3]) for n in range(0, len(each), 3))
+        return cls(scale, counting, ratio, ratio_sd, found)
 
     @classmethod
     def of_document(cls, told: Mapping[str, Any]) -> ImageCertainty:
@@ -118,7 +120,8 @@ class ImageCertainty:
             ]
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise InputError(f"no certainty of an image: {error!r}") from error
-        return cls(*four, tuple(regions))
+        scale, counting, ratio, ratio_sd = four
+        return cls(scale, counting, ratio, ratio_sd, tuple(regions))
 
     def counting_of(self, volume_ml: float, share_of_image: float) -> float | None:
         """Of a region by its volume and content, the largest of those that it may be; None where none is like it."""

@@ -40,9 +40,9 @@ def quantify(
     Bq/mL and Bq are taken as they are; counts and count rates become becquerels by the camera factor, else by the
     activity administered.
 
-    What is known of the common scale is in the result once: of Bq/mL and Bq what their maker says of it, or in its place
-    that of a calibration that is stated; of counts that of the camera factor; of counts that are scaled to an activity
-    administered that of this activity alone, since the scale of the counts then falls out.
+    What is known of the common scale is in the result once: of Bq/mL and Bq what their maker says of it, or in its
+    place that of a calibration that is stated; of counts that of the camera factor; of counts that are scaled to an
+    activity administered that of this activity alone, since the scale of the counts then falls out.
 
     Parameters
     ----------

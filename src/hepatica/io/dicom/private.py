@@ -7,7 +7,7 @@ FD, two values: LPS z in mm between which the planes of a PET are seen well; of 
 unit vector in LPS along which they are measured. (0071,xx04) FD, four values, -1 for one that is not known: relative
 standard uncertainty of the scale common to all voxels, of the activity in the image by counting, activity in the image
 over what the net counts of its list predict, and the standard uncertainty of that ratio. (0071,xx05) FD, three values a
-region: mL, its share of the image, relative standard uncertainty by counting. Numbers alone: no identity can be in them.
+region: mL, its share of the image, relative standard uncertainty by counting. Numbers alone: no identity is in them.
 """
 
 from __future__ import annotations
@@ -52,9 +52,7 @@ Seen = tuple[tuple[float, float] | None, tuple[float, float, float]]
 """Ends between which an image is seen well, None where they are not known, and along what."""
 
 
-def write_seen(
-    dataset: Any, seen_z_mm: tuple[float, float], along: tuple[float, float, float] = ALONG_Z
-) -> None:
+def write_seen(dataset: Any, seen_z_mm: tuple[float, float], along: tuple[float, float, float] = ALONG_Z) -> None:
     """Write between which ends the planes of a PET are seen well."""
     block = dataset.private_block(GROUP, CREATOR, create=True)
     block.add_new(SEEN, VRS[SEEN], [*seen_z_mm, *(along if along != ALONG_Z else ())])

@@ -420,7 +420,9 @@ class DoseNumbers(Result):
             ends = found.dose_mean_interval_95_gy
             shown = None if ends is None else f"{three(scale * ends[0])} to {three(scale * ends[1])}"
             interval = [NOT_STATED if shown is None else shown] if sure else []
-            rows.append([dose.name, dose.volume_ml, dose.mass_g, mean, *interval, *numbers, 100 * dose.activity_share, *part])
+            rows.append(
+                [dose.name, dose.volume_ml, dose.mass_g, mean, *interval, *numbers, 100 * dose.activity_share, *part]
+            )
         between = ("95 %",) if sure else ()
         heads = (f"{name}, {unit}" for name in ("mean", *between, "SD", *(f"D{n:g}" for n in SHOWN_PERCENTS)))
         names = ("structure", "mL", "g", *heads, "activity, %", *(("seen, %",) if cut else ()))

@@ -178,6 +178,8 @@ class BroughtDose:
         For the provenance.
     inputs : tuple of InputFile
         Files of the transform.
+    transform : Transform
+        By which it was brought over.
     """
 
     volume: Volume
@@ -185,6 +187,7 @@ class BroughtDose:
     messages: tuple[Message, ...]
     step: str
     inputs: tuple[InputFile, ...]
+    transform: Transform
 
 
 def brought_dose(dose: Volume, given: GivenTransform, grid: Grid, *, name: str) -> BroughtDose:
@@ -205,4 +208,5 @@ def brought_dose(dose: Volume, given: GivenTransform, grid: Grid, *, name: str) 
         unique([note], given.messages, beyond),
         given.step(text),
         given.inputs,
+        given.transform,
     )

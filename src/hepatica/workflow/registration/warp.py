@@ -12,9 +12,9 @@ import numpy as np
 
 from hepatica.anatomy.structures.held_volume import Form, drawn_volume_ml, holding_volume
 from hepatica.core import Grid, InputFile, Kind, Provenance, Region, Volume
+from hepatica.core.certainty import ImageCertainty
 from hepatica.core.context import DicomContext
 from hepatica.core.document import HIDDEN, reported
-from hepatica.core.certainty import ImageCertainty
 from hepatica.core.image import Acquisition, Image, Stated, is_activity
 from hepatica.core.lung_mean import LungMean
 from hepatica.core.message import Message, unique

@@ -115,8 +115,8 @@ def about_ratio(over_counts: float | None, sd: float | None) -> tuple[Message, .
 
 
 _REMEDY = (
-    "an image that is too high or too low wants more `iterations` where few were done, and with few counts larger voxels "
-    "or a longer scan; one that is too low lacks activity that lies outside the body of the CT: state "
+    "an image that is too high or too low wants more `iterations` where few were done, and with few counts larger "
+    "voxels or a longer scan; one that is too low lacks activity that lies outside the body of the CT: state "
     "`activity_anywhere`, and check that CT and raw data lie on each other"
 )
 

@@ -208,8 +208,8 @@ def dvh_figure(report: DoseReport) -> Figure:
         axes.plot(curve.dose_gy, 100 * curve.fraction, color=style.colour, linestyle=style.dashes, linewidth=width)
         if item.interval_gy is not None and item.dose.dose_mean_gy > 0:
             # The scale moves every dose of the structure alike.
-            ends = (curve.dose_gy * (end / item.dose.dose_mean_gy) for end in item.interval_gy)
-            axes.fill_betweenx(100 * curve.fraction, *ends, color=style.colour, alpha=0.13, linewidth=0)
+            low, high = (curve.dose_gy * (end / item.dose.dose_mean_gy) for end in item.interval_gy)
+            axes.fill_betweenx(100 * curve.fraction, low, high, color=style.colour, alpha=0.13, linewidth=0)
         axes.plot(
             [item.dose.dose_mean_gy], [0], marker="^", markersize=6, color=style.colour, clip_on=False, zorder=5,
             markeredgecolor="white", markeredgewidth=0.5, linestyle=style.dashes, linewidth=width,
