@@ -223,11 +223,11 @@ def _with_what_is_known(
     for row in course.structures:
         region = whole.get(row.name)
         known = region if region is not None and not region.is_empty else None
-        shares = (
+        here, there = (
             None if field is None or known is None else field.share(known, way)
             for field, way in ((first, None), (second, transform))
         )
-        told = replace(row, **dict(zip(("first_seen_share", "second_seen_share"), shares, strict=True)))
+        told = replace(row, first_seen_share=here, second_seen_share=there)
         rows.append(told.with_scales((doses[0].scale_relative_sd, doses[1].scale_relative_sd)))
     return replace(course, structures=tuple(rows))
 
