@@ -103,8 +103,7 @@ def test_the_factor_is_that_of_this_camera(course: dict[str, Any]) -> None:
 
 def test_the_dose_knows_how_sure_the_factor_is(course: dict[str, Any]) -> None:
     """Nobody states the calibration to the dose again: its 2 % and more come with the image, into the interval."""
-    factor, dose = course["factor"], course["dose"]
-    relative = factor["factor_cps_per_mbq_sd"] / factor["factor_cps_per_mbq"]
+    dose, relative = course["dose"], course["spect"]["image_certainty"]["scale_relative_sd"]
     assert relative >= 0.02
     assert dose["activity_scale_relative_sd"] == pytest.approx(relative, rel=1e-6)
     for one in dose["structures"]:

@@ -60,7 +60,7 @@ class ImageCertainty:
     over_counts, over_counts_sd : float or None
         Activity in the image over the activity that the net counts of its list predict, and the standard uncertainty of
         that ratio by the noise of the counts (PET that hepatica reconstructed).
-    regions : tuple of CountedRegion
+    counted : tuple of CountedRegion
         Regions whose counting noise was found.
 
     Raises
@@ -73,14 +73,14 @@ class ImageCertainty:
     counting_relative_sd: float | None = None
     over_counts: float | None = None
     over_counts_sd: float | None = None
-    regions: tuple[CountedRegion, ...] = ()
+    counted: tuple[CountedRegion, ...] = ()
 
     def __post_init__(self) -> None:
         numbers = [value for value in self._four if value is not None]
-        numbers += [n for r in self.regions for n in (r.volume_ml, r.counting_relative_sd)]
-        finite = all(math.isfinite(region.share_of_image) for region in self.regions)
+        numbers += [n for r in self.counted for n in (r.volume_ml, r.counting_relative_sd)]
+        finite = all(math.isfinite(region.share_of_image) for region in self.counted)
         if not finite or not all(0 <= value < math.inf for value in numbers):
-            raise InputError(f"no certainty of an image: {self._four} and {len(self.regions)} regions")
+            raise InputError(f"no certainty of an image: {self._four} and {len(self.counted)} regions")
 
     @property
     def _four(self) -> tuple[float | None, ...]:
@@ -94,7 +94,7 @@ class ImageCertainty:
     @property
     def region_numbers(self) -> tuple[float, ...]:
         """Volume, share and counting of every region, one after the other."""
-        return tuple(n for r in self.regions for n in (r.volume_ml, r.share_of_image, r.counting_relative_sd))
+        return tuple(n for r in self.counted for n in (r.volume_ml, r.share_of_image, r.counting_relative_sd))
 
     @classmethod
     def of_numbers(cls, numbers: Sequence[float], regions: Sequence[float] = ()) -> ImageCertainty:
@@ -113,7 +113,7 @@ class ImageCertainty:
         try:
             names = ("scale_relative_sd", "counting_relative_sd", "over_counts", "over_counts_sd")
             four = [None if told.get(name) is None else float(told[name]) for name in names]
-            rows = told.get("regions") or ()
+            rows = told.get("counted") or ()
             regions = [
                 CountedRegion(float(r["volume_ml"]), float(r["share_of_image"]), float(r["counting_relative_sd"]))
                 for r in rows
@@ -125,7 +125,7 @@ class ImageCertainty:
 
     def counting_of(self, volume_ml: float, share_of_image: float) -> float | None:
         """Of a region by its volume and content, the largest of those that it may be; None where none is like it."""
-        like = [r.counting_relative_sd for r in self.regions if r.is_like(volume_ml, share_of_image)]
+        like = [r.counting_relative_sd for r in self.counted if r.is_like(volume_ml, share_of_image)]
         return max(like, default=None)
 
     def with_scale(self, relative_sd: float | None) -> ImageCertainty:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -88,7 +89,7 @@ def test_counting_goes_to_the_structure_that_it_was_found_of(torso: Torso) -> No
     plain = torso.dose(pet(torso))
     liver = plain.structure("Liver")
     own = CountedRegion(liver.dose.volume_ml, liver.dose.activity_share, 0.06)
-    found = torso.dose(pet(torso, replace(KNOWN, regions=(own,))))
+    found = torso.dose(pet(torso, replace(KNOWN, counted=(own,))))
     mean = liver.dose.dose_mean_gy
     assert found.structure("Liver").mean.sd ** 2 == pytest.approx(liver.mean.sd**2 + (0.06 * mean) ** 2, rel=1e-6)
     assert "counting" not in found.structure("Liver").interval_from.partition("; ")[2]
@@ -295,3 +296,16 @@ def test_a_total_that_is_not_of_the_counts_is_said_of_the_dose_too(torso: Torso)
         assert said.severity == "critical"
         assert f"{100 * (ratio - 1):+.0f} +- 3 %" in said.text
     assert "total-not-of-counts" not in {message.code for message in torso.dose(pet(torso)).messages}
+
+
+def test_every_message_of_pet_is_on_its_page() -> None:
+    root = Path(__file__).resolve().parents[3]
+    page = (root / "docs" / "pet.md").read_text()
+    sources = root / "src" / "hepatica"
+    rooms = [sources / "imaging" / "pet", sources / "workflow" / "pet", sources / "io" / "pet_raw"]
+    files = [path for room in rooms for path in room.rglob("*.py")] + list(
+        (sources / "io/dicom/images").glob("pet*.py")
+    )
+    codes = {code for path in files for code in re.findall(r'Message\(\s*"([a-z0-9-]+)"', path.read_text())}
+    assert len(codes) > 30
+    assert not {code for code in codes if f"`{code}`" not in page}

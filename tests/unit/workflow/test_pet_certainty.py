@@ -187,7 +187,7 @@ def test_python_and_command_say_the_same(
     python = json.loads(json.dumps(scaled.as_dict()))
     assert said["activity_mbq"] == pytest.approx(python["activity_mbq"], rel=1e-3)
     assert said["activity_mbq_sd"] == pytest.approx(python["activity_mbq_sd"], rel=1e-2)
-    assert said["certainty"]["scale_relative_sd"] == pytest.approx(math.hypot(0.02, 0.03))
+    assert said["image_certainty"]["scale_relative_sd"] == pytest.approx(math.hypot(0.02, 0.03))
     # The dose of the files, by command, knows as much as that of the object: scale and the counting of its structure.
     dose = answer(
         "dose", tmp_path / "made" / "pet", "--ct", saved / "ct", "--nuclide", "Y-90", "--structures",

@@ -324,7 +324,7 @@ def test_activity_takes_the_uncertainty_of_the_factor_that_made_it_alone(lab: Pa
 def test_a_dose_takes_the_uncertainty_of_the_factor_from_the_image(lab: Path, tmp_path: Path) -> None:
     """9.1 +- 0.3 cps/MBq of the reconstruction, stated to no later step: as a value, as DICOM and as NIfTI."""
     plain = reconstructed(lab, acquisition=AcquisitionOptions(sensitivity_cps_per_mbq=9.1), iteration=QUICK)
-    assert plain.certainty == NOT_STATED
+    assert plain.image_certainty == NOT_STATED
     own = CameraCalibration(Estimate(9.1, 0.3), "cylinder", plain.conditions, (), WHEN, 100.0)
     found = reconstructed(lab, acquisition=AcquisitionOptions(calibration=own), iteration=QUICK)
     saved = found.save(tmp_path / "spect")

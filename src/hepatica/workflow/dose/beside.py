@@ -48,7 +48,7 @@ def _with_record(image: Image, told: Mapping[str, Any], beside: Path) -> Image:
         along = _numbers(told.get("seen_along"), 3) or facts.seen_along
         facts = replace(facts, seen_z_mm=(ends[0], ends[1]), seen_along=(along[0], along[1], along[2]))
     facts = _with_lung(replace(facts, below_zero=facts.below_zero or bool(told.get("below_zero"))), told)
-    record = told.get("certainty")
+    record = told.get("image_certainty")
     if facts.certainty != NOT_STATED or record is None:
         return replace(image, acquisition=facts)
     try:

@@ -29,7 +29,7 @@ def with_counting(
         What they were read from, in the frame of the structures.
     """
     certainty, total = image.acquisition.certainty, image.volume.total
-    if not certainty.regions or not total > 0:
+    if not certainty.counted or not total > 0:
         return tuple(activities)
     found = []
     for item, one in zip(drawn, activities, strict=True):

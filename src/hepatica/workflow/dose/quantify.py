@@ -108,7 +108,7 @@ class QuantifyResult(Result):
 
     @property
     @reported
-    def certainty(self) -> ImageCertainty:
+    def image_certainty(self) -> ImageCertainty:
         """What is known of the becquerels, which goes with the image into a dose."""
         return self.image.acquisition.certainty.with_scale(self.activity_scale_relative_sd)
 
@@ -133,7 +133,7 @@ class QuantifyResult(Result):
     @property
     def activity_image(self) -> Image:
         """The image in Bq/mL with what is known of it: what *dose* takes."""
-        facts = replace(self.image.acquisition, unit_in_file="", certainty=self.certainty, nuclide=self.nuclide)
+        facts = replace(self.image.acquisition, unit_in_file="", certainty=self.image_certainty, nuclide=self.nuclide)
         missing = not_stated(Kind.ACTIVITY_CONCENTRATION, nuclide=self.nuclide, time=self.activity.time)
         return replace(self.image, volume=self.concentration, acquisition=facts, missing=missing)
 

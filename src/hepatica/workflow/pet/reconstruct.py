@@ -119,7 +119,7 @@ class PetResult(Result):
 
     @property
     @reported
-    def certainty(self) -> ImageCertainty:
+    def image_certainty(self) -> ImageCertainty:
         """What is known of its becquerels, which goes with the image into a dose."""
         return self.found.certainty
 

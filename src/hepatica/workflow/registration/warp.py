@@ -148,7 +148,7 @@ class WarpResult(Result):
 
     @property
     @reported
-    def certainty(self) -> ImageCertainty | None:
+    def image_certainty(self) -> ImageCertainty | None:
         """What is known of the becquerels of an image of activity, as before; None of all else."""
         return self._facts.certainty if self._facts is not None else None
 

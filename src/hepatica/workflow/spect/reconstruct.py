@@ -95,7 +95,7 @@ class SpectResult(Result):
 
     @property
     @reported
-    def certainty(self) -> ImageCertainty:
+    def image_certainty(self) -> ImageCertainty:
         """What is known of its becquerels, which goes with the image into a dose."""
         return self.image.acquisition.certainty
 
