@@ -75,7 +75,7 @@ def write_certainty(dataset: Any, certainty: ImageCertainty) -> None:
         return
     block = dataset.private_block(GROUP, CREATOR, create=True)
     block.add_new(CERTAINTY, VRS[CERTAINTY], list(certainty.numbers))
-    if certainty.regions:
+    if certainty.counted:
         block.add_new(REGIONS, VRS[REGIONS], list(certainty.region_numbers))
 
 

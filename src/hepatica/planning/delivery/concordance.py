@@ -489,9 +489,8 @@ def compared_maps(
     lesions = [lesion for lesion in inside if lesion.name not in gone]
     if not lesions:
         names = ", ".join(repr(lesion.name) for lesion in every)
-        raise GeometryError(
-            f"no lesion lies in both dose maps and in what the image of the delivered one sees: {names}"
-        )
+        seen_too = " and in what the image of the delivered one sees" if inside else ""
+        raise GeometryError(f"no lesion lies in both dose maps{seen_too}: {names}")
     liver = None if liver is None or liver.name in gone else liver
     # A label map cannot hold the tumours in the liver too.
     liver = None if liver is None else (liver | union(lesions)).renamed("liver")
