@@ -89,7 +89,6 @@ def course(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     dose = command(
         "dose", "--activity", folder / "spect/spect.dcm", "--ct", ct, "--structures", folder / "structures.nii.gz",
         "--nuclide", "Ho-166", "--engine", "local", "--administered-at", GIVEN.isoformat(), "--registered",
-        "--calibration", folder / "factor/calibration.json",
     )  # fmt: skip
     model = scan["energy_windows"][0]["sensitivity_cps_per_mbq"]
     return {"factor": factor, "spect": spect, "dose": dose, "masks": masks, "model_cps_per_mbq": model}
@@ -100,6 +99,16 @@ def test_the_factor_is_that_of_this_camera(course: dict[str, Any]) -> None:
     factor, spect = course["factor"], course["spect"]
     assert factor["factor_cps_per_mbq"] == pytest.approx(EFFICIENCY * course["model_cps_per_mbq"], rel=0.005)
     assert spect["calibration"]["factor_cps_per_mbq"] == pytest.approx(factor["factor_cps_per_mbq"])
+
+
+def test_the_dose_knows_how_sure_the_factor_is(course: dict[str, Any]) -> None:
+    """Nobody states the calibration to the dose again: its 2 % and more come with the image, into the interval."""
+    dose, relative = course["dose"], course["spect"]["image_certainty"]["scale_relative_sd"]
+    assert relative >= 0.02
+    assert dose["activity_scale_relative_sd"] == pytest.approx(relative, rel=1e-6)
+    for one in dose["structures"]:
+        low, high = one["dose_mean_interval_95_gy"]
+        assert (high - low) / 2 >= 1.96 * relative * one["dose_mean_gy"]
 
 
 def test_the_activity_is_that_of_the_patient(course: dict[str, Any]) -> None:

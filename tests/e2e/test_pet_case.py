@@ -77,6 +77,12 @@ def test_raw_data_become_grays(case: Case) -> None:
     # 110,000 coincidences, few of them random: below 1 % of the total. The model of lines lies within 3 % of the
     # photons followed (tests/physics/test_pet_coincidences.py), the scatter within 2 % of a third of the counts.
     assert whole["activity_mbq"] == pytest.approx(300.0, rel=0.05)
+    # The dose takes over how sure the scale is: of a simulation the model of lines alone, 3 % rectangular.
+    told = json.loads((folder / "dose" / "result.json").read_text())
+    assert told["activity_scale_relative_sd"] == pytest.approx(whole["image_certainty"]["scale_relative_sd"])
+    assert told["activity_scale_relative_sd"] >= 0.017
+    assert all(row["dose_mean_interval_95_gy"] for row in told["structures"] if row["uncertainty"])
+    assert told["seen_field"]["ends_mm"] == pytest.approx(whole["seen_z_mm"])
     dose, _ = read_itk(folder / "dose" / "dose.nii.gz", Kind.DOSE)
     y90 = nuclide("Y-90")
     concentration = TOTAL_BQ / (np.pi * RADIUS_MM**2 * LENGTH_MM / 1000)

@@ -17,6 +17,7 @@ from typing import Any, TypedDict, Unpack
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from hepatica.core.certainty import NOT_STATED, ImageCertainty
 from hepatica.core.context import DicomContext
 from hepatica.core.document import HIDDEN, reported
 from hepatica.core.grid import Grid
@@ -117,6 +118,10 @@ class Acquisition:
         PET: whether its reconstruction lets voxels go below zero (NEGML, AML, ABML, WLS), as the file says.
     seen_z_mm : tuple of float or None
         PET that hepatica reconstructed: LPS z between which its planes are seen well; None where that is not known.
+    seen_along : tuple of float
+        Unit vector in LPS along which `seen_z_mm` are measured: z of an image that nobody turned.
+    certainty : ImageCertainty
+        How well its becquerels are known, of an image that hepatica made; of others nothing is known.
     """
 
     modality: str = ""
@@ -143,6 +148,8 @@ class Acquisition:
     lung: LungMean | None = field(default=None, metadata=HIDDEN)
     below_zero: bool = field(default=False, metadata=HIDDEN)
     seen_z_mm: tuple[float, float] | None = field(default=None, metadata=HIDDEN)
+    seen_along: tuple[float, float, float] = field(default=(0.0, 0.0, 1.0), metadata=HIDDEN)
+    certainty: ImageCertainty = field(default=NOT_STATED, metadata=HIDDEN)
 
 
 class AcquisitionFacts(TypedDict, total=False):
@@ -356,7 +363,8 @@ class Image:
                 f"({facts.positron_fraction:g}), which is not that of {name}",
                 remedy=f"give its file, or an image of {name} whose values were divided by that of {name}",
             )
-        accepted = replace(self, acquisition=replace(facts, nuclide=name))
+        unsure = facts.certainty.with_scale(None)
+        accepted = replace(self, acquisition=replace(facts, nuclide=name, certainty=unsure))
         return accepted.with_messages(
             Message("nuclide-overridden", f"the {facts.nuclide} of {self.name} is overridden by {name}")
         )

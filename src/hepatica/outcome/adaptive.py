@@ -65,6 +65,8 @@ class PastTreatment:
         In the patient.
     territory : str or None
         Its name; None where there is only one.
+    normal_high_gy, lung_high_gy : float or None
+        Upper ends of the 95 % intervals of both doses; None where they have none.
     """
 
     administered_at: datetime
@@ -72,10 +74,24 @@ class PastTreatment:
     lung_dose_gy: float
     effective_half_life_h: float
     territory: str | None = None
+    normal_high_gy: float | None = None
+    lung_high_gy: float | None = None
 
     def __post_init__(self) -> None:
-        if min(self.normal_dose_gy, self.lung_dose_gy) < 0 or not self.effective_half_life_h > 0:
+        highs = [end for end in (self.normal_high_gy, self.lung_high_gy) if end is not None]
+        if min(self.normal_dose_gy, self.lung_dose_gy, *highs) < 0 or not self.effective_half_life_h > 0:
             raise PhysicsError("doses must not be negative, the half-life must be positive")
+
+    @property
+    def has_interval(self) -> bool:
+        """Whether one of both doses has an interval."""
+        return self.normal_high_gy is not None or self.lung_high_gy is not None
+
+    def at_high(self) -> PastTreatment:
+        """The treatment with both doses at their upper ends; one without an interval stays what it is."""
+        normal = self.normal_dose_gy if self.normal_high_gy is None else self.normal_high_gy
+        lung = self.lung_dose_gy if self.lung_high_gy is None else self.lung_high_gy
+        return replace(self, normal_dose_gy=normal, lung_dose_gy=lung, normal_high_gy=None, lung_high_gy=None)
 
 
 @options
@@ -170,7 +186,9 @@ class Remaining:
     days_since_last : float or None
         Since the last treatment; None for the first.
     cautions : tuple of Message
-        What speaks against treating, from response and liver function.
+        What speaks against treating, from response and liver function, and how little may be left.
+    normal_dose_surely_gy, lung_dose_surely_gy, activity_surely_gbq : float or None
+        The same three if every earlier dose lay at the upper end of its 95 % interval; None where none has one.
     """
 
     tolerance_bed_gy: float
@@ -183,6 +201,9 @@ class Remaining:
     limited_by: str
     days_since_last: float | None
     cautions: tuple[Message, ...] = field(metadata=HIDDEN)
+    normal_dose_surely_gy: float | None = None
+    lung_dose_surely_gy: float | None = None
+    activity_surely_gbq: float | None = None
 
     @property
     @reported
@@ -226,6 +247,29 @@ def remaining_tolerance(
     PhysicsError
         If the planned treatment is not after the past ones.
     """
+    found = _remaining(past, coming, tolerance_bed_gy, tissue, status)
+    if not any(treatment.has_interval for treatment in past):
+        return found
+    high = _remaining([treatment.at_high() for treatment in past], coming, tolerance_bed_gy, tissue, status)
+    text = (
+        "if earlier doses lay at the upper ends of their 95 % intervals, only "
+        f"{high.normal_dose_gy:.4g} Gy of absorbed dose would be left for the normal liver, {high.lung_dose_gy:.4g} Gy "
+        f"for the lungs, {high.activity_gbq:.4g} GBq"
+    )
+    caution = Message("left-by-upper-ends", text, "take that where the limit must be kept for certain")
+    return replace(
+        found, cautions=(*found.cautions, caution), normal_dose_surely_gy=high.normal_dose_gy,
+        lung_dose_surely_gy=high.lung_dose_gy, activity_surely_gbq=high.activity_gbq,
+    )  # fmt: skip
+
+
+def _remaining(
+    past: Sequence[PastTreatment],
+    coming: NextTreatment,
+    tolerance_bed_gy: float,
+    tissue: Tissue,
+    status: PatientStatus,
+) -> Remaining:
     if any(seconds_between(d.administered_at, coming.next_at) <= 0 for d in past):
         raise PhysicsError("the next treatment must come after those that were given")
     if not tolerance_bed_gy > 0:
@@ -309,7 +353,9 @@ class ActivityPrediction:
     cumulative_normal_bed_gy : float
         BED of the normal tissue over all treatments.
     within : bool
-        Whether it stays within tolerance and lung limits.
+        Whether it stays within tolerance and lung limits, by the mean doses of earlier treatments.
+    within_surely : bool or None
+        Whether it does with earlier doses at the upper ends of their 95 % intervals; None where none has one.
     tcp, ntcp : tuple of Prediction
         Published models: response at this tumour dose, toxicity at the normal tissue's cumulative dose or BED.
     """
@@ -322,6 +368,7 @@ class ActivityPrediction:
     within: bool
     tcp: tuple[Prediction, ...]
     ntcp: tuple[Prediction, ...]
+    within_surely: bool | None = None
 
 
 def predict_activities(
@@ -356,18 +403,11 @@ def predict_activities(
             elif model.kind == "ntcp":
                 dose = bed if model.metric == "bed" else together
                 ntcp.append(predict(model, dose, nuclide=coming.nuclide, agent=coming.agent))
-        out.append(
-            ActivityPrediction(
-                activity,
-                tumour,
-                normal,
-                lung,
-                bed,
-                activity <= limit.activity_gbq * (1 + 1e-9),
-                tuple(tcp),
-                tuple(ntcp),
-            )
+        kept, sure = (
+            None if most is None else activity <= most * (1 + 1e-9)
+            for most in (limit.activity_gbq, limit.activity_surely_gbq)
         )
+        out.append(ActivityPrediction(activity, tumour, normal, lung, bed, bool(kept), (*tcp,), (*ntcp,), sure))
     return tuple(out)
 
 
@@ -418,7 +458,9 @@ def prospect(
     """
     coming = replace(coming, nuclide=nuclide(coming.nuclide).name)
     own = _own(past, territory)
-    counted = [t if mine else replace(t, normal_dose_gy=0.0) for t, mine in zip(past, own, strict=True)]
+    counted = [
+        t if mine else replace(t, normal_dose_gy=0.0, normal_high_gy=None) for t, mine in zip(past, own, strict=True)
+    ]
     found = remaining_tolerance(counted, coming, tolerance_bed_gy=tolerance_bed_gy, status=status)
     published = [model for model in response_models().values() if _fits(model, coming)]
     models = [m for m in published if status.indication is None or {"*", status.indication} & {*m.indications}]

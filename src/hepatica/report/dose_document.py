@@ -75,10 +75,12 @@ def _limit_table(rows: Sequence[LimitRow], note: str, *, folded: str = "") -> Ta
 
 def _doses(report: DoseReport) -> list[Section]:
     styles = structure_styles([item.structure for item in report.regions])
+    heads = tables.dose_columns(report)
+    interval = (1.6,) if len(heads) > len(tables.DOSE_COLUMNS) else ()
     doses = TableBlock(
-        Table.of(tables.DOSE_COLUMNS, tables.dose_rows(report)),
+        Table.of(heads, tables.dose_rows(report)),
         tables.dose_note(report),
-        shares=(NAME_SHARE, 1, 1, 1.35, *[1] * (len(tables.DOSE_COLUMNS) - 5), 1.05),
+        shares=(NAME_SHARE, 1, 1, 1.35, *interval, *[1] * (len(tables.DOSE_COLUMNS) - 5), 1.05),
         swatches=styles,
     )
     columns = tables.v_columns(report)

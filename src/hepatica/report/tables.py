@@ -39,7 +39,12 @@ def dose_note(report: DoseReport) -> str:
     if report.states_uncertainty:
         mean += f", {NOT_STATED} where too few decays reach"
     elif not known and any(item.interval_gy is not None for item in report.regions):
-        mean = "its uncertainty is not in this table; that of the lungs stands below"
+        mean = "its uncertainty is the interval beside it, and stands below by its parts"
+    if any(item.interval_gy is not None for item in report.regions):
+        mean += (
+            "; 95 %: interval of the mean with the scale of the image and all else that is known, and not stated where "
+            "that scale is not"
+        )
     return (
         f"Mean: absorbed energy over mass; {mean}. SD: spread of the voxel doses. Dx: minimum dose to the hottest x % "
         "of the volume. Activity: share of the activity in the image."
@@ -52,14 +57,27 @@ def _mean(report: DoseReport, dose: RegionDose) -> str:
     return f"{text} ± {NOT_STATED}" if unknown else text
 
 
+def dose_columns(report: DoseReport) -> tuple[str, ...]:
+    """Heads of the dose table: with an interval where one is known."""
+    shown = any(item.interval_gy is not None for item in report.regions)
+    return (*DOSE_COLUMNS[:4], "95 %\nGy", *DOSE_COLUMNS[4:]) if shown else DOSE_COLUMNS
+
+
+def interval_text(ends: tuple[float, float] | None) -> str:
+    """Both ends of an interval; that it is not stated where it is not."""
+    return NOT_STATED if ends is None else f"{three(ends[0])} to {three(ends[1])}"
+
+
 def dose_rows(report: DoseReport) -> list[list[str]]:
-    """Name, volume, mass, mean dose (with uncertainty where known), SD, D_x, share of the activity."""
+    """Name, volume, mass, mean dose (with uncertainty where known), its interval, SD, D_x, share of the activity."""
+    shown = any(item.interval_gy is not None for item in report.regions)
     return [
         [
             item.dose.name,
             three(item.dose.volume_ml),
             three(item.dose.mass_g),
             _mean(report, item.dose),
+            *((interval_text(item.interval_gy),) if shown else ()),
             three(item.dose.dose_sd_gy),
             *(three(item.dose.dvh.d_percent(p)) for p in SHOWN_D),
             percent(100 * item.dose.activity_share),
@@ -163,6 +181,8 @@ def metrics_csv(report: DoseReport) -> str:
             else:
                 unknown = report.states_uncertainty and key == "dose_mean_uncertainty_gy"
                 flat[key] = (NOT_STATED if unknown else "") if value is None else value
+        low, high = item.interval_gy or ("", "")
+        flat |= {"dose_mean_low_95_gy": low, "dose_mean_high_95_gy": high}
         head = head or ["name", *(key for key in flat if key != "name")]
         rows.append([flat.get(key, "") for key in head])
     return csv_text([head, *rows])

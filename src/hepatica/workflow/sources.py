@@ -11,6 +11,7 @@ from hepatica.anatomy.ct.hounsfield import checked_hu
 from hepatica.core import InputFile, Kind, Volume
 from hepatica.core.context import DicomContext, uid_of
 from hepatica.core.image import NOTHING_STATED, Image, Stated
+from hepatica.core.seen_field import SeenField
 from hepatica.core.tables.sources import DoseSource, ImageSource, StructureSource
 from hepatica.core.text.files import json_file
 from hepatica.errors import InputError, UnitError
@@ -24,6 +25,9 @@ UNKNOWN = "UNKNOWN"
 """PatientID that hepatica writes where no input names a patient."""
 
 PLANNED_DOSE = "planned-dose.nii.gz"
+
+MAPS_OF_DOSE = ("dose.dcm", "dose.nii.gz")
+"""Names of the maps that a result of an absorbed dose lies beside."""
 
 DOSE_FILES = (PLANNED_DOSE, "dose.dcm")
 """Names of the dose map in a folder of a plan and of a dose, in the order in which they are looked for."""
@@ -88,11 +92,24 @@ def require_one_patient(inputs: Sequence[InputFile]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class DoseInput:
-    """A dose map in Gy, the file it was read from, and its name."""
+    """A dose map in Gy, the file it was read from, and its name.
+
+    Attributes
+    ----------
+    volume : Volume
+    inputs : tuple of InputFile
+    name : str
+    seen_field : SeenField or None
+        Where the activity image behind it sees well, by the result of *dose* beside it; None of a mere map.
+    scale_relative_sd : float or None
+        Relative standard uncertainty common to all its voxels, likewise; None where it is not known.
+    """
 
     volume: Volume
     inputs: tuple[InputFile, ...]
     name: str
+    seen_field: SeenField | None = None
+    scale_relative_sd: float | None = None
 
 
 def as_dose(source: DoseSource, *, role: str) -> DoseInput:
@@ -110,7 +127,9 @@ def as_dose(source: DoseSource, *, role: str) -> DoseInput:
     if isinstance(source, str | Path):
         restore(source)
         path = _dose_file(Path(source))
-        found = DoseInput(_in_frame(_read_dose(path, role), path), (input_file(role, path),), str(source))
+        found = DoseInput(
+            _in_frame(_read_dose(path, role), path), (input_file(role, path),), str(source), *_told_beside(path)
+        )
     elif isinstance(source, Image):
         found = DoseInput(source.volume, (source.source,), source.name)
     elif isinstance(source, Volume):
@@ -122,6 +141,18 @@ def as_dose(source: DoseSource, *, role: str) -> DoseInput:
     if float(found.volume.values.min()) < 0:
         raise UnitError(f"{found.name}: a dose is negative; this is no map of absorbed dose in Gy")
     return found
+
+
+def _told_beside(path: Path) -> tuple[SeenField | None, float | None]:
+    """What the result of an absorbed dose beside its map says of where its image sees, and of the common scale."""
+    beside = path.with_name("result.json")
+    if path.name not in MAPS_OF_DOSE or not beside.is_file():
+        return None, None
+    told = json_file(beside)
+    if not isinstance(told, dict) or not str(told.get("schema", "")).startswith("hepatica/absorbed_dose/"):
+        return None, None
+    scale = told.get("activity_scale_relative_sd")
+    return SeenField.of_document(told.get("seen_field") or {}), None if scale is None else float(scale)
 
 
 def _in_frame(dose: Volume, path: Path) -> Volume:

@@ -142,6 +142,9 @@ def test_penalised_images_know_no_influence(scan: hepatica.PetSimulationResult, 
     made = hepatica.reconstruct_pet(scan.raw, ct=scan.ct_image, structures=(core,), options=options)
     assert made.activity_mbq.sd is None
     assert made.structures[0].counting_sd_mbq is None
+    # The dose then says the scale, and that counting is not in it.
+    dose = hepatica.absorbed_dose(made.image, ct=scan.ct_image, nuclide="Y-90", structures=(core,), engine="local")
+    assert dose.structure("core").interval_from.endswith("without counting statistics, not known")
     with pytest.raises(hepatica.InputError, match="belongs to the method bsrem"):
         asked(method="osem", prior_strength=0.1)
 
@@ -179,11 +182,49 @@ def test_python_and_command_say_the_same(
     said = answer(
         "reconstruct-pet", saved, "--ct", saved / "ct", "--structures", tmp_path / "core.nii.gz", "--iterations", 2,
         "--subsets", 2, "--skip-scatter", "--voxel", "16 mm", "--matter", "14 mm", "--calibration-factor", 1.05,
-        "--calibration-relative-sd", 0.02, "--meter-relative-sd", 0.03, "--samples", 10,
+        "--calibration-relative-sd", 0.02, "--meter-relative-sd", 0.03, "--samples", 10, "--out", tmp_path / "made",
     )  # fmt: skip
     python = json.loads(json.dumps(scaled.as_dict()))
     assert said["activity_mbq"] == pytest.approx(python["activity_mbq"], rel=1e-3)
     assert said["activity_mbq_sd"] == pytest.approx(python["activity_mbq_sd"], rel=1e-2)
+    assert said["image_certainty"]["scale_relative_sd"] == pytest.approx(math.hypot(0.02, 0.03))
+    # The dose of the files, by command, knows as much as that of the object: scale and the counting of its structure.
+    dose = answer(
+        "dose", tmp_path / "made" / "pet", "--ct", saved / "ct", "--nuclide", "Y-90", "--structures",
+        tmp_path / "core.nii.gz", "--engine", "local",
+    )  # fmt: skip
+    (core_row,) = dose["structures"]
+    (own,) = said["structures"]
+    counting = 100 * own["counting_sd_mbq"] / own["activity_mbq"]
+    assert core_row["uncertainty"]["counting_sd_percent"] == pytest.approx(counting, rel=1e-6)
+    assert core_row["uncertainty"]["calibration_sd_percent"] == pytest.approx(100 * math.hypot(0.02, 0.03))
+    low, high = core_row["dose_mean_interval_95_gy"]
+    assert (high - low) / 2 > 1.96 * own["activity_mbq_sd"] / own["activity_mbq"] * core_row["dose_mean_gy"]
+
+
+def test_the_dose_knows_what_the_reconstruction_knows(
+    scaled: PetResult, saved: Path, core: Region, tmp_path: Path
+) -> None:
+    """The scale and the counting of the region, as object, DICOM and NIfTI; of voxels below zero without being told."""
+    made = scaled.save(tmp_path / "pet")
+    known = scaled.image.acquisition.certainty
+    images = hepatica.ImageOptions(activity_unit="Bq/mL", activity_at=(scaled.time,))
+    rows = []
+    for source, reading in (
+        (scaled.image, hepatica.ImageOptions()), (made / "pet", hepatica.ImageOptions()), (made / "pet.nii.gz", images)
+    ):  # fmt: skip
+        dose = hepatica.absorbed_dose(
+            source, ct=saved / "ct", nuclide="Y-90", structures=(core,), engine="local",
+            options=hepatica.DoseOptions(images=reading, scanner=hepatica.CtOptions(registered=True)),
+        )  # fmt: skip
+        assert dose.count.scale_relative_sd == pytest.approx(math.hypot(0.02, 0.03))
+        assert dose.activity[0].acquisition.certainty == known
+        rows.append(dose.structure("core"))
+    (own,) = scaled.structures
+    for row in rows:
+        assert row.uncertainty.counting_relative_sd == pytest.approx(own.counting_sd_mbq / own.activity_mbq.value)
+        assert row.dose_mean_interval_95_gy == pytest.approx(rows[0].dose_mean_interval_95_gy, rel=1e-3)
+        assert not row.interval_from.partition("; ")[2]
 
 
 def test_the_dose_of_voxels_below_zero_is_that_of_their_mean(

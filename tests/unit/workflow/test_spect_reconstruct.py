@@ -11,7 +11,9 @@ import numpy as np
 import pydicom
 import pytest
 
+import hepatica
 from hepatica.core import Estimate, Grid, Kind, Volume
+from hepatica.core.certainty import NOT_STATED
 from hepatica.core.constants import FWHM_PER_SD
 from hepatica.core.context import DicomContext
 from hepatica.core.image import Image, Stated
@@ -317,6 +319,31 @@ def test_activity_takes_the_uncertainty_of_the_factor_that_made_it_alone(lab: Pa
     )
     said = quantify(unknown, nuclide="Lu-177", quantification=other)
     assert "calibration-not-compared" in {message.code for message in said.messages}
+
+
+def test_a_dose_takes_the_uncertainty_of_the_factor_from_the_image(lab: Path, tmp_path: Path) -> None:
+    """9.1 +- 0.3 cps/MBq of the reconstruction, stated to no later step: as a value, as DICOM and as NIfTI."""
+    plain = reconstructed(lab, acquisition=AcquisitionOptions(sensitivity_cps_per_mbq=9.1), iteration=QUICK)
+    assert plain.image_certainty == NOT_STATED
+    own = CameraCalibration(Estimate(9.1, 0.3), "cylinder", plain.conditions, (), WHEN, 100.0)
+    found = reconstructed(lab, acquisition=AcquisitionOptions(calibration=own), iteration=QUICK)
+    saved = found.save(tmp_path / "spect")
+    images = hepatica.ImageOptions(activity_unit="Bq/mL", activity_at=(WHEN,))
+    for source, reading in (
+        (found.image, hepatica.ImageOptions()), (saved / "spect.dcm", hepatica.ImageOptions()),
+        (saved / "spect.nii.gz", images),
+    ):  # fmt: skip
+        known = quantify(source, nuclide="Lu-177", images=reading)
+        assert known.activity_scale_relative_sd == pytest.approx(0.3 / 9.1)
+        dose = hepatica.absorbed_dose(
+            source, ct=lab / "ct", nuclide="Lu-177", engine="local",
+            options=hepatica.DoseOptions(images=reading, scanner=hepatica.CtOptions(registered=True)),
+        )  # fmt: skip
+        low, high = dose.structures[0].dose_mean_interval_95_gy
+        assert (high - low) / 2 >= 1.96 * 0.3 / 9.1 * dose.structures[0].dose.dose_mean_gy
+    bare = hepatica.absorbed_dose(plain.image, ct=lab / "ct", nuclide="Lu-177", engine="local")
+    assert bare.structures[0].dose_mean_interval_95_gy is None
+    assert "dose-interval-not-stated" in {message.code for message in bare.messages}
 
 
 def test_what_the_projections_know_better_and_what_cannot_be_is_said(lab: Path, tmp_path: Path) -> None:

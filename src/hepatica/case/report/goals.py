@@ -125,9 +125,13 @@ def goals_of_dose(
     normal = [one for one in dose.get("structures", ()) if one["role"] == role]
     if left and len(normal) == 1 and normal[0].get("seen_share", 1.0) >= SEEN_WHOLE:
         name, gray = normal[0]["name"], normal[0]["dose_mean_gy"]
-        status = LimitRow(name, "<=", left["normal_gy"], gray).status
+        low, high = normal[0].get("dose_mean_interval_95_gy") or (None, None)
+        status = LimitRow(name, "<=", left["normal_gy"], gray, low_gy=low, high_gy=high).status
         tolerance = f"of {left['tolerance_bed_gy']:g} Gy BED {left['delivered_bed_gy']:.4g} Gy were used"
-        goal = Goal("<=", left["normal_gy"], status, f"left by earlier treatments ({tolerance})", "next treatment")
+        goal = Goal(
+            "<=", left["normal_gy"], status, f"left by earlier treatments ({tolerance})", "next treatment",
+            low_gy=low, high_gy=high,
+        )  # fmt: skip
         found[name] = (*found.get(name, ()), goal)
     for one in asked_by_plan(plan, dose):
         there = found.get(one.structure, ())

@@ -9,7 +9,7 @@ the treatments are not in it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Literal
 
 import numpy as np
@@ -17,6 +17,7 @@ import numpy as np
 from hepatica.anatomy.structures.clinical import STRUCTURE_ROLES_TEXT, require_roles
 from hepatica.core import Kind, Region, Volume
 from hepatica.core.document import HIDDEN
+from hepatica.core.lung_mean import SD_PER_INTERVAL
 from hepatica.core.message import Message
 from hepatica.core.options import NonNegative, Positive, options
 from hepatica.core.transform.energy import added_doses
@@ -83,6 +84,12 @@ class StructureSum:
         Of the course, with the parameters of tumour or liver, by volume; None of what is neither.
     uncovered_share : float
         Share of its volume beyond the second dose map, which counts as no dose.
+    first_seen_share, second_seen_share : float or None
+        Share of its volume, as it was drawn, that the activity image behind each dose sees well; None of a map that
+        does not say where its image sees.
+    dose_mean_interval_95_gy : tuple of float or None
+        Of the sum, by the scales of both activities alone, taken as one that errs alike in both; None where one is not
+        known.
     """
 
     name: str
@@ -94,6 +101,22 @@ class StructureSum:
     bed_mean_gy: float | None
     eqd2_mean_gy: float | None
     uncovered_share: float
+    first_seen_share: float | None = None
+    second_seen_share: float | None = None
+    dose_mean_interval_95_gy: tuple[float, float] | None = None
+
+    @property
+    def seen_share(self) -> float:
+        """The smaller of both shares, as far as they are known."""
+        return min(share for share in (self.first_seen_share, self.second_seen_share, 1.0) if share is not None)
+
+    def with_scales(self, scales: tuple[float | None, float | None]) -> StructureSum:
+        """The same with its interval from relative standard uncertainties of both doses' scales."""
+        one, other = scales
+        if one is None or other is None:
+            return self
+        half = SD_PER_INTERVAL * (one * self.first_dose_mean_gy + other * self.second_dose_mean_gy)
+        return replace(self, dose_mean_interval_95_gy=(max(0.0, self.dose_mean_gy - half), self.dose_mean_gy + half))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

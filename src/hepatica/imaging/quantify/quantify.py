@@ -40,6 +40,10 @@ def quantify(
     Bq/mL and Bq are taken as they are; counts and count rates become becquerels by the camera factor, else by the
     activity administered.
 
+    What is known of the common scale is in the result once: of Bq/mL and Bq what their maker says of it, or in its
+    place that of a calibration that is stated; of counts that of the camera factor; of counts that are scaled to an
+    activity administered that of this activity alone, since the scale of the counts then falls out.
+
     Parameters
     ----------
     image : Image
@@ -84,11 +88,12 @@ def _becquerels(
     """Becquerels per voxel by the way that unit and arguments allow."""
     volume = image.volume
     factor = calibration.factor if isinstance(calibration, CameraCalibration) else calibration
+    stated = None if factor is None else factor.relative_sd
+    sd = image.acquisition.certainty.scale_relative_sd if stated is None else stated
     if volume.kind is Kind.ACTIVITY_CONCENTRATION:
         found = activity_from_concentration(volume, half_life_s=nuclide.half_life_s)
-        return found if factor is None else replace(found, scale_relative_sd=factor.relative_sd)
+        return replace(found, scale_relative_sd=sd)
     if volume.kind is Kind.ACTIVITY:
-        sd = None if factor is None else factor.relative_sd
         return Quantified(volume, sd, Provenance(steps=("Activity per voxel taken from the image as it is.",)))
     if volume.kind not in (Kind.COUNTS, Kind.COUNT_RATE):
         raise UnitError(

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepatica.core import Estimate, InputFile, Kind, Provenance, Volume
+from hepatica.core.certainty import ImageCertainty
 from hepatica.core.constants import FWHM_PER_SD
 from hepatica.core.context import DicomContext
 from hepatica.core.document import document
@@ -186,9 +187,16 @@ class ReconstructedScan:
                 **({"sensitivity_cps_per_mbq": measured} if measured else {}),
             },
             lung=None if self.lung is None else self.lung.told,
+            certainty=self.certainty(options),
         )
         sha256 = hashlib.sha256(self.volume.values.tobytes()).hexdigest()
         return Image(self.volume, context, facts, InputFile("activity", "reconstructed SPECT", sha256, files=0))
+
+    def certainty(self, options: SpectOptions) -> ImageCertainty:
+        """What is known of its becquerels: the factor that made them, and counting where there are samples."""
+        made_by = None if self.volume.kind is Kind.COUNTS else options.calibration
+        factor = None if made_by is None else made_by.factor.relative_sd
+        return ImageCertainty(factor, self.total.relative_sd)
 
     def provenance(self, sources: tuple[InputFile, ...], used: Mapping[str, Any]) -> Provenance:
         """Of the files and parameters of the run, and of the scatter that was computed on the way."""

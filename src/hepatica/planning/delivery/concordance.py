@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
@@ -16,6 +16,7 @@ from hepatica.core import Kind, Region, Volume
 from hepatica.core.message import Message
 from hepatica.core.options import Fraction, NonNegative, Positive, options
 from hepatica.core.resample import resample, resample_region
+from hepatica.core.seen_field import cut_words
 from hepatica.errors import GeometryError, InputError
 from hepatica.planning.delivery.placement import (
     POSITION_SD_MM,
@@ -27,6 +28,7 @@ from hepatica.planning.delivery.placement import (
     significance,
 )
 from hepatica.planning.guardrails import Situation, check
+from hepatica.planning.limits.dose_limits import SEEN_WHOLE
 
 CONSTANT = 1e-6
 """A map whose relative standard deviation in a region is below this is constant there."""
@@ -460,10 +462,13 @@ def compared_maps(
     *,
     isodose_gy: float | None,
     agreement: Agreement = Agreement(),
+    seen: Callable[[Region], float] = lambda region: 1.0,
 ) -> ComparedMaps:
     """Concordance on the structures of a patient; by default at the planned mean over all lesions.
 
-    A lesion that lies outside either map is left out, and said; the rest goes on.
+    A lesion that lies outside either map, or of which the image after treatment sees a part alone, is left out, and
+    said; the rest goes on. Of a liver that it does not see whole neither T/N, shares nor total are judged, of a
+    territory no share. `seen` gives the share of a region that it sees.
 
     Raises
     ------
@@ -477,13 +482,20 @@ def compared_maps(
     if not every:
         raise InputError("no structure is a tumour", remedy="state `structure_roles`: 'NAME=tumour'")
     moved = resample(delivered, planned.grid, "linear", outside=np.nan)
-    lesions = [lesion for lesion in every if not lesion.is_empty and not _outside_ml(moved, lesion)]
-    left_out = [lesion.name for lesion in every if lesion not in lesions]
+    inside = [lesion for lesion in every if not lesion.is_empty and not _outside_ml(moved, lesion)]
+    left_out = [lesion.name for lesion in every if lesion not in inside]
+    cut = [(region.name, share) for region in drawn.regions.values() if (share := _compared_share(region, seen)) < 1]
+    gone = {name for name, _ in cut}
+    lesions = [lesion for lesion in inside if lesion.name not in gone]
     if not lesions:
-        raise GeometryError(f"no lesion lies in both dose maps: {', '.join(map(repr, left_out))}")
+        names = ", ".join(repr(lesion.name) for lesion in every)
+        seen_too = " and in what the image of the delivered one sees" if inside else ""
+        raise GeometryError(f"no lesion lies in both dose maps{seen_too}: {names}")
+    liver = None if liver is None or liver.name in gone else liver
     # A label map cannot hold the tumours in the liver too.
     liver = None if liver is None else (liver | union(lesions)).renamed("liver")
-    territories = [r for r in drawn.of(Structure.PERFUSED) or drawn.of(Structure.LOBE) if not r.is_empty]
+    parts = drawn.of(Structure.PERFUSED) or drawn.of(Structure.LOBE)
+    territories = [r for r in parts if not r.is_empty and r.name not in gone]
     normal = None if liver is None else (liver - union(lesions)).renamed(NORMAL_LIVER)
     _require_inside(moved, [*territories, *([] if normal is None else [normal])])
     moved = moved.with_values(np.nan_to_num(moved.values, nan=0.0))
@@ -491,7 +503,25 @@ def compared_maps(
     found = concordance(
         planned, moved, lesions, normal=normal, territories=territories, isodose_gy=level, agreement=agreement
     )
-    return ComparedMaps(found, moved, tuple(lesions), _about_lesions(found, left_out))
+    return ComparedMaps(found, moved, tuple(lesions), (*_about_lesions(found, left_out), *_about_cut(cut)))
+
+
+def _compared_share(region: Region, seen: Callable[[Region], float]) -> float:
+    """What is seen of a structure; 1 where that is as good as all of it, or where it is empty."""
+    if region.is_empty:
+        return 1.0
+    share = seen(region)
+    return 1.0 if share >= SEEN_WHOLE else share
+
+
+def _about_cut(cut: Sequence[tuple[str, float]]) -> tuple[Message, ...]:
+    if not cut:
+        return ()
+    text = (
+        f"the image of the delivered dose sees a part of these structures alone ({cut_words(cut)}): they are not "
+        "compared, as what lies outside of it counts as no dose; of a liver so cut neither T/N nor catheter is judged"
+    )
+    return (Message("structure-not-seen-whole", text, "take an image that sees them whole"),)
 
 
 def _about_lesions(found: Concordance, left_out: Sequence[str]) -> tuple[Message, ...]:

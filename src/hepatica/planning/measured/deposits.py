@@ -132,8 +132,11 @@ class DepositDose:
     centre_lps_mm: tuple[float, float, float] | None = None
 
 
-def deposit_doses(deposits: Iterable[Deposit], energy_j: float) -> tuple[DepositDose, ...]:
-    """Doses where all activity leaves `energy_j` (activity times dose constant), the largest first."""
+def deposit_doses(deposits: Iterable[Deposit], energy_j: Estimate) -> tuple[DepositDose, ...]:
+    """Doses where all activity leaves `energy_j` (activity times dose constant), the largest first.
+
+    Its uncertainty is that of the activity, which is common to all of them; where that is not known, no dose has one.
+    """
     found = (
         DepositDose(
             name=d.name,
@@ -141,7 +144,7 @@ def deposit_doses(deposits: Iterable[Deposit], energy_j: float) -> tuple[Deposit
             hint=d.hint,
             found=d.found,
             activity_share=d.activity_share,
-            dose_gy=d.activity_share * Estimate(energy_j, 0.0) / d.mass_kg,
+            dose_gy=d.activity_share * energy_j / d.mass_kg,
             p_value=d.p_value,
             centre_lps_mm=d.centre_lps_mm,
         )

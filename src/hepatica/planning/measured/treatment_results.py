@@ -7,7 +7,7 @@ both numbers. What an earlier result says must not be used is said again.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -232,6 +232,12 @@ class AbsorbedDose:
         By name.
     messages : tuple of Message
         What the result says must not be overlooked.
+    highs_gy : mapping of str to float
+        Upper ends of the 95 % intervals of the mean doses, by name, of those that have one.
+    lung_high_gy : float or None
+        That of the lung dose that limits look at; None where it has none.
+    seen_shares : mapping of str to float
+        Share of each structure that the image sees.
     """
 
     source: str
@@ -244,9 +250,16 @@ class AbsorbedDose:
     lung_dose_gy: float | None
     structures: Mapping[str, tuple[str, float]]
     messages: tuple[Message, ...]
+    highs_gy: Mapping[str, float] = field(default_factory=dict)
+    lung_high_gy: float | None = None
+    seen_shares: Mapping[str, float] = field(default_factory=dict)
 
     def normal_dose_gy(self, role: str, structure: str | None = None) -> float:
-        """Mean dose of normal liver: of the structure of that name, else of the only one with that role.
+        """Mean dose of normal liver; see `normal_name`."""
+        return self.structures[self.normal_name(role, structure)][1]
+
+    def normal_name(self, role: str, structure: str | None = None) -> str:
+        """Name of the normal liver: that which is stated, else that of the only structure with that role.
 
         Raises
         ------
@@ -258,8 +271,8 @@ class AbsorbedDose:
         if structure is not None:
             if structure not in self.structures:
                 raise UnknownNameError(f"structure in {self.source}:", structure, list(self.structures))
-            return self.structures[structure][1]
-        normal = [dose for found, dose in self.structures.values() if found == role]
+            return structure
+        normal = [name for name, (found, _) in self.structures.items() if found == role]
         if len(normal) != 1:
             raise InputError(
                 f"{self.source}: holds {len(normal) or 'no'} structures that are {role.replace('_', ' ')}",
@@ -295,9 +308,22 @@ def absorbed_dose_of(path: Path) -> AbsorbedDose:
                 str(row["name"]): (str(row["role"]), float(row["dose_mean_gy"])) for row in document["structures"]
             },
             messages=critical_of(document, path),
+            highs_gy={
+                str(row["name"]): float(ends[1])
+                for row in document["structures"]
+                if (ends := row.get("dose_mean_interval_95_gy")) is not None
+            },
+            lung_high_gy=_lung_high_gy(lungs),
+            seen_shares={str(row["name"]): float(row.get("seen_share", 1.0)) for row in document["structures"]},
         )
     except (KeyError, TypeError, ValueError, AttributeError, UnknownNameError) as error:
         raise InputError(f"{path}: no absorbed dose in it ({error!r})") from error
+
+
+def _lung_high_gy(lungs: Mapping[str, Any]) -> float | None:
+    """Upper end of the lung dose that is judged; that by the shunt has no interval."""
+    ends = (lungs.get("by_image") or {}).get("interval_95_gy") if lungs.get("judged") == "image" else None
+    return None if ends is None else float(ends[1])
 
 
 def administered_gbq_of(document: Mapping[str, Any]) -> float | None:

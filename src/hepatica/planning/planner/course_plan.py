@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from hepatica.core import Estimate
 from hepatica.core.constants import SECONDS_PER_HOUR
 from hepatica.core.document import HIDDEN, reported
 from hepatica.core.message import Message, unique
@@ -108,7 +109,7 @@ class CoursePlan:
     def deposits(self) -> tuple[DepositDose, ...]:
         """Organs outside liver and lungs, and places with uptake, with their dose at the activity that is given."""
         places = () if self.course.deposits is None else self.course.deposits.places
-        return deposit_doses(places, self.energy_j)
+        return deposit_doses(places, Estimate(self.energy_j, 0.0))
 
     @property
     @reported

@@ -36,9 +36,10 @@ from hepatica.io.replicates import load_replicates
 from hepatica.nuclides import Nuclide, require_carried
 from hepatica.nuclides import agent as find_agent
 from hepatica.nuclides import nuclide as find_nuclide
-from hepatica.planning.measured.earlier_results import is_result, result_file
 from hepatica.transport.matter.media import HuCalibration, calibration_messages, default_calibration
 from hepatica.transport.runner.stopping import RunProgress
+from hepatica.workflow.dose.beside import MR, told_beside
+from hepatica.workflow.dose.certainty import about_certainty, with_counting
 from hepatica.workflow.dose.decays import decays_from, negatives_of
 from hepatica.workflow.dose.deposits import treated_deposits
 from hepatica.workflow.dose.given_activity import with_given
@@ -47,7 +48,7 @@ from hepatica.workflow.dose.options import DoseOptions
 from hepatica.workflow.dose.patient.lungs import treated_lungs
 from hepatica.workflow.dose.patient.patient import ct_or_uniform, let_go, patient_of
 from hepatica.workflow.dose.patient.registration import Brought, brought_to_ct
-from hepatica.workflow.dose.patient.seen import about_seen, seen_share
+from hepatica.workflow.dose.patient.seen import about_seen, seen_field
 from hepatica.workflow.dose.patient.structures import StructureSet, both_on, structures_on
 from hepatica.workflow.dose.result import DoseResult
 from hepatica.workflow.sources import ImageSource, StructureSource, as_images
@@ -153,13 +154,15 @@ def absorbed_dose(
         position_sd_mm=images.brought.position_sd_mm,
     )  # fmt: skip
     in_ct = replace(scans[0], volume=seen)
+    field = seen_field(in_ct)
+    activities = with_counting(chain.activities, exact.clinical, in_ct) if len(scans) == 1 else chain.activities
     found = tuple(
-        StructureResult(item, dose, amount, *patient.known_of(item.region.name), seen_share(whole, in_ct))
-        for item, whole, dose, amount in zip(drawn.clinical, exact.clinical, doses, chain.activities, strict=True)
+        StructureResult(item, dose, amount, *patient.known_of(item.region.name), field.share(whole.region))
+        for item, whole, dose, amount in zip(drawn.clinical, exact.clinical, doses, activities, strict=True)
     )
     del held
     lungs = treated_lungs(patient, found, count, scans[0], chosen, options)
-    deposits, about_deposits = treated_deposits(seen, patient, chosen)
+    deposits, about_deposits = treated_deposits(seen, patient, chosen, count.scale_relative_sd)
     inputs = (*scans, ct_image) if images.has_ct else scans
     start = _start(inputs, drawn, options.parameters(engine), table or default_calibration())
     start = start.adding(conventions=patient.tissue.conventions)
@@ -173,10 +176,11 @@ def absorbed_dose(
         structures=found,
         lung_doses=lungs,
         elsewhere=deposits,
+        seen_field=field,
         messages=settled(unique(
             (message for image in (*scans, ct_image) for message in image.messages),
             about_given, images.unchecked, images.brought.messages, count.messages, corrected.messages, curve_messages,
-            chain.messages, outside, metal, drawn.messages, patient.messages,
+            about_certainty(count, scans), chain.messages, outside, metal, drawn.messages, patient.messages,
             () if lungs is None else lungs.messages(),
             about_seen([(one.item, one.seen_share) for one in found]),
             about_deposits, dose_map.messages, below_zero_messages(dose_map.dose),
@@ -220,9 +224,6 @@ def _read(
     return _Images(scans, ct_image, has_ct, brought, unchecked)
 
 
-MR = "MR"
-
-
 def measured_part(
     scans: Sequence[Image], structures: StructureSource | None, ct: Image, clinical: StructureOptions
 ) -> Region | None:
@@ -254,32 +255,11 @@ def read_activity(
     stated = [replace(one, administered_at=administered_at) for one in options.stated(nuclide.name, count)]
     found = as_images(sources, role="activity", series=options.series, stated=stated)
     paths = [sources] if isinstance(sources, str | Path | Image) or not isinstance(sources, Sequence) else sources
-    found = tuple(_told_beside(image, path) for image, path in zip(found, paths, strict=True))
+    found = tuple(told_beside(image, path) for image, path in zip(found, paths, strict=True))
     if not options.accept_nuclide:
         for image in found:
             image.require_nuclide(nuclide.name)
     return found
-
-
-def _told_beside(image: Image, source: ImageSource) -> Image:
-    """An image with what the result beside it says: that it is by MR, or between which ends a PET is seen well."""
-    if isinstance(source, Image) or Path(source).is_dir():
-        return image
-    beside = Path(source).parent / "result.json"
-    if beside.is_file() and is_result(beside, "reconstruct_pet") and image.acquisition.seen_z_mm is None:
-        return _seen_by(image, beside)
-    # Without the covered part of voxels it is of an older hepatica, whose image has that part taken off.
-    if not beside.is_file() or not beside.with_name("covered.nii.gz").is_file() or not is_result(beside, "holmium_mri"):
-        return image
-    return replace(image, acquisition=replace(image.acquisition, modality=MR))
-
-
-def _seen_by(image: Image, file: Path) -> Image:
-    ends = result_file(file, "reconstruct_pet").get("seen_z_mm")
-    if not isinstance(ends, Sequence) or len(ends) != 2 or not all(isinstance(end, int | float) for end in ends):
-        # Of an older hepatica, which does not say it.
-        return image
-    return replace(image, acquisition=replace(image.acquisition, seen_z_mm=(float(ends[0]), float(ends[1]))))
 
 
 def _loaded(

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from hepatica.core import Estimate, Kind, Provenance, Region, Volume, decays_per_becquerel, seconds_between
+from hepatica.core.certainty import common_scale
 from hepatica.core.image import Image
 from hepatica.core.message import Message, unique
 from hepatica.dosimetry.time.curves import CurveFit
@@ -48,7 +49,8 @@ class DecayCount:
     expected_bq : float or None
         What should be in view of the activity administered; None where that is unknown.
     scale_relative_sd : float or None
-        Relative standard uncertainty common to all voxels (calibration; of several images the fit to their totals);
+        Relative standard uncertainty common to all voxels (what the image says of its scale, or a stated calibration in
+        its place; the activity administered where counts are scaled to it; of several images the fit to their totals);
         None if unknown.
     provenance : Provenance
         Steps and conventions.
@@ -135,7 +137,10 @@ def decays_from(
         cleaned = handle_negatives(image.volume, negatives)
         held = cleaned.volume.total / decays_per_becquerel(nuclide.half_life_s)
         step = Provenance(steps=("Time-integrated activity taken from the image as it is.",))
-        count = DecayCount(cleaned.volume, held, None, None, step, (*notes, *cleaned.messages))
+        scale = image.acquisition.certainty.scale_relative_sd
+        count = DecayCount(
+            cleaned.volume, held, None, scale, step, (*notes, *cleaned.messages), calibration_relative_sd=scale
+        )
         return _checked(count, cleaned.volume, administration, nuclide, image)
     quantified = becquerels(image, nuclide, quantification, negatives=negatives, lungs=lungs)
     since = _administered_at(image, quantification)
@@ -268,7 +273,7 @@ def _from_several(
     since = _administered_at(images[0], quantification)
     if since is None:
         raise TimeError("several time points need the time of the administration", remedy="state it: `administered_at`")
-    points, calibrated, notes = [], None, list(overruled(images[0], quantification))
+    points, scales, notes = [], [], list(overruled(images[0], quantification))
     for image in images:
         if image.volume.kind in (Kind.COUNTS, Kind.COUNT_RATE) and quantification.calibration is None:
             raise UnitError(
@@ -285,7 +290,8 @@ def _from_several(
                 f"{image.name}: has no reference time", remedy="state it for each image: `activity_at`, repeated"
             )
         points.append((seconds_between(since, activity.time), activity))
-        calibrated = quantified.scale_relative_sd
+        scales.append(quantified.scale_relative_sd)
+    calibrated = common_scale(scales)
     ordered = [activity for _, activity in sorted(points, key=lambda point: point[0])]
     volumes, cut = in_common_field(ordered)
     fitted = integrate_images(volumes, time, since=since, physical_half_life_s=nuclide.half_life_s)

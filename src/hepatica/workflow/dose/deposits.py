@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from hepatica.anatomy.structures.kinds import ORGANS, Structure
-from hepatica.core import Region, Volume, decays_per_becquerel
+from hepatica.core import Estimate, Region, Volume, decays_per_becquerel
 from hepatica.core.document import HIDDEN
 from hepatica.core.message import Message
 from hepatica.core.resample import resample, resample_region
@@ -70,21 +70,24 @@ class TreatedDeposits:
 
 
 def treated_deposits(
-    decays: Volume, patient: Patient, nuclide: Nuclide
+    decays: Volume, patient: Patient, nuclide: Nuclide, scale_relative_sd: float | None = None
 ) -> tuple[TreatedDeposits | None, tuple[Message, ...]]:
     """Search of an image of decays, and what is said where it holds no place to look.
 
-    None where no liver, or no lungs, are known, or the liver holds nothing: then nothing is said.
+    None where no liver, or no lungs, are known, or the liver holds nothing: then nothing is said. Doses have an
+    uncertainty where that of the decays' common scale is known.
     """
     try:
-        found = _searched(decays, patient, nuclide)
+        found = _searched(decays, patient, nuclide, scale_relative_sd)
     except NowhereToLookError as error:
         text = f"activity outside liver and lungs was not looked for: {error.args[0]}"
         return None, (Message("extrahepatic-not-searched", text, "look at an image with more of the body about them"),)
     return found, () if found is None else found.messages()
 
 
-def _searched(decays: Volume, patient: Patient, nuclide: Nuclide) -> TreatedDeposits | None:
+def _searched(
+    decays: Volume, patient: Patient, nuclide: Nuclide, scale_relative_sd: float | None
+) -> TreatedDeposits | None:
     """Search of an image of decays; None where no liver, or no lungs, are known, or the liver holds nothing."""
     there = {n: resample_region(item.region, decays.grid) for n, item in enumerate(patient.drawn.clinical)}
     livers = [there[n] for n, item in enumerate(patient.drawn.clinical) if item.structure is Structure.LIVER]
@@ -102,7 +105,10 @@ def _searched(decays: Volume, patient: Patient, nuclide: Nuclide) -> TreatedDepo
     energy_j = decays.total * constant.j_per_gbq / (1e9 * decays_per_becquerel(constant.half_life_s))
     search = extrahepatic_search(decays, liver, air, organs=organs, roles=roles, density=density, energy_j=energy_j)
     return TreatedDeposits(
-        doses=deposit_doses(deposits_of(search).places, energy_j),
+        doses=deposit_doses(
+            deposits_of(search).places,
+            Estimate(energy_j, None if scale_relative_sd is None else scale_relative_sd * energy_j),
+        ),
         test=search.test,
         search=search,
         image=decays,

@@ -16,9 +16,10 @@ from hepatica.core import Estimate, Grid, Volume
 from hepatica.core.context import DicomContext
 from hepatica.core.document import HIDDEN, INLINE, reported
 from hepatica.core.image import Image
-from hepatica.core.lung_mean import INCLUDED, LungMean, widened
+from hepatica.core.lung_mean import INCLUDED, SD_PER_INTERVAL, LungMean, widened
 from hepatica.core.numbers.wording import three
-from hepatica.core.tables.table import Cell, Table, Unstated
+from hepatica.core.seen_field import SeenField
+from hepatica.core.tables.table import NOT_STATED, Cell, Table, Unstated
 from hepatica.dosimetry.engines.dose_map import DoseMap, EnergyBalance
 from hepatica.dosimetry.engines.highest import HighestDose
 from hepatica.dosimetry.metrics.region_dose import RegionDose
@@ -45,6 +46,10 @@ LUNGS_BY_SHUNT = "lungs by the shunt"
 """How tables and limits name the lung dose by the shunt."""
 
 LIVER_LESIONS = (Structure.TUMOUR, Structure.ALL_TUMOURS)
+
+CALIBRATION = "calibration"
+LACKING = ("counting statistics", "time integration", "position by the transform")
+"""Parts of an uncertainty that an interval is said to lack; that nothing was recovered is said with the tumours."""
 
 SHOWN_PERCENTS = (95.0, 70.0, 50.0, 5.0)
 
@@ -116,30 +121,37 @@ class StructureResult:
     @property
     @reported
     def dose_mean_interval_95_gy(self) -> tuple[float, float] | None:
-        """95 % interval of the lungs' mean dose, where the image says one of its lungs, with all else that is known.
+        """95 % interval of the mean dose with all that is known; None where the scale of the image is not known.
 
-        Around the mean before any partial-volume correction by a factor: what the liver spills is in it.
+        Around the mean before any partial-volume correction by a factor, which is what limits judge. Of lungs whose
+        image says an interval it is that one, widened by what else is known: what the liver spills is in it.
         """
+        chain, mean = self.uncertainty, self.dose.dose_mean_gy
         if self.lung is None or (ends := self.lung.interval) is None:
-            return None
-        chain = self.activity.uncertainty
+            if chain is None or chain.calibration_relative_sd is None:
+                return None
+            half = SD_PER_INTERVAL * (self.mean.relative_sd or 0.0) * abs(mean)
+            return max(0.0, mean - half), mean + half
         # Noise of the counts is in the interval already.
         others = 0.0 if chain is None else replace(chain, counting_relative_sd=None).dose_relative_sd
-        engine = Estimate(self.dose.dose_mean_gy, self.dose.dose_mean_uncertainty_gy).relative_sd or 0.0
-        gray = (ends[0] * self.dose.dose_mean_gy, ends[1] * self.dose.dose_mean_gy)
-        return widened(gray, math.hypot(others, engine, self.density_relative_sd))
+        engine = Estimate(mean, self.dose.dose_mean_uncertainty_gy).relative_sd or 0.0
+        return widened((ends[0] * mean, ends[1] * mean), math.hypot(others, engine, self.density_relative_sd))
 
     @property
     @reported
     def interval_from(self) -> str:
         """Where that interval comes from, what it holds, and after a semicolon what it lacks; empty without one."""
-        if self.lung is None or self.lung.interval is None:
-            return ""
-        low, high = (100 * (end - 1) for end in self.lung.interval)
         not_known = () if self.uncertainty is None else self.uncertainty.not_known
+        if self.lung is None or self.lung.interval is None:
+            if self.dose_mean_interval_95_gy is None:
+                return ""
+            lacking = [name for name in not_known if name in LACKING]
+            without = f"; without {' and '.join(lacking)}, not known" if lacking else ""
+            return f"scale of the activity in the image, and what is known of counts, outline, time and engine{without}"
+        low, high = (100 * (end - 1) for end in self.lung.interval)
         more = ", and what is known of calibration, outline, time and engine"
-        lacking = "; without the calibration, which is not known" if "calibration" in not_known else ""
-        return f"reconstruction of the SPECT, {low:+.0f} to {high:+.0f} % ({', '.join(INCLUDED)}){more}{lacking}"
+        lacks = "; without the calibration, which is not known" if CALIBRATION in not_known else ""
+        return f"reconstruction of the SPECT, {low:+.0f} to {high:+.0f} % ({', '.join(INCLUDED)}){more}{lacks}"
 
     @property
     @reported
@@ -190,6 +202,8 @@ class DoseNumbers(Result):
         Dose, activity and uncertainty of each.
     lung_doses : TreatedLungs or None
         Lung dose by the stated shunt and by the image, and which is judged; None where neither is known.
+    seen_field : SeenField
+        Where the activity image sees well, for whoever reads this dose.
     elsewhere : TreatedDeposits or None
         Uptake outside liver and lungs; None where these are not known, so that nothing was looked for.
     """
@@ -203,6 +217,7 @@ class DoseNumbers(Result):
     count: DecayCount = field(metadata=HIDDEN)
     given: DoseOptions = field(metadata=HIDDEN)
     structures: tuple[StructureResult, ...]
+    seen_field: SeenField
     lung_doses: TreatedLungs | None = None
     elsewhere: TreatedDeposits | None = field(default=None, metadata=HIDDEN)
 
@@ -391,6 +406,7 @@ class DoseNumbers(Result):
         gray = max(found.dose.d_percent_gy[2.0] for found in self.structures) >= 1
         unit, scale = ("Gy", 1.0) if gray else ("mGy", 1e3)
         cut = any(found.not_judged for found in self.structures)
+        sure = any(found.dose_mean_interval_95_gy is not None for found in self.structures)
         rows: list[list[Cell]] = []
         for found in self.structures:
             dose = found.dose
@@ -401,8 +417,14 @@ class DoseNumbers(Result):
             spread = (dose.dose_sd_gy, *(dose.d_percent_gy[n] for n in SHOWN_PERCENTS))
             numbers = (scale * value for value in spread)
             part = [100 * found.seen_share] if cut else []
-            rows.append([dose.name, dose.volume_ml, dose.mass_g, mean, *numbers, 100 * dose.activity_share, *part])
-        heads = (f"{name}, {unit}" for name in ("mean", "SD", *(f"D{n:g}" for n in SHOWN_PERCENTS)))
+            ends = found.dose_mean_interval_95_gy
+            shown = None if ends is None else f"{three(scale * ends[0])} to {three(scale * ends[1])}"
+            interval = [NOT_STATED if shown is None else shown] if sure else []
+            rows.append(
+                [dose.name, dose.volume_ml, dose.mass_g, mean, *interval, *numbers, 100 * dose.activity_share, *part]
+            )
+        between = ("95 %",) if sure else ()
+        heads = (f"{name}, {unit}" for name in ("mean", *between, "SD", *(f"D{n:g}" for n in SHOWN_PERCENTS)))
         names = ("structure", "mL", "g", *heads, "activity, %", *(("seen, %",) if cut else ()))
         return Table.of(names, rows, "", "doses")
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import ClassVar
 
 from hepatica.anatomy.structures.clinical import StructureOptions
-from hepatica.core import Grid, InputFile, Provenance, Region, Volume
+from hepatica.core import Grid, InputFile, Kind, Provenance, Region, Volume
+from hepatica.core.certainty import ImageCertainty
 from hepatica.core.document import HIDDEN, reported
-from hepatica.core.image import Image
+from hepatica.core.image import Image, not_stated
 from hepatica.core.message import Message, unique
 from hepatica.core.options import parameters, verb
 from hepatica.core.progress import Progress, silent
@@ -52,7 +53,7 @@ class QuantifyResult(Result):
         Bq in every voxel.
     image : Image
         The image it was made from.
-    nuclide : str or Nuclide
+    nuclide : str
         What is in the patient.
     activity_expected_mbq : float or None
         What should be in view of the activity administered, at the administration; None where that is not known.
@@ -104,6 +105,37 @@ class QuantifyResult(Result):
     def activity_scale_relative_sd(self) -> float | None:
         """Relative standard uncertainty common to all voxels; None if unknown."""
         return self.quantified.scale_relative_sd
+
+    @property
+    @reported
+    def image_certainty(self) -> ImageCertainty:
+        """What is known of the becquerels, which goes with the image into a dose."""
+        return self.image.acquisition.certainty.with_scale(self.activity_scale_relative_sd)
+
+    @property
+    @reported
+    def below_zero(self) -> bool:
+        """Whether the method of the image lets voxels go below zero: their noise is then kept in a dose."""
+        return self.image.acquisition.below_zero
+
+    @property
+    @reported
+    def seen_z_mm(self) -> tuple[float, float] | None:
+        """Between which ends the image was seen well, mm along `seen_along`; None where that is not known."""
+        return self.image.acquisition.seen_z_mm
+
+    @property
+    @reported
+    def seen_along(self) -> tuple[float, float, float]:
+        """Unit vector in LPS along which these ends are measured."""
+        return self.image.acquisition.seen_along
+
+    @property
+    def activity_image(self) -> Image:
+        """The image in Bq/mL with what is known of it: what *dose* takes."""
+        facts = replace(self.image.acquisition, unit_in_file="", certainty=self.image_certainty, nuclide=self.nuclide)
+        missing = not_stated(Kind.ACTIVITY_CONCENTRATION, nuclide=self.nuclide, time=self.activity.time)
+        return replace(self.image, volume=self.concentration, acquisition=facts, missing=missing)
 
     @property
     @reported

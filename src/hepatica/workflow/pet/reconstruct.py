@@ -9,6 +9,7 @@ from pathlib import Path
 
 from hepatica.anatomy.structures.clinical import StructureOptions
 from hepatica.core import Estimate, Grid, Provenance, Volume
+from hepatica.core.certainty import ImageCertainty
 from hepatica.core.context import DicomContext
 from hepatica.core.document import HIDDEN, reported
 from hepatica.core.image import Acquisition, Image
@@ -110,6 +111,18 @@ class PetResult(Result):
         """LPS z between which planes are seen well, mm; what lies beyond an end is held for not seen."""
         return self.found.seen_z_mm
 
+    @property
+    @reported
+    def below_zero(self) -> bool:
+        """Whether the method lets voxels go below zero: their noise is then kept in a dose."""
+        return self.image.acquisition.below_zero
+
+    @property
+    @reported
+    def image_certainty(self) -> ImageCertainty:
+        """What is known of its becquerels, which goes with the image into a dose."""
+        return self.found.certainty
+
     def title(self) -> str:
         """Nuclide, scanner and instant."""
         return f"PET of {self.nuclide} in {self.unit} at {self.time.isoformat(sep=' ')}, {self.scanner}"
@@ -126,6 +139,8 @@ class PetResult(Result):
                 Estimate(counted.predicted_mbq, counted.predicted_sd_mbq),
             ),
             *((f"relative standard uncertainty, {part.name}, %", _percent(part)) for part in self.scale_parts),
+            ("net coincidences of the list", Estimate(counted.net, counted.net_sd)),
+            ("coincidences that the image stands for", counted.of_image),
             ("prompt coincidences", self.prompts),
             ("expected random, %", 100 * self.randoms / self.prompts),
             ("expected scattered, %", 100 * self.scattered / self.prompts),
@@ -160,7 +175,7 @@ class PetResult(Result):
         emission = Emission(
             nuclide=pet_nuclide(self.nuclide), start=self.time, frame_duration_s=self.beds[0].duration_s,
             agent=self.nuclide, corrected=self.corrected, methods=_methods(self.options, self.beds),
-            seen_z_mm=self.found.seen_z_mm,
+            seen_z_mm=self.found.seen_z_mm, certainty=self.found.certainty,
         )  # fmt: skip
         made = "Reconstructed by hepatica" + (" from a simulation." if self.raw.simulated else ".")
         write_pet(
@@ -429,6 +444,7 @@ def _image(found: WholePet, data: PetRawData, chosen: Nuclide, context: DicomCon
         frame_duration_s=data.beds[0].duration_s,
         below_zero=options.iteration.method in BELOW_ZERO,
         seen_z_mm=found.seen_z_mm,
+        certainty=found.certainty,
     )
     digest = hashlib.sha256(found.activity.values.tobytes()).hexdigest()
     return Image(found.activity, context, facts, InputFile("activity", "reconstructed PET", digest, files=0))

@@ -27,6 +27,7 @@ from hepatica.outcome.adaptive import (
     prospect,
 )
 from hepatica.planning.limits.allowance import Allowance
+from hepatica.planning.limits.dose_limits import SEEN_WHOLE
 from hepatica.planning.measured.earlier_results import document_of
 from hepatica.planning.measured.treatment_results import AbsorbedDose, absorbed_dose_of
 from hepatica.report.figures.outcome import draw_adaptive, save
@@ -86,7 +87,7 @@ class ToleranceResult(Result):
         rows: list[tuple[Cell, ...]] = [
             (
                 a.activity_gbq, a.tumour_dose_gy, a.normal_dose_gy, a.lung_dose_gy, a.cumulative_normal_bed_gy,
-                a.within, *(p.probability for p in _curves(a)), _published(a),
+                _within(a), *(p.probability for p in _curves(a)), _published(a),
             )
             for a in activities
         ]  # fmt: skip
@@ -102,6 +103,11 @@ class ToleranceResult(Result):
         remaining = self.prospect.remaining
         figure = draw_adaptive(self.prospect.activities, remaining.tolerance_bed_gy, remaining.activity_gbq)
         save(figure, folder / "next.svg")
+
+
+def _within(found: ActivityPrediction) -> Cell:
+    """Whether an activity keeps what is left; open where the interval of an earlier dose decides it."""
+    return "open" if found.within and found.within_surely is False else found.within
 
 
 def _curves(found: ActivityPrediction) -> list[Prediction]:
@@ -230,10 +236,15 @@ def _from_results(
             at = found.administered_at.replace(tzinfo=found.administered_at.tzinfo or coming.next_at.tzinfo)
         role = "normal_liver" if territory is None else "perfused_normal"
         dose = found.normal_dose_gy(role, given.normal_structure)
+        normal_name = found.normal_name(role, given.normal_structure)
         livers = [gray for is_role, gray in found.structures.values() if is_role == "normal_liver"]
         whole.append(dose if territory is None else livers[0] if len(livers) == 1 else None)
-        past.append(PastTreatment(at, dose, found.lung_dose_gy, hours, territory))
-        said += [*found.messages, *_about_organ(found, territory, dose)]
+        past.append(
+            PastTreatment(
+                at, dose, found.lung_dose_gy, hours, territory, found.highs_gy.get(normal_name), found.lung_high_gy
+            )
+        )
+        said += [*found.messages, *_about_organ(found, territory, dose), *_about_cut(found, normal_name)]
         files.append(InputFile.of("dose", document_of(path)))
     require_one_patient([input_file("dose", path / "dose.dcm") for path in _folders(given)])
     return past, whole, tuple(said), tuple(files)
@@ -265,6 +276,19 @@ def _about_organ(found: AbsorbedDose, territory: str | None, judged_gy: float) -
         f"{name!r} had {most:.4g} Gy and is not judged"
     )
     return [Message("territory-not-judged", text, "name the `territory` if the next treatment is of it", "critical")]
+
+
+def _about_cut(found: AbsorbedDose, name: str) -> list[Message]:
+    """What is said where the image behind an earlier dose does not see all of the normal liver."""
+    share = found.seen_shares.get(name, 1.0)
+    if share >= SEEN_WHOLE:
+        return []
+    text = (
+        f"{found.source}: its activity image sees {100 * share:.0f} % of {name!r}: what lies outside counts as no "
+        "dose, and the dose so far may be higher"
+    )
+    remedy = "take a dose of an image that sees it whole, or give `table`"
+    return [Message("structure-not-seen-whole", text, remedy, "critical")]
 
 
 def _folders(given: DoseResultOptions) -> list[Path]:

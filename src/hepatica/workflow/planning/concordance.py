@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import field, replace
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from hepatica.core.message import Message
 from hepatica.core.options import parameters, verb
 from hepatica.core.progress import Progress, silent
 from hepatica.core.tables.table import Table
+from hepatica.core.transform import Transform
 from hepatica.core.transform.options import TransformOptions
 from hepatica.errors import GeometryError, InputError
 from hepatica.io.structures.regions import drawn_structures
@@ -193,7 +194,10 @@ def scout_concordance(
     require_one_patient((*scout.inputs, *therapy.inputs, *drawn.inputs, *files_of_ct))
     unsure_mm = 0.0 if brought is None else brought.uncertainty_mm or 0.0
     agreement = Agreement(math.hypot(comparison.position_sd_mm, unsure_mm), comparison.quantification_relative_sd)
-    found = compared_maps(scout.volume, therapy.volume, drawn, isodose_gy=comparison.isodose_gy, agreement=agreement)
+    found = compared_maps(
+        scout.volume, therapy.volume, drawn, isodose_gy=comparison.isodose_gy, agreement=agreement,
+        seen=_seen_by(therapy, None if brought is None else brought.transform),
+    )  # fmt: skip
     means = _means_of(delivered_dose)
     asked, about_asked = _suggestions(
         (planned_dose, delivered_dose), found.concordance, comparison.quantification_relative_sd
@@ -260,6 +264,17 @@ def _brought(
     grids = (planned.grid, delivered.grid)
     given = transform_for(registration, grids, at_hand, registered=comparison.registered, progress=progress)
     return brought_dose(delivered, given, planned.grid, name="the delivered dose")
+
+
+def _seen_by(therapy: DoseInput, transform: Transform | None) -> Callable[[Region], float]:
+    """Share of a region of the planned dose that the image behind the delivered one sees; all where it does not say."""
+    field = therapy.seen_field
+    if field is None:
+        return lambda region: 1.0
+    if transform is None:
+        # Maps that are said to lie together, whatever their files name.
+        field = replace(field, grid=field.grid.with_frame_of_reference(therapy.volume.grid.frame_of_reference))
+    return lambda region: field.share(region, transform)
 
 
 def _means_of(delivered: DoseSource) -> Mapping[str, float]:

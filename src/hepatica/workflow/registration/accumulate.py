@@ -14,6 +14,7 @@ from hepatica.core.message import Message, unique
 from hepatica.core.options import parameters, verb
 from hepatica.core.progress import Progress, silent
 from hepatica.core.resample import resample, resample_region
+from hepatica.core.seen_field import cut_words, padded
 from hepatica.core.tables.sources import regions_of
 from hepatica.core.tables.table import Table
 from hepatica.core.transform import Transform
@@ -24,11 +25,21 @@ from hepatica.errors import GeometryError, InputError
 from hepatica.io.dicom.identity.inputs import input_file
 from hepatica.io.itk import write_itk
 from hepatica.io.structures.regions import read_structures
+from hepatica.planning.limits.dose_limits import SEEN_WHOLE
+from hepatica.report.tables import interval_text
 from hepatica.transport.matter.media import density_from_hu
 from hepatica.workflow.registration.at_hand import AtHand, transform_for
 from hepatica.workflow.registration.transforms import GivenTransform, brought_dose
 from hepatica.workflow.result import Result, result
-from hepatica.workflow.sources import DoseSource, ImageSource, StructureSource, as_dose, as_image, require_one_patient
+from hepatica.workflow.sources import (
+    DoseInput,
+    DoseSource,
+    ImageSource,
+    StructureSource,
+    as_dose,
+    as_image,
+    require_one_patient,
+)
 
 AIR_G_ML = 0.0012
 
@@ -76,11 +87,16 @@ class AccumulatedDoseResult(Result):
     def table(self) -> Table:
         """Mean doses and BED of each structure."""
         by = " and ".join(sorted({s.dose_mean_by for s in self.course.structures}))
-        columns = ("structure", "mL", "first, Gy", "second, Gy", "sum, Gy", "BED of both, Gy", "EQD2 of both, Gy")
+        cut = any(s.seen_share < SEEN_WHOLE for s in self.course.structures)
+        columns = (
+            "structure", "mL", "first, Gy", "second, Gy", "sum, Gy", "sum, 95 % by the scales, Gy", "BED of both, Gy",
+            "EQD2 of both, Gy", *(("seen, %",) if cut else ()),
+        )  # fmt: skip
         rows = [
             (
-                s.name, s.volume_ml, s.first_dose_mean_gy, s.second_dose_mean_gy, s.dose_mean_gy, s.bed_mean_gy,
-                s.eqd2_mean_gy,
+                s.name, s.volume_ml, s.first_dose_mean_gy, s.second_dose_mean_gy, s.dose_mean_gy,
+                interval_text(s.dose_mean_interval_95_gy), s.bed_mean_gy, s.eqd2_mean_gy,
+                *((100 * s.seen_share,) if cut else ()),
             )
             for s in self.course.structures
         ]  # fmt: skip
@@ -170,6 +186,7 @@ def accumulated_dose(
     report_progress("adding up")
     density = None if fixed is None else _density(fixed.volume, grid)
     found = course_dose(one.volume, moved, regions, course, density)
+    found = _with_what_is_known(found, (one, other), structures, None if given is None else given.transform)
     inputs: tuple[InputFile, ...] = (*one.inputs, *other.inputs, *files, *(() if given is None else given.inputs))
     return AccumulatedDoseResult(
         course=found,
@@ -177,7 +194,9 @@ def accumulated_dose(
         second=other.name,
         moved_by=how,
         transform=None if given is None else given.transform,
-        messages=unique(of_cts, notes, about, found.messages, [] if density is not None else [BY_VOLUME]),
+        messages=unique(
+            of_cts, notes, about, found.messages, _about_seen(found), [] if density is not None else [BY_VOLUME]
+        ),
         provenance=Provenance(
             inputs,
             parameters=parameters(registration, course),
@@ -186,6 +205,46 @@ def accumulated_dose(
         ),
     )
 
+
+def _with_what_is_known(
+    course: CourseDose, doses: tuple[DoseInput, DoseInput], source: StructureSource, transform: Transform | None
+) -> CourseDose:
+    """With what the images behind both doses see of each structure, and with the sum's interval."""
+    first, second = (dose.seen_field for dose in doses)
+    # A structure that the dose's voxels cut is to be known whole.
+    whole = (
+        {region.name: region for region in read_structures(source, padded(course.dose.grid, BEYOND_MM)).regions}
+        if isinstance(source, str | Path) and (first is not None or second is not None)
+        else {region.name: region for region in regions_of(source)}
+        if not isinstance(source, str | Path)
+        else {}
+    )
+    rows = []
+    for row in course.structures:
+        region = whole.get(row.name)
+        known = region if region is not None and not region.is_empty else None
+        here, there = (
+            None if field is None or known is None else field.share(known, way)
+            for field, way in ((first, None), (second, transform))
+        )
+        told = replace(row, first_seen_share=here, second_seen_share=there)
+        rows.append(told.with_scales((doses[0].scale_relative_sd, doses[1].scale_relative_sd)))
+    return replace(course, structures=tuple(rows))
+
+
+def _about_seen(course: CourseDose) -> tuple[Message, ...]:
+    cut = [(row.name, row.seen_share) for row in course.structures if row.seen_share < SEEN_WHOLE]
+    if not cut:
+        return ()
+    text = (
+        f"an activity image behind these doses sees a part of these structures alone ({cut_words(cut)}): what lies "
+        "outside of it counts as no dose, and neither sum nor BED is that of the whole structure"
+    )
+    return (Message("structure-not-seen-whole", text, "use doses of images that see them whole"),)
+
+
+BEYOND_MM = 400.0
+"""So far beyond the first dose's voxels structures are read to know how much of them lies there: a liver and more."""
 
 BY_VOLUME = Message(
     "means-by-volume",

@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hepatica.core import Grid, InputFile, Kind, Volume
-from hepatica.core.image import Image
+from hepatica.core.image import Acquisition, Image
 from hepatica.core.message import Message, unique
 from hepatica.core.tables.sources import TransformSource
 from hepatica.core.transform import How, Transform, Warped, warp
+from hepatica.core.transform.ends import brought_ends
 from hepatica.core.transform.options import TransformOptions
 from hepatica.core.transform.place import covering_grid, placed_grid
 from hepatica.core.transform.transform import NOT_FOR_USE
@@ -147,8 +148,18 @@ def moved_image(image: Image, given: GivenTransform, like: Grid) -> tuple[Image,
     found = moved_volume(image.volume, given.transform, like)
     text = f"{image.name} was brought to the frame of reference of the CT by a {given.words()}"
     note = Message("image-moved", text, "look at image and CT together", severity="note")
-    moved = replace(image, volume=replace(found.volume, name=image.volume.name))
+    facts = brought_facts(image, given.transform, found.volume.grid)
+    moved = replace(image, volume=replace(found.volume, name=image.volume.name), acquisition=facts)
     return moved, unique([note], given.messages, found.messages), given.step(text)
+
+
+def brought_facts(image: Image, transform: Transform, grid: Grid) -> Acquisition:
+    """What is known of an image after it was brought over: all of it, the ends that it sees where they lie now."""
+    facts = image.acquisition
+    if facts.seen_z_mm is None:
+        return facts
+    ends, along = brought_ends(facts.seen_z_mm, facts.seen_along, transform, grid)
+    return replace(facts, seen_z_mm=ends, seen_along=along)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -167,6 +178,8 @@ class BroughtDose:
         For the provenance.
     inputs : tuple of InputFile
         Files of the transform.
+    transform : Transform
+        By which it was brought over.
     """
 
     volume: Volume
@@ -174,6 +187,7 @@ class BroughtDose:
     messages: tuple[Message, ...]
     step: str
     inputs: tuple[InputFile, ...]
+    transform: Transform
 
 
 def brought_dose(dose: Volume, given: GivenTransform, grid: Grid, *, name: str) -> BroughtDose:
@@ -194,4 +208,5 @@ def brought_dose(dose: Volume, given: GivenTransform, grid: Grid, *, name: str) 
         unique([note], given.messages, beyond),
         given.step(text),
         given.inputs,
+        given.transform,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -12,9 +12,11 @@ import numpy as np
 
 from hepatica.anatomy.structures.held_volume import Form, drawn_volume_ml, holding_volume
 from hepatica.core import Grid, InputFile, Kind, Provenance, Region, Volume
+from hepatica.core.certainty import ImageCertainty
 from hepatica.core.context import DicomContext
 from hepatica.core.document import HIDDEN, reported
-from hepatica.core.image import Image, Stated
+from hepatica.core.image import Acquisition, Image, Stated, is_activity
+from hepatica.core.lung_mean import LungMean
 from hepatica.core.message import Message, unique
 from hepatica.core.options import options, parameters, verb
 from hepatica.core.progress import Progress, silent
@@ -34,7 +36,7 @@ from hepatica.io.itk import is_itk_file, write_itk
 from hepatica.io.read import read_image
 from hepatica.io.registration.structures import Drawn, read_drawn
 from hepatica.workflow.registration.at_hand import AtHand, transform_for
-from hepatica.workflow.registration.transforms import how_for, outside_of
+from hepatica.workflow.registration.transforms import brought_facts, how_for, outside_of
 from hepatica.workflow.result import Result, result
 from hepatica.workflow.sources import ImageSource, StructureSource, as_dose, as_image, require_one_patient
 
@@ -115,8 +117,8 @@ class WarpResult(Result):
         The structures there.
     drawings : tuple of Region
         The same as they are saved: shares scaled so that the border at half share holds the volume.
-    moving : Image or None
-        The image that was brought over; None of structures and doses.
+    image : Image or None
+        The same with what was known of it, as other verbs take it; None of structures and doses.
     fixed : Image
         Whose voxels it was brought to.
     written_as : {"RTSTRUCT", "SEG", "label map"}
@@ -134,7 +136,7 @@ class WarpResult(Result):
     volume: Volume | None = field(default=None, metadata=HIDDEN)
     regions: tuple[Region, ...] = field(default=(), metadata=HIDDEN)
     drawings: tuple[Region, ...] = field(default=(), metadata=HIDDEN)
-    moving: Image | None = field(default=None, metadata=HIDDEN)
+    image: Image | None = field(default=None, metadata=HIDDEN)
     fixed: Image = field(metadata=HIDDEN)
     written_as: Literal["RTSTRUCT", "SEG", "label map"] = field(default="label map", metadata=HIDDEN)
 
@@ -143,6 +145,41 @@ class WarpResult(Result):
     def grid(self) -> Grid:
         """Voxels of the target."""
         return self.fixed.grid
+
+    @property
+    @reported
+    def image_certainty(self) -> ImageCertainty | None:
+        """What is known of the becquerels of an image of activity, as before; None of all else."""
+        return self._facts.certainty if self._facts is not None else None
+
+    @property
+    @reported
+    def below_zero(self) -> bool:
+        """Whether the method of such an image lets voxels go below zero."""
+        return self._facts is not None and self._facts.below_zero
+
+    @property
+    @reported
+    def seen_z_mm(self) -> tuple[float, float] | None:
+        """Between which ends such an image sees well, mm along `seen_along`; None where that is not known."""
+        return self._facts.seen_z_mm if self._facts is not None else None
+
+    @property
+    @reported
+    def seen_along(self) -> tuple[float, float, float] | None:
+        """Unit vector in LPS along which these ends are measured; None of all that is no image of activity."""
+        return self._facts.seen_along if self._facts is not None else None
+
+    @property
+    @reported
+    def lung_mean(self) -> LungMean | None:
+        """How well the mean of the lungs of a SPECT is known, as before; None where that is not known."""
+        return self._facts.lung if self._facts is not None else None
+
+    @property
+    def _facts(self) -> Acquisition | None:
+        shown = self.image is not None and is_activity(self.image.volume.kind)
+        return self.image.acquisition if self.image is not None and shown else None
 
     def title(self) -> str:
         """What was moved, and by what."""
@@ -190,11 +227,11 @@ class WarpResult(Result):
                 write_rtdose(folder / "dose.dcm", self.volume, context, text=text)
             return
         write_itk(self.volume, folder / "warped.nii.gz")
-        if context is None or self.moving is None:
+        if context is None or self.image is None:
             return
         if self.volume.kind is Kind.HU:
             write_ct(folder / "ct", self.volume, context, description="CT, warped")
-        elif (emission := _emission(self.moving)) is not None:
+        elif (emission := _emission(self.image)) is not None:
             write_pet(folder / "pet", self.volume, context, emission, description="PET, warped")
 
 
@@ -262,7 +299,7 @@ def warp_image(
         transform=given.transform,
         account=found.account,
         volume=found.volume,
-        moving=source,
+        image=None if source is None else _brought(source, found.volume, given.transform, fixed),
         fixed=fixed,
         messages=unique(notes, given.messages, (_about(given.words()),), found.messages),
         provenance=Provenance(
@@ -271,6 +308,11 @@ def warp_image(
             steps=(given.step(given.words()),),
         ),
     )
+
+
+def _brought(source: Image, volume: Volume, transform: Transform, fixed: Image) -> Image:
+    facts = brought_facts(source, transform, volume.grid)
+    return replace(source, volume=volume, acquisition=facts, context=fixed.context)
 
 
 def _about(words: str) -> Message:
@@ -387,6 +429,10 @@ def _emission(image: Image) -> Emission | None:
         administered_bq=facts.administered_bq,
         administered_at=facts.administered_at,
         decay_correction="START",
+        methods={"ReconstructionMethod": "negative-allowing (WLS, AML), brought over"} if facts.below_zero else {},
+        seen_z_mm=facts.seen_z_mm,
+        seen_along=facts.seen_along,
+        certainty=facts.certainty,
     )
 
 

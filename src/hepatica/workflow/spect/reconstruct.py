@@ -10,8 +10,9 @@ from datetime import datetime
 from pathlib import Path
 
 from hepatica.core import Estimate, Grid, Kind, Volume
+from hepatica.core.certainty import ImageCertainty
 from hepatica.core.context import DicomContext
-from hepatica.core.document import HIDDEN
+from hepatica.core.document import HIDDEN, reported
 from hepatica.core.image import Image
 from hepatica.core.message import unique
 from hepatica.core.numbers.wording import three
@@ -92,6 +93,12 @@ class SpectResult(Result):
         """Voxels of the image."""
         return self.image.volume
 
+    @property
+    @reported
+    def image_certainty(self) -> ImageCertainty:
+        """What is known of its becquerels, which goes with the image into a dose."""
+        return self.image.acquisition.certainty
+
     def title(self) -> str:
         """Nuclide and what the image holds."""
         return f"SPECT of {self.nuclide} in {self.unit} at {self.time.isoformat(sep=' ')}"
@@ -131,7 +138,7 @@ class SpectResult(Result):
         emission = Emission(
             nuclide=self.nuclide, start=self.time, frame_duration_s=facts.frame_duration_s or 0.0,
             projections=self.views, energy_window_kev=first, more_windows_kev=tuple(more), corrected=self.corrected,
-            agent=self.nuclide, lung=facts.lung,
+            agent=self.nuclide, lung=facts.lung, certainty=facts.certainty,
         )  # fmt: skip
         context = self.image.context or DicomContext.of_volume(self.volume, "RECONSTRUCTED")
         write_nm(

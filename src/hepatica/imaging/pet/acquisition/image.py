@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepatica.core import Estimate, Grid, Kind, Region, Volume, decay_factor
+from hepatica.core.certainty import CountedRegion, ImageCertainty
 from hepatica.core.progress import Progress, silent
 from hepatica.core.resample import resample_region
 from hepatica.errors import GeometryError, InputError
@@ -126,6 +127,23 @@ class WholePet:
     voxel_sd: Float32 | None = None
     unknown_beyond: tuple[str, ...] = ()
     seen_z_mm: tuple[float, float] | None = None
+
+    @property
+    def certainty(self) -> ImageCertainty:
+        """What is known of its becquerels, as the image carries it to a dose."""
+        total, counted = self.total_bq.value, self.net_counts
+        regions = tuple(
+            CountedRegion(one.volume_ml, 1e6 * held.value / total, one.counting_sd_mbq / held.value)
+            for one in self.contents
+            if (held := one.activity_mbq) is not None and held.value > 0 and one.counting_sd_mbq is not None
+        )
+        known = counted.predicted_mbq > 0 and counted.image_mbq > 0
+        ratio = counted.image_mbq / counted.predicted_mbq if known else None
+        spread = None if ratio is None else ratio * counted.predicted_sd_mbq / counted.predicted_mbq
+        if not total > 0:
+            return ImageCertainty(self.scale.relative_sd)
+        counting = None if self.counting_sd_bq is None else self.counting_sd_bq / total
+        return ImageCertainty(self.scale.relative_sd, counting, ratio, spread, regions)
 
 
 def reconstruct_beds(

@@ -96,6 +96,31 @@ def net_counts(
     return NetCounts(net, sd, of_image, prompts - randoms, predicted / 1e6, sd / each / 1e6, total / 1e6)
 
 
+def about_ratio(over_counts: float | None, sd: float | None) -> tuple[Message, ...]:
+    """What a dose says of an image that does not hold its list's counts, by the image's own record.
+
+    Parameters
+    ----------
+    over_counts, sd : float or None
+        Activity in the image over what the net counts predict, and its standard uncertainty; None where not known.
+    """
+    if over_counts is None or sd is None:
+        return ()
+    off = abs(over_counts - 1)
+    if not (off > BEYOND_SD * sd and off > BEYOND_SHARE):
+        return ()
+    much = f"{100 * (over_counts - 1):+.0f} +- {100 * sd:.2g} %"
+    text = f"the activity image does not hold what its list counted ({much}), and so do its doses"
+    return (Message("total-not-of-counts", text, _REMEDY, "critical" if off > CRITICAL_SHARE else "warning"),)
+
+
+_REMEDY = (
+    "an image that is too high or too low wants more `iterations` where few were done, and with few counts larger "
+    "voxels or a longer scan; one that is too low lacks activity that lies outside the body of the CT: state "
+    "`activity_anywhere`, and check that CT and raw data lie on each other"
+)
+
+
 def about_counts(counts: NetCounts, beds: Sequence[float]) -> tuple[Message, ...]:
     """What must be said of an image that does not hold its list's counts, and of a list that has too few.
 
@@ -112,13 +137,8 @@ def about_counts(counts: NetCounts, beds: Sequence[float]) -> tuple[Message, ...
             f"the list's net counts predict {counts.predicted_mbq:.4g} +- {counts.predicted_sd_mbq:.2g} MBq, the image "
             f"holds {counts.image_mbq:.4g} MBq{by}: it is not what was counted"
         )
-        remedy = (
-            "state more `iterations` where the image is too high and few were done; with few counts take larger "
-            "voxels or a longer scan; where activity may lie outside the body, state "
-            "`activity_anywhere`"
-        )
         severe = abs(counts.difference) > CRITICAL_SHARE
-        found.append(Message("total-not-of-counts", text, remedy, "critical" if severe else "warning"))
+        found.append(Message("total-not-of-counts", text, _REMEDY, "critical" if severe else "warning"))
     if counts.net <= BEYOND_SD * counts.net_sd:
         text = (
             f"the list holds {counts.net:.0f} +- {counts.net_sd:.0f} coincidences that are neither random nor "

@@ -106,10 +106,16 @@ def about_seen(contents: Sequence[RegionActivity]) -> tuple[Message, ...]:
 
 
 def about_uncertainty(options: PetOptions) -> tuple[Message, ...]:
-    """Why no uncertainty of counting stands beside the activity; nothing where it does."""
+    """Why no uncertainty of counting stands beside the activity, or what one lacks; else nothing."""
     if options.iteration.method == "bsrem" and options.uncertainty.samples is None:
         text = "the uncertainty of counting is not known: of the method bsrem it comes of resampled lists alone"
         return (Message("uncertainty-not-known", text, "state `samples`, or take another method", "note"),)
+    if options.iteration.method == "bsrem":
+        text = (
+            "the uncertainty of counting is that between resampled lists: what the penalty of bsrem smooths away, so "
+            "that small hot structures read too little, is not in it"
+        )
+        return (Message("uncertainty-without-bias", text, "take the method wls for activities", "note"),)
     if options.uncertainty.skip_uncertainty and options.uncertainty.samples is None:
         text = "the uncertainty of counting was left out as asked: no interval stands beside the activity"
         return (Message("uncertainty-left-out", text, "leave `skip_uncertainty` out", "note"),)

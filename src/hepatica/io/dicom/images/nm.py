@@ -23,7 +23,7 @@ from hepatica.io.dicom.images.radiopharmaceutical import (
     with_stated_administration,
 )
 from hepatica.io.dicom.pixels import rescale, stored_values
-from hepatica.io.dicom.private import read_lung_mean
+from hepatica.io.dicom.private import read_certainty, read_lung_mean
 from hepatica.io.dicom.real_world import RealWorld, meaning, only, real_worlds, same_line
 from hepatica.io.dicom.series import Series, SeriesKind, acquisition_start, common_facts, frame_of_reference, noted
 from hepatica.io.dicom.tags import Header, shared_text
@@ -62,7 +62,7 @@ def read_nm(series: Series, stated: Stated = NOTHING_STATED, *, role: str = "act
         if not stated.override_nuclide:
             raise other_nuclide(facts.nuclide or "", stated.nuclide, str(header.path))
         notes.append(_overridden(header, facts, stated.nuclide))
-        facts = replace(facts, nuclide=stated.nuclide)
+        facts = replace(facts, nuclide=stated.nuclide, certainty=facts.certainty.with_scale(None))
     if stated.time is not None:
         text = f"reference time {stated.time.isoformat()} as stated by the user"
         notes.append(Message("reference-time-stated", text))
@@ -237,6 +237,7 @@ def facts_of(
         duration_ms = phases.alike_s * 1000
     projections, notes = _projections(rotation)
     lung, unread = read_lung_mean(header)
+    certainty, unreadable = read_certainty(header)
     corrected = "DECY" in header.texts("CorrectedImage")
     decay = header.text("DecayCorrection") or ("START" if corrected else "NONE")
     if decay not in ("START", "ADMIN", "NONE") or (decay == "NONE") is corrected:
@@ -273,8 +274,9 @@ def facts_of(
         administered_bq=agent.activity_bq,
         administered_at=agent.start,
         lung=lung,
+        certainty=certainty,
     )
-    return facts, (*notes, *unread, *agent.messages, *((wrong,) if wrong else ())), tuple(missing)
+    return facts, (*notes, *unread, *unreadable, *agent.messages, *((wrong,) if wrong else ())), tuple(missing)
 
 
 def energy_windows_kev(header: Header) -> tuple[tuple[float, float], ...]:

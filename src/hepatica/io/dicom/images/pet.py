@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from hepatica.core import Kind, Volume, decay_factor, seconds_between
+from hepatica.core.certainty import ImageCertainty
 from hepatica.core.image import NOTHING_STATED, Acquisition, Image, Stated, other_nuclide
 from hepatica.core.message import Message
 from hepatica.errors import DicomError, HepaticaError, TimeError, UnitError
@@ -30,7 +31,7 @@ from hepatica.io.dicom.images.radiopharmaceutical import (
     with_stated_administration,
 )
 from hepatica.io.dicom.pixels import rescale
-from hepatica.io.dicom.private import read_seen
+from hepatica.io.dicom.private import read_certainty, read_seen
 from hepatica.io.dicom.real_world import meaning, only, real_worlds, same_line
 from hepatica.io.dicom.series import (
     HEAVIEST_KG,
@@ -113,9 +114,10 @@ def read_pet(series: Series, stated: Stated = NOTHING_STATED, *, role: str = "ac
     elif agent.nuclide and agent.positron_fraction:
         notes = (*notes, *positron_note(agent.nuclide, agent.positron_fraction))
     require_imaged_by_pet(replaced_by or agent.nuclide)
-    facts = _facts(ordered, unit, agent, reference, started)
+    certainty, unreadable = read_certainty(ordered[0])
+    facts = _facts(ordered, unit, agent, reference, started, certainty)
     if replaced_by is not None:
-        facts = replace(facts, nuclide=replaced_by)
+        facts = replace(facts, nuclide=replaced_by, certainty=facts.certainty.with_scale(None))
     values = slice_values(
         ordered,
         [a * b for a, b in zip(factors, reference.factors, strict=True)],
@@ -132,6 +134,7 @@ def read_pet(series: Series, stated: Stated = NOTHING_STATED, *, role: str = "ac
         series.source(role),
         messages=(
             *stack.messages,
+            *unreadable,
             *_completeness(ordered),
             *corrections_missing(ordered),
             *coincidences_wrong(ordered, replaced_by or agent.nuclide),
@@ -437,7 +440,9 @@ def _facts(
     agent: Radiopharmaceutical,
     reference: Reference,
     started: datetime | None,
+    certainty: ImageCertainty,
 ) -> Acquisition:
+    ends, along = read_seen(headers[0])
     durations = {header.number("ActualFrameDuration") for header in headers}
     duration_ms = durations.pop() if len(durations) == 1 else None
     return replace(
@@ -454,5 +459,7 @@ def _facts(
         administered_bq=agent.activity_bq,
         administered_at=agent.start,
         below_zero=BELOW_ZERO.search(headers[0].text("ReconstructionMethod")) is not None,
-        seen_z_mm=read_seen(headers[0]),
+        seen_z_mm=ends,
+        seen_along=along,
+        certainty=certainty,
     )

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepatica.core import Kind, Provenance, Volume, acquisition_decay_factor, decay_factor, seconds_between
+from hepatica.core.certainty import NOT_STATED, ImageCertainty
 from hepatica.core.context import DicomContext, Instance, new_uid
 from hepatica.core.lung_mean import LungMean
 from hepatica.errors import TimeError, UnitError
@@ -30,7 +31,7 @@ from hepatica.io.dicom.objects import (
     references,
     save_object,
 )
-from hepatica.io.dicom.private import write_lung_mean, write_seen
+from hepatica.io.dicom.private import ALONG_Z, write_certainty, write_lung_mean, write_seen
 from hepatica.io.dicom.tags import pydicom_door
 from hepatica.io.files import output_folder
 from hepatica.nuclides import Nuclide, nuclide
@@ -92,6 +93,10 @@ class Emission:
         PET: how it was corrected and reconstructed, by DICOM keyword ("ScatterCorrectionMethod").
     seen_z_mm : tuple of float or None
         PET: LPS z between which its planes are seen well; written to private attributes.
+    seen_along : tuple of float
+        Unit vector in LPS along which they are measured.
+    certainty : ImageCertainty
+        How well the becquerels are known; written to private attributes.
     lung : LungMean or None
         SPECT: how well the mean of its lungs is known; written to private attributes.
     """
@@ -110,6 +115,8 @@ class Emission:
     methods: Mapping[str, str] = field(default_factory=dict)
     lung: LungMean | None = None
     seen_z_mm: tuple[float, float] | None = None
+    seen_along: tuple[float, float, float] = ALONG_Z
+    certainty: ImageCertainty = NOT_STATED
 
     @property
     def reference_time(self) -> datetime:
@@ -225,7 +232,8 @@ def write_pet(
         write_pixels(dataset, stored.astype("<i2"), signed=True)
         dataset.ImageComments = f"{comment} {RESEARCH_ONLY}"
         if emission.seen_z_mm is not None:
-            write_seen(dataset, emission.seen_z_mm)
+            write_seen(dataset, emission.seen_z_mm, emission.seen_along)
+        write_certainty(dataset, emission.certainty)
         if provenance is not None:
             _fill_provenance(dataset, provenance, context, comment)
 
@@ -288,6 +296,7 @@ def write_nm(
         _fill_nm(dataset, emission, volume)
         if emission.lung is not None:
             write_lung_mean(dataset, emission.lung)
+        write_certainty(dataset, emission.certainty)
         if provenance is not None:
             _fill_provenance(dataset, provenance, context, comment)
     save_object(dataset, path)

@@ -186,7 +186,10 @@ KEY_LEGEND = 9
 
 @_in_house_style
 def dvh_figure(report: DoseReport) -> Figure:
-    """Cumulative DVHs, colours as in the slices; the mark on the dose axis is the mean dose."""
+    """Cumulative DVHs, colours as in the slices; the mark on the dose axis is the mean dose.
+
+    A band is where the curve lies when its doses are multiplied by the ends of the mean's 95 % interval over the mean.
+    """
     from matplotlib.ticker import AutoMinorLocator
 
     # Two lines of legend a structure: the figure grows with them, up to where a second column begins.
@@ -203,6 +206,10 @@ def dvh_figure(report: DoseReport) -> Figure:
         curve = item.dose.dvh.cumulative(step)
         width = 1.8 if item.is_lesion else 1.2
         axes.plot(curve.dose_gy, 100 * curve.fraction, color=style.colour, linestyle=style.dashes, linewidth=width)
+        if item.interval_gy is not None and item.dose.dose_mean_gy > 0:
+            # The scale moves every dose of the structure alike.
+            low, high = (curve.dose_gy * (end / item.dose.dose_mean_gy) for end in item.interval_gy)
+            axes.fill_betweenx(100 * curve.fraction, low, high, color=style.colour, alpha=0.13, linewidth=0)
         axes.plot(
             [item.dose.dose_mean_gy], [0], marker="^", markersize=6, color=style.colour, clip_on=False, zorder=5,
             markeredgecolor="white", markeredgewidth=0.5, linestyle=style.dashes, linewidth=width,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from hepatica.core import InputFile
 from hepatica.core.image import Image
@@ -88,8 +88,7 @@ def brought_to_ct(
             grids = (ct.grid, scan.grid)
             given = transform_for(stated, grids, at_hand, registered=options.scanner.registered, progress=progress)
         image, said, step = moved_image(scan, given, ct.grid)
-        # The ends are of where it lay.
-        images.append(replace(image, acquisition=replace(image.acquisition, seen_z_mm=None)))
+        images.append(image)
         notes += said
         steps.append(step)
     assert given is not None

@@ -4,31 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from hepatica.anatomy.structures.clinical import ClinicalRegion, Structure
 from hepatica.anatomy.structures.kinds import LIVER_PARTS, LUNGS
 from hepatica.core.image import Image
 from hepatica.core.message import Message
-from hepatica.core.resample import resample_region
+from hepatica.core.seen_field import SeenField, cut_words
 from hepatica.planning.limits.dose_limits import SEEN_WHOLE
 
 WARNED = LIVER_PARTS | {Structure.TUMOUR, Structure.ALL_TUMOURS}
 """Structures whose doses decide; of others that are cut off it is noted."""
 
 
-def seen_share(item: ClinicalRegion, image: Image) -> float:
-    """Share of a structure's volume, as it was drawn, that lies in what an activity image sees well, 0 to 1."""
-    drawn_ml = item.region.volume_ml
-    if not drawn_ml:
-        return 0.0
-    there = resample_region(item.region, image.grid)
-    if (ends := image.acquisition.seen_z_mm) is None:
-        return min(1.0, there.volume_ml / drawn_ml)
-    planes = there.window[2]
-    z = image.grid.affine[2, 3] + image.grid.affine[2, 2] * np.arange(planes.start, planes.stop)
-    seen = there.coverage[:, :, (z > ends[0]) & (z < ends[1])]
-    return min(1.0, float(seen.sum(dtype=np.float64)) * image.grid.voxel_volume_ml / drawn_ml)
+def seen_field(image: Image) -> SeenField:
+    """Where an activity image sees well."""
+    return SeenField(image.grid, image.acquisition.seen_z_mm, image.acquisition.seen_along)
 
 
 def about_seen(seen: Sequence[tuple[ClinicalRegion, float]]) -> tuple[Message, ...]:
@@ -40,7 +29,7 @@ def about_seen(seen: Sequence[tuple[ClinicalRegion, float]]) -> tuple[Message, .
     ]
     if not cut:
         return ()
-    shares = ", ".join(f"{item.region.name} {100 * share:.0f} %" for item, share in cut)
+    shares = cut_words([(item.region.name, share) for item, share in cut])
     text = (
         f"the activity image sees a part of these structures alone ({shares}): what lies outside of it counts as no "
         "dose, and no limit and no model judges them"

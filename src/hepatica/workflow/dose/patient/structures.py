@@ -94,7 +94,7 @@ def structures_on(
         source = input_file("structures", path)
     else:
         regions = tuple(resample_region(region, grid) for region in wanted_regions(regions_of(given), wanted))
-    empty = tuple(_empty(region) for region in regions if region.is_empty)
+    empty = _about_empty([region.name for region in regions if region.is_empty])
     whole = [region for region in regions if not region.is_empty]
     if not whole:
         raise InputError(NOTHING_COVERED)
@@ -131,7 +131,7 @@ def both_on(grid: Grid, drawn: StructureSet) -> tuple[StructureSet, StructureSet
     kept = [n for n, item in enumerate(there) if not item.region.is_empty]
     if not kept:
         raise InputError(NOTHING_COVERED)
-    notes = tuple(_empty(item.region) for item in there if item.region.is_empty)
+    notes = _about_empty([item.region.name for item in there if item.region.is_empty])
     messages = drawn.messages + notes
     return (
         replace(drawn, clinical=tuple(drawn.clinical[n] for n in kept), messages=messages),
@@ -139,9 +139,13 @@ def both_on(grid: Grid, drawn: StructureSet) -> tuple[StructureSet, StructureSet
     )
 
 
-def _empty(region: Region) -> Message:
-    text = f"structure {region.name!r} covers nothing of the dose grid and is left out"
-    return Message("structure-empty", text)
+def _about_empty(names: Sequence[str]) -> tuple[Message, ...]:
+    """Structures that are left out, in one line."""
+    if not names:
+        return ()
+    listed, several = ", ".join(map(repr, names)), len(names) > 1
+    text = f"structure{'s' * several} {listed} cover{'' if several else 's'} nothing of the dose grid and "
+    return (Message("structure-empty", f"{text}{'are' if several else 'is'} left out"),)
 
 
 def _require_whole_liver(path: Path, refused: Sequence[str], options: StructureOptions) -> None:
