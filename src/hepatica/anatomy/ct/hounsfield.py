@@ -87,8 +87,9 @@ def checked_hu(hu: Volume, name: str) -> tuple[Message, ...]:
     if low == high or not np.isfinite(low + high):
         return ()
     air = float(((values > AIR_HU_RANGE[0]) & (values < AIR_HU_RANGE[1])).mean())
+    around = _around(hu)
     if air >= LEAST_AIR:
-        return _shifted(values, hu)
+        return _shifted(values, around)
     asked = "give the CT in HU, rescale slope and intercept applied"
     if max(-low, high) < NO_HU_ABOVE and not np.array_equal(values, np.rint(values)):
         raise UnitError(f"{name}: all values lie from {low:.4g} to {high:.4g}: not HU (g/mL, HU / 1000?)", remedy=asked)
@@ -98,6 +99,8 @@ def checked_hu(hu: Volume, name: str) -> tuple[Message, ...]:
             f"not HU (stored values, HU + 1000?; lowest {low:.4g}, highest {high:.4g})",
             remedy=asked,
         )
+    if around is not None:
+        return _shifted(values, around)
     sides = sorted((n * mm for n, mm in zip(hu.grid.shape, hu.grid.spacing_mm, strict=True)), reverse=True)
     if any(side < needed for side, needed in zip(sides, BODY_FIELD_MM, strict=False)):
         return ()
@@ -108,7 +111,7 @@ def checked_hu(hu: Volume, name: str) -> tuple[Message, ...]:
     return (Message(NO_AIR, text, "check that the CT is in HU", "critical"),)
 
 
-def _shifted(values: NDArray[np.float32], hu: Volume) -> tuple[Message, ...]:
+def _shifted(values: NDArray[np.float32], around: float | None) -> tuple[Message, ...]:
     """Soft tissue, or air at the corners of the field, that is not where HU have it: a wrong slope or intercept."""
     found = []
     remedy = "check RescaleSlope and RescaleIntercept of the CT, or how it was converted; give it in HU"
@@ -121,7 +124,6 @@ def _shifted(values: NDArray[np.float32], hu: Volume) -> tuple[Message, ...]:
             f"water have less), muscle, liver and water 0 to 70: the numbers may not be HU, and {effect}"
         )
         found.append(Message(TISSUE_NOT_TISSUE, text, remedy, "critical"))
-    around = _around(hu)
     low, high = AROUND_HU_RANGE
     if around is not None and not low <= around <= high:
         text = (
