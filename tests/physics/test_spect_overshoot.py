@@ -101,6 +101,23 @@ def test_images_with_another_blur_left_are_other_images() -> None:
         whole.require_fit(left, "the curve")
 
 
+def test_a_curve_of_another_orbit_is_said_and_a_factor_is_not() -> None:
+    """By the default's rule 11.1 mm are left at 20 cm under MEGP and 13.3 mm at 25 cm."""
+    near, far = (
+        Conditions(
+            "Lu-177", "siemens-megp", (187.5, 229.2), None, {"response": response_name(None), "remaining_blur_mm": mm}
+        )
+        for mm in (11.1, 13.3)
+    )
+    assert near.require_fit(far, "the factor") == ()
+    assert near.blur_messages(near, "the curve") == ()
+    (message,) = near.blur_messages(far, "the curve")
+    assert message.code == "other-blur-left"
+    assert "too little" in message.text
+    assert "too much" in far.blur_messages(near, "the curve")[0].text
+    assert Conditions("Lu-177").blur_messages(far, "the curve") == ()
+
+
 def test_what_is_left_and_what_is_modelled_make_the_whole() -> None:
     camera = gamma_camera("siemens-hegp")
     whole = hole_response(camera, [364.5])

@@ -189,7 +189,7 @@ class ScatterOptions:
 
 REMAINING_BLUR_SHARE = 0.7
 """Blur that is left in the image where nothing else is said, over what the camera itself blurs at the axis: the middle
-of a sphere of any diameter then ends at no more than 1.25 of the truth, with low-, medium- and high-energy collimators
+of a sphere of 20 to 40 mm then ends below 1.25 of the truth, with low-, medium- and high-energy collimators
 (docs/spect-study.md). How far edges ring goes by the ratio of the two, not by millimetres."""
 
 

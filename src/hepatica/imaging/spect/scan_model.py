@@ -18,7 +18,7 @@ from hepatica.core.message import Message, unique
 from hepatica.core.options import options, parameters
 from hepatica.core.progress import Progress, silent
 from hepatica.errors import GeometryError, InputError, TimeError
-from hepatica.imaging.quantify.acquisition_conditions import Conditions
+from hepatica.imaging.quantify.acquisition_conditions import BLUR_LEFT, Conditions
 from hepatica.imaging.quantify.camera_factor import CameraCalibration
 from hepatica.imaging.quantify.dead_time import live_fraction
 from hepatica.imaging.reconstruct.algorithms import (
@@ -259,6 +259,7 @@ class ScanModel:
                 **further_conditions(options),
                 "detector": self.detectors,
                 "response": self.response_name(options),
+                BLUR_LEFT: self.blur_left_mm(options),
                 # Other corrections know nothing of what comes through lead.
                 **({"penetration": self.camera.penetration} if options.scatter.scatter == "mc" else {}),
             },
