@@ -19,10 +19,11 @@ from hepatica.core.constants import FWHM_PER_SD
 from hepatica.imaging.reconstruct.algorithms import IterationOptions, reconstruct
 from hepatica.imaging.spect.camera.cameras import gamma_camera
 from hepatica.imaging.spect.camera.hole_response import hole_response
+from hepatica.imaging.spect.options import REMAINING_BLUR_SHARE
 from hepatica.imaging.spect.projections import Orbit
 from hepatica.imaging.spect.projector import SpectProjector
 
-VIEWS, LEFT_MM, FILTERS_MM = 30, (0.0, 5.0, 6.5, 8.0), (0.0, 5.0, 8.0, 10.0, 12.0)
+VIEWS, SHARES, FILTERS_MM = 30, (0.0, 0.5, REMAINING_BLUR_SHARE, 0.85), (0.0, 5.0, 8.0, 10.0, 12.0)
 PRIORS = (0.0003, 0.003, 0.01, 0.03, 0.07)
 """Strength over the counts that a unit of a voxel makes in all views: 1 weighs a step between neighbours as much as all
 their counts."""
@@ -43,7 +44,8 @@ def main(name: str, energy_kev: float, background: float, diameter_mm: float, *,
     squares = [(study.GRID.to_mm(places + np.array(offset)) ** 2).sum(axis=-1) for offset in offsets]
     share = np.mean([square < (diameter_mm / 2) ** 2 for square in squares], axis=0)
 
-    for left_mm in LEFT_MM:
+    whole_mm = FWHM_PER_SD * float(response.sd_mm(study.RADIUS_MM))
+    for left_mm in (round(share_left * whole_mm, 1) for share_left in SHARES):
         undone = replace(response, left_sd_mm=left_mm / FWHM_PER_SD)
         blurred = SpectProjector(study.GRID, orbit, columns=study.SIZE, response=undone, threads=1)
 

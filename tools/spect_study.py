@@ -1,8 +1,8 @@
 """Run the study of docs/spect-study.md: simulate, reconstruct and measure test objects of known truth.
 
-Run: ``python tools/spect_study.py FOLDER [--nuclides Y-90,...] [--objects nema,patient] [--quick]``. Every step leaves
-a file in FOLDER and is not done again; FOLDER/results.json holds the numbers, from which ``python
-tools/spect_study_page.py FOLDER`` writes the page. About an hour on two cores.
+Run: ``python tools/spect_study.py FOLDER [--nuclides Y-90,...] [--objects nema,patient] [--quick]
+[--patience 10]``. Every step leaves a file in FOLDER and is not done again; FOLDER/results.json holds the numbers, from
+which ``python tools/spect_study_page.py FOLDER`` writes the page. About an hour on two cores that do nothing else.
 """
 
 from __future__ import annotations
@@ -55,6 +55,8 @@ from hepatica.workflow.spect.reconstruct import reconstruct_spect
 Float32 = NDArray[np.float32]
 START = datetime(2026, 3, 3, 9, 0)
 PIXEL_MM, VIEWS, HEADS, VIEW_S = 4.8, 60, 2, 40.0
+PATIENCE = {"times": 1.0}
+"""Factor of all limits of time, which are those of a machine that does nothing else."""
 RATIO = 8.0
 """Concentration in the spheres over that around them, as in QUEST (Willowson et al., EJNMMI Phys 2015;2:28)."""
 RECOVERY_RATIO = 10.0
@@ -125,7 +127,8 @@ def expected(scene: Scene, name: str, part: str, *, quick: bool) -> dict[str, Fl
     setup = SpectSetup(IMAGING[name].camera, nuclide(name), orbit_of(scene), windows, grid_of(scene))
     projector = MonteCarloProjector(scene.hu, setup, voxel_mm=4.8 if quick else 4.0)
     wanted = 0.1 if quick else 0.01 if part == "spheres" else 0.03
-    settings = ProjectionSettings(target_uncertainty=wanted, time_limit_s=30 if quick else 60, seed=17)
+    limit_s = PATIENCE["times"] * (30 if quick else 60)
+    settings = ProjectionSettings(target_uncertainty=wanted, time_limit_s=limit_s, seed=17)
     found = projector.project(scene.parts[part], settings)
     print(f"  {name} {part}: {found.histories:.2e} histories, {found.seconds:.0f} s, {100 * found.uncertainty:.1f} %")
     return {"primary": found.primary, "other": found.other, "uncertainty": np.float32(found.uncertainty)}
@@ -199,7 +202,7 @@ def scatter_options(method: str) -> ScatterOptions:
     """Scatter of a method; how long photons are followed is of Monte Carlo alone."""
     if method != "mc":
         return ScatterOptions(scatter=method)
-    stopping = StoppingOptions(target_uncertainty=0.05, time_limit_s=6, seed=501)
+    stopping = StoppingOptions(target_uncertainty=0.05, time_limit_s=6 * PATIENCE["times"], seed=501)
     return ScatterOptions(scatter=method, stopping=stopping)
 
 
@@ -426,7 +429,9 @@ def main() -> None:
     parser.add_argument("--nuclides", default=",".join(IMAGING))
     parser.add_argument("--objects", default="nema,patient")
     parser.add_argument("--quick", action="store_true", help="few photons and iterations, to see that it runs")
+    parser.add_argument("--patience", type=float, default=1.0, help="factor of limits of time, on a busy machine")
     asked = parser.parse_args()
+    PATIENCE["times"] = asked.patience
     asked.folder.mkdir(parents=True, exist_ok=True)
     file = asked.folder / "results.json"
     results = json.loads(file.read_text()) if file.exists() else {}

@@ -30,7 +30,7 @@ from hepatica.imaging.reconstruct.levels.options import SpectLungOptions
 from hepatica.imaging.spect.camera.cameras import gamma_camera, window_sets
 from hepatica.imaging.spect.montecarlo.projector import MonteCarloProjector, SpectSetup
 from hepatica.imaging.spect.montecarlo.settings import ProjectionSettings
-from hepatica.imaging.spect.options import REMAINING_BLUR_MM, AcquisitionOptions, NoiseOptions, ScatterOptions
+from hepatica.imaging.spect.options import AcquisitionOptions, NoiseOptions, ScatterOptions
 from hepatica.imaging.spect.projections import Orbit, Projections
 from hepatica.imaging.spect.reconstruction import reconstruct_scan
 from hepatica.imaging.spect.scan_model import SpectOptions, scan_model
@@ -306,7 +306,8 @@ def table(runs: list[dict[str, Any]]) -> str:
     ]
     lines.append("|" + " --- |" * (len(keys) + 3))
     runs = [{"stated": STATED_MM, **one} for one in runs]
-    for kind in sorted({tuple(one[key] for key in ("how", "shift", "stated", "blur")) for one in runs}):
+    kinds = {tuple(one[key] for key in ("how", "shift", "stated", "blur")) for one in runs}
+    for kind in sorted(kinds, key=lambda kind: (*kind[:3], kind[3] or -1.0)):
         found = [one for one in runs if tuple(one[key] for key in ("how", "shift", "stated", "blur")) == kind]
         of = {key: 100 * (np.array([one["end"][key] for one in found]) - 1) for key in keys}
         sd = {key: f" +- {values.std(ddof=1):.1f}" if len(found) > 1 else "" for key, values in of.items()}
@@ -318,7 +319,7 @@ def table(runs: list[dict[str, Any]]) -> str:
             f"{sum(one['covers'] for one in said)} of {len(said)}, +-{half:.1f} %, mean {read:+.1f} %" if said else ""
         )
         lines.append(
-            f"| {kind[0]}, {', '.join(f'{x:g} mm' for x in kind[1:])} | {len(found)} | "
+            f"| {kind[0]}, {', '.join('default' if x is None else f'{x:g} mm' for x in kind[1:])} | {len(found)} | "
             + " | ".join(cells)
             + f" | {ends} |"
         )
@@ -336,7 +337,7 @@ def main() -> None:
     parser.add_argument("--shift", type=float, default=0.0, help="mm by which the CT of the reconstruction is too high")
     parser.add_argument("--stated", type=float, default=STATED_MM, help="mm of uncertainty of the CT's place")
     parser.add_argument("--scatter", type=float, default=1.0, help="scattered counts of the scan over the model's")
-    parser.add_argument("--blur", type=float, default=REMAINING_BLUR_MM, help="mm left in the image")
+    parser.add_argument("--blur", type=float, help="mm left in the image; the default of `reconstruct` if not stated")
     parser.add_argument("--table", action="store_true", help="print what is there, run nothing")
     asked = parser.parse_args()
     asked.folder.mkdir(parents=True, exist_ok=True)

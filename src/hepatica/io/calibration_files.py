@@ -13,7 +13,7 @@ from hepatica.core.lung_mean import LungMean
 from hepatica.core.message import Message
 from hepatica.core.text.files import json_file, text_file, toml_text
 from hepatica.errors import InputError
-from hepatica.imaging.quantify.acquisition_conditions import Conditions, with_later_settings
+from hepatica.imaging.quantify.acquisition_conditions import BLUR_LEFT, Conditions, with_later_settings
 from hepatica.imaging.quantify.camera_factor import CameraCalibration
 from hepatica.imaging.quantify.options import QuantificationOptions, calibration_source
 from hepatica.imaging.quantify.recovery import RecoveryCurve
@@ -23,7 +23,7 @@ Loaded = TypeVar("Loaded")
 
 RECONSTRUCTION_SETTINGS = (
     "method", "iterations", "subsets", "prior_strength", "scatter", "post_filter_mm", "detector", "response",
-    "penetration", "attenuation", "attenuation_energy", "prior_edge", "relaxation", "window_smoothing_mm",
+    "penetration", "attenuation", "attenuation_energy", "prior_edge", "relaxation", "window_smoothing_mm", BLUR_LEFT,
 )  # fmt: skip
 """Settings of `hepatica reconstruct` on which factor and recovery depend."""
 

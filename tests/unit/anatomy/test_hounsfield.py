@@ -10,9 +10,11 @@ import pytest
 
 import hepatica
 from hepatica.anatomy.ct.hounsfield import (
+    AIR_NOT_AIR,
     LIVER_NOT_LIVER,
     LUNGS_NOT_LUNG,
     NO_AIR,
+    TISSUE_NOT_TISSUE,
     checked_hu,
     structure_doubts,
 )
@@ -25,6 +27,7 @@ SHAPE, SPACING_MM = (34, 24, 20), (10.0, 10.0, 10.0)
 GRID = hepatica.Grid.axial(SHAPE, spacing_mm=SPACING_MM)
 BODY = np.zeros(SHAPE, bool)
 BODY[3:-3, 2:-2] = True
+ACROSS = np.arange(SHAPE[0])[:, None, None]
 LUNGS, LIVER = np.zeros(SHAPE, bool), np.zeros(SHAPE, bool)
 LUNGS[5:15, 5:18, 12:] = True
 LIVER[5:18, 5:18, 2:10] = True
@@ -72,6 +75,28 @@ def test_what_may_well_be_hu_is_not_refused() -> None:
 def test_a_body_sized_field_without_air_is_doubtful() -> None:
     (message,) = checked_hu(_volume(np.where(BODY, 40.0, -100.0)), "ct.nii")
     assert (message.code, message.severity) == (NO_AIR, "critical")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "codes"),
+    [
+        pytest.param(lambda hu: hu - 100, {TISSUE_NOT_TISSUE, AIR_NOT_AIR}, id="intercept 100 too low"),
+        pytest.param(lambda hu: np.maximum(hu - 100, -1024), {TISSUE_NOT_TISSUE}, id="the same, cut at -1024"),
+        pytest.param(lambda hu: hu + 100, {AIR_NOT_AIR}, id="100 too high"),
+        pytest.param(lambda hu: 0.9 * hu, {AIR_NOT_AIR}, id="slope 10 % too small"),
+        pytest.param(lambda hu: np.where(BODY, hu - 100, -3024), {TISSUE_NOT_TISSUE}, id="padded, tissue too low"),
+        pytest.param(lambda hu: np.where(BODY, hu, -3024), set(), id="padded"),
+        pytest.param(lambda hu: hu - 24, set(), id="air at -1024"),
+        pytest.param(lambda hu: np.where((hu == 20) & (ACROSS < 20), -100, hu), set(), id="six tenths of it fat"),
+    ],
+)
+def test_tissue_or_air_that_is_not_where_hu_have_it_is_said(
+    wrong: Callable[[np.ndarray], np.ndarray], codes: set[str]
+) -> None:
+    """Margins are 30 HU below water, 60 around air: 20 - 100 = -80 and -1100 lie beyond, -1024 does not."""
+    found = checked_hu(_volume(wrong(_ct())), "ct.nii")
+    assert {one.code for one in found} == codes
+    assert all(one.severity == "critical" and "RescaleIntercept" in one.remedy for one in found)
 
 
 def _structure(name: str, mask: np.ndarray, role: Structure) -> ClinicalRegion:

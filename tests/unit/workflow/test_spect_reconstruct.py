@@ -28,6 +28,7 @@ from hepatica.imaging.spect.attenuation import body_voxels
 from hepatica.imaging.spect.camera.cameras import gamma_camera, nuclide_windows
 from hepatica.imaging.spect.camera.hole_response import hole_response
 from hepatica.imaging.spect.options import (
+    REMAINING_BLUR_SHARE,
     AcquisitionOptions,
     NoiseOptions,
     ScatterOptions,
@@ -367,6 +368,7 @@ def test_what_the_projections_know_better_and_what_cannot_be_is_said(lab: Path, 
     assert "axis-overruled" in critical(hu, axis_mm=(0.0, 0.0, -42.0), registered=True)
     assert "no-body-on-ct" in critical(np.full(GRID.shape, -1000.0))
     assert "activity-beside-body" in critical(np.roll(hu, 10, axis=0))
+    assert critical(hu - 100.0) >= {"tissue-not-of-tissue-hu", "air-not-of-air-hu"}
 
 
 def test_a_lung_by_voxels_is_said_of_nuclides_whose_lung_it_reads_low(lab: Path) -> None:
@@ -441,6 +443,9 @@ def test_more_blur_than_the_camera_has_is_not_left_and_said(lab: Path) -> None:
     assert asked.conditions == left[30.0].conditions
     np.testing.assert_array_equal(asked.volume.values, left[30.0].volume.values)
     assert left[6.5].provenance.parameters["remaining_blur_mm"] == 6.5
+    plain = reconstructed(lab, iteration=QUICK)
+    assert plain.provenance.parameters["remaining_blur_mm"] == pytest.approx(REMAINING_BLUR_SHARE * own, abs=0.051)
+    assert f"{REMAINING_BLUR_SHARE:.0%} of the camera's blur" in plain.conditions.reconstruction["response"]
 
 
 def test_a_wrong_nuclide_of_the_header_can_be_overridden(lab: Path) -> None:

@@ -247,6 +247,16 @@ def test_what_does_not_go_together_is_refused(seen: dict[str, Image], phantom: P
             )  # fmt: skip
 
 
+def test_a_curve_of_another_orbit_s_blur_is_said(seen: dict[str, Image], phantom: Phantom, tmp_path: Path) -> None:
+    """The default leaves more blur in the image of a larger orbit than the curve's phantom had."""
+    curve = curve_file(tmp_path, Conditions("Lu-177", reconstruction={"remaining_blur_mm": 11.1}))
+    for left_mm, is_said in ((11.1, False), (13.3, True)):
+        acquisition = replace(seen["cold"].acquisition, reconstruction={"remaining_blur_mm": left_mm})
+        image = replace(seen["cold"], acquisition=acquisition)
+        result = dose({**seen, "cold": image}, phantom, partial_volume="region", recovery=curve)
+        assert ("other-blur-left" in {message.code for message in result.messages}) is is_said
+
+
 def test_a_curve_and_replicates_are_as_good_as_their_files(
     seen: dict[str, Image], phantom: Phantom, tmp_path: Path
 ) -> None:

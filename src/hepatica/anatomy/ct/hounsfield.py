@@ -19,11 +19,16 @@ from hepatica.core.message import Message
 from hepatica.errors import UnitError
 
 NO_AIR, LUNGS_NOT_LUNG, LIVER_NOT_LIVER = "ct-without-air", "lungs-not-of-lung-density", "liver-not-of-liver-hu"
-
+TISSUE_NOT_TISSUE, AIR_NOT_AIR = "tissue-not-of-tissue-hu", "air-not-of-air-hu"
 """Codes of the messages."""
+MAY_BE_NO_HU = (NO_AIR, TISSUE_NOT_TISSUE, AIR_NOT_AIR)
+"""Those of the whole CT."""
 
 AIR_HU_RANGE = (-1100.0, -500.0)
 """Air and lung; padding outside the scan circle is mostly lower, or no lower than air itself."""
+
+PADDING_BELOW_HU = -1500.0
+"""What lies lower is padding of the scanner, not air by a wrong scale."""
 
 LEAST_AIR = 1e-4
 """Share of an image's voxels in `AIR_HU_RANGE` below which it shows none."""
@@ -45,6 +50,16 @@ have some -740 HU, exhaled ones half as much again. Our choice; oedema or consol
 
 LIVER_HU_RANGE = (-50.0, 300.0)
 """Mean of a liver: severe steatosis lies above -40 HU (pure fat -100), contrast agent stays below 250 HU."""
+
+TISSUE_SPAN_HU = (-300.0, 300.0)
+TISSUE_HU_RANGE = (-30.0, 150.0)
+"""Upper quartile of what lies in `TISSUE_SPAN_HU`. Muscle, liver and water have 0 to 70 HU, enhanced up to 130; even
+where fat (-100) is the larger part of a trunk they are more than its upper quarter. Our choice of margins."""
+LEAST_TISSUE = 0.01
+"""Share of a field in `TISSUE_SPAN_HU` below which nothing is said of tissue."""
+
+AROUND_HU_RANGE = (-1060.0, -940.0)
+"""Median of the air at the corners of a field: -1000 HU, and padding of -1024. Our choice of margins."""
 
 SAMPLED = 2_000_000
 """Voxels that are looked at, evenly spread: a clinical CT has fifty times as many."""
@@ -72,8 +87,9 @@ def checked_hu(hu: Volume, name: str) -> tuple[Message, ...]:
     if low == high or not np.isfinite(low + high):
         return ()
     air = float(((values > AIR_HU_RANGE[0]) & (values < AIR_HU_RANGE[1])).mean())
+    around = _around(hu)
     if air >= LEAST_AIR:
-        return ()
+        return _shifted(values, around)
     asked = "give the CT in HU, rescale slope and intercept applied"
     if max(-low, high) < NO_HU_ABOVE and not np.array_equal(values, np.rint(values)):
         raise UnitError(f"{name}: all values lie from {low:.4g} to {high:.4g}: not HU (g/mL, HU / 1000?)", remedy=asked)
@@ -83,6 +99,8 @@ def checked_hu(hu: Volume, name: str) -> tuple[Message, ...]:
             f"not HU (stored values, HU + 1000?; lowest {low:.4g}, highest {high:.4g})",
             remedy=asked,
         )
+    if around is not None:
+        return _shifted(values, around)
     sides = sorted((n * mm for n, mm in zip(hu.grid.shape, hu.grid.spacing_mm, strict=True)), reverse=True)
     if any(side < needed for side, needed in zip(sides, BODY_FIELD_MM, strict=False)):
         return ()
@@ -91,6 +109,40 @@ def checked_hu(hu: Volume, name: str) -> tuple[Message, ...]:
         f"highest {high:.4g}): the numbers may not be HU, and densities and masses may all be wrong"
     )
     return (Message(NO_AIR, text, "check that the CT is in HU", "critical"),)
+
+
+def _shifted(values: NDArray[np.float32], around: float | None) -> tuple[Message, ...]:
+    """Soft tissue, or air at the corners of the field, that is not where HU have it: a wrong slope or intercept."""
+    found = []
+    remedy = "check RescaleSlope and RescaleIntercept of the CT, or how it was converted; give it in HU"
+    effect = "densities, attenuation and masses may all be wrong"
+    tissue = values[(values > TISSUE_SPAN_HU[0]) & (values < TISSUE_SPAN_HU[1])]
+    low, high = TISSUE_HU_RANGE
+    if tissue.size > LEAST_TISSUE * values.size and not low <= (level := float(np.percentile(tissue, 75))) <= high:
+        text = (
+            f"soft tissue of the CT has {level:.0f} HU (three quarters of what lies within {TISSUE_SPAN_HU[1]:g} HU of "
+            f"water have less), muscle, liver and water 0 to 70: the numbers may not be HU, and {effect}"
+        )
+        found.append(Message(TISSUE_NOT_TISSUE, text, remedy, "critical"))
+    low, high = AROUND_HU_RANGE
+    if around is not None and not low <= around <= high:
+        text = (
+            f"the air around the patient has {around:.0f} HU in the CT, not -1000: the numbers may not be HU, and "
+            f"{effect}"
+        )
+        found.append(Message(AIR_NOT_AIR, text, remedy, "critical"))
+    return tuple(found)
+
+
+def _around(hu: Volume) -> float | None:
+    """Median of the four corners of the slices, where at least half of them is air and no padding."""
+    across = int(np.argmax(np.abs(hu.grid.affine[2, :3])))
+    planes = np.moveaxis(hu.values, across, 0)
+    a, b = (max(1, n // 40) for n in planes.shape[1:])
+    corners = [planes[:, i, j].ravel() for i in (slice(a), slice(-a, None)) for j in (slice(b), slice(-b, None))]
+    values = np.concatenate(corners)
+    air = values[(values > PADDING_BELOW_HU) & (values < AIR_HU_RANGE[1])]
+    return float(np.median(air)) if 2 * air.size >= values.size else None
 
 
 def structure_doubts(hu: Volume, structures: Sequence[ClinicalRegion], settled: Iterable[str]) -> tuple[Message, ...]:
@@ -158,7 +210,7 @@ def _mean(region: Region, hu: Volume) -> float | None:
 
 def is_doubtful(messages: Iterable[Message], settled: Iterable[str], lungs: str) -> bool:
     """Whether messages make the mass that a CT gives to these lungs doubtful; not of those whose density is stated."""
-    return lungs not in set(settled) and any(one.code in (NO_AIR, LUNGS_NOT_LUNG) for one in messages)
+    return lungs not in set(settled) and any(one.code in (*MAY_BE_NO_HU, LUNGS_NOT_LUNG) for one in messages)
 
 
 def _sample(values: NDArray[np.generic]) -> NDArray[np.float32]:

@@ -18,6 +18,14 @@ PENETRATION_TOLERANCE = 0.02
 """Counts through lead over the model's that differ by less are the same: with scatter by Monte Carlo they then move
 activity of 90Y by less than 1 %, a quarter of the uncertainty of the fit."""
 
+BLUR_LEFT = "remaining_blur_mm"
+"""Setting of a reconstruction: blur that is left in the image, which by default follows the orbit. It changes what
+small regions recover and no total, so that it does not refuse a factor."""
+
+BLUR_TOLERANCE = 0.1
+"""Relative difference of it from which on recovery is another: 20 % move that of a sphere of 3 cm by 0.06
+(docs/spect-study.md)."""
+
 VOXEL_TOLERANCE_MM = 0.05
 """Voxel sizes that differ by less are the same: headers round."""
 
@@ -80,6 +88,8 @@ class Conditions:
             elif not same(mine, other):
                 wrong.append(f"{name}: {_text(mine)} against {_text(other)}")
         for name, mine in self.reconstruction.items():
+            if name == BLUR_LEFT:
+                continue
             same = _close_number(PENETRATION_TOLERANCE) if name == "penetration" else _equal
             if name in image.reconstruction and not same(mine, image.reconstruction[name]):
                 wrong.append(f"{name}: {_text(mine)} against {_text(image.reconstruction[name])}")
@@ -88,11 +98,27 @@ class Conditions:
         if self.reconstruction and not image.reconstruction:
             unknown.append("reconstruction")
         elif self.reconstruction:
-            unknown += sorted(self.reconstruction.keys() ^ image.reconstruction.keys())
+            unknown += sorted((self.reconstruction.keys() ^ image.reconstruction.keys()) - {BLUR_LEFT})
         if not unknown:
             return ()
         text = f"{what}: could not be compared with the image: {', '.join(unknown)}"
         return (Message("conditions-unknown", text),)
+
+    def blur_messages(self, image: Conditions, what: str) -> tuple[Message, ...]:
+        """Whether an image has another blur left in it than a recovery curve, by another orbit."""
+        mine, other = (conditions.reconstruction.get(BLUR_LEFT) for conditions in (self, image))
+        if mine is None or other is None or abs(mine - other) <= BLUR_TOLERANCE * mine:
+            return ()
+        text = (
+            f"{what} was measured with {mine:g} mm of blur left in its images, and this one has {other:g} mm, since "
+            "its orbit was another one: small regions are corrected too "
+            f"{'little' if other > mine else 'much'}"
+        )
+        remedy = (
+            f"measure the curve at the patient's radius, or reconstruct its images and the patient's with one "
+            f"`{BLUR_LEFT}` that is stated"
+        )
+        return (Message("other-blur-left", text, remedy),)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Conditions:

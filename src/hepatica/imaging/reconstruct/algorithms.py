@@ -45,8 +45,8 @@ SLOW_NUCLIDES = ("Ho-166",)
 the liver lacks 3.4 %, and a lesion of 3 cm 10 % (docs/spect-study.md)."""
 BLURRED_NUCLIDES = ("Re-188", "I-131")
 """Nuclides that take as many however scatter is corrected for: under their high-energy collimator the middle of a
-sphere of 4 cm reads 1.32 of the truth after 10 and 1.13 after 20, and a lesion of 3 cm lacks 6 % after 10
-(docs/spect-study.md)."""
+sphere of 4 cm reads 1.32 of the truth after 10 and 1.13 after 20, and a lesion of 3 cm lacks 6 % after 10 (with 6.5 mm
+of blur left; docs/spect-study.md)."""
 
 SUBSETS = 6
 """Updates per iteration where none are stated; "mlem" has one."""

@@ -187,9 +187,10 @@ class ScatterOptions:
             require_unstated(self, why="only with `scatter` mc", only=(*montecarlo, *rules))
 
 
-REMAINING_BLUR_MM = 6.5
-"""Blur that is left in the image where nothing else is said: the middle of a sphere of 22 mm then ends below 1.25 of
-the truth at the default iterations, with low-energy as with high-energy collimators (docs/spect-study.md)."""
+REMAINING_BLUR_SHARE = 0.7
+"""Blur that is left in the image where nothing else is said, over what the camera itself blurs at the axis: the middle
+of a sphere of 20 to 40 mm then ends below 1.25 of the truth, with low-, medium- and high-energy collimators
+(docs/spect-study.md). How far edges ring goes by the ratio of the two, not by millimetres."""
 
 
 @options
@@ -198,9 +199,10 @@ class NoiseOptions:
 
     Attributes
     ----------
-    remaining_blur_mm : float
-        Blur that is left in the image, FWHM, no more than the camera has at the axis: what it blurs more is undone.
-        With 0 all of it is undone, means of small lesions are a little higher, and their middles overshoot.
+    remaining_blur_mm : float or None
+        Blur that is left in the image, FWHM, no more than the camera has at the axis: what it blurs more is undone. By
+        default 70 % of the camera's own at the axis. With 0 all of it is undone, means of small lesions are a little
+        higher, and their middles overshoot.
     post_filter_mm : float
         Gaussian filter of the image, FWHM; 0 for none.
     samples : int or None
@@ -209,7 +211,7 @@ class NoiseOptions:
         Estimate the uncertainty without them (mlem and osem).
     """
 
-    remaining_blur_mm: NonNegative = REMAINING_BLUR_MM
+    remaining_blur_mm: NonNegative | None = None
     post_filter_mm: NonNegative = 0.0
     samples: Annotated[int, Limits(low=MIN_SAMPLES)] | None = None
     quick_uncertainty: bool = False

@@ -18,7 +18,7 @@ from hepatica.core.message import Message, unique
 from hepatica.core.options import options, parameters
 from hepatica.core.progress import Progress, silent
 from hepatica.errors import GeometryError, InputError, TimeError
-from hepatica.imaging.quantify.acquisition_conditions import Conditions
+from hepatica.imaging.quantify.acquisition_conditions import BLUR_LEFT, Conditions
 from hepatica.imaging.quantify.camera_factor import CameraCalibration
 from hepatica.imaging.quantify.dead_time import live_fraction
 from hepatica.imaging.reconstruct.algorithms import (
@@ -36,6 +36,7 @@ from hepatica.imaging.spect.camera.cameras import GammaCamera
 from hepatica.imaging.spect.options import (
     FROM_WINDOWS,
     OF_THE_IMAGE,
+    REMAINING_BLUR_SHARE,
     AcquisitionOptions,
     NoiseOptions,
     ScatterOptions,
@@ -203,10 +204,15 @@ class ScanModel:
         """Blur that is left in the image, FWHM: what was asked for, or all that the camera's own blur lets."""
         return blur_left_mm(options.noise.remaining_blur_mm, self.models, self.data)
 
+    def response_name(self, options: SpectOptions) -> str:
+        """What the iterations undo, by the rule or in millimetres."""
+        by_rule = options.noise.remaining_blur_mm is None
+        return response_name(None if by_rule else self.blur_left_mm(options))
+
     def _too_much_blur(self, options: SpectOptions) -> tuple[Message, ...]:
         """Whether more blur was to be left in the image than the camera makes."""
         asked, left = options.noise.remaining_blur_mm, self.blur_left_mm(options)
-        if asked == left:
+        if asked is None or asked == left:
             return ()
         own = min(own_blur_mm(model, self.data) for model in self.models)
         text = (
@@ -252,7 +258,8 @@ class ScanModel:
                 "post_filter_mm": options.noise.post_filter_mm,
                 **further_conditions(options),
                 "detector": self.detectors,
-                "response": response_name(self.blur_left_mm(options)),
+                "response": self.response_name(options),
+                BLUR_LEFT: self.blur_left_mm(options),
                 # Other corrections know nothing of what comes through lead.
                 **({"penetration": self.camera.penetration} if options.scatter.scatter == "mc" else {}),
             },
@@ -333,20 +340,27 @@ def own_blur_mm(model: WindowModel, data: Projections) -> float:
     return FWHM_PER_SD * float(model.response.sd_mm(float(np.mean(data.orbit.radius_mm))))
 
 
-def blur_left_mm(asked_mm: float, models: tuple[WindowModel, ...], data: Projections) -> float:
-    """Blur that is left in the image: what was asked for, unless the camera at the axis has less.
+def blur_left_mm(asked_mm: float | None, models: tuple[WindowModel, ...], data: Projections) -> float:
+    """Blur that is left in the image: what was asked for, or the default share of what the camera blurs at the axis.
 
-    Then it is the most that the response can leave there, in whole tenths of a millimetre. Nearer to the collimator
-    than where the camera blurs by that much, what it blurs is left.
+    Where the camera blurs less than what was asked for, it is the most that the response can leave there, in whole
+    tenths of a millimetre. Nearer to the collimator than where the camera blurs by that much, what it blurs is left.
     """
     own = min(own_blur_mm(model, data) for model in models)
+    if asked_mm is None:
+        return round(REMAINING_BLUR_SHARE * own, 1)
     if asked_mm <= own:
         return asked_mm
     return math.floor(10 * own * math.sqrt(1 - LEAST_MODELLED**2)) / 10
 
 
-def response_name(remaining_blur_mm: float) -> str:
-    """How conditions and provenance call what the iterations undo: another name where images become other ones."""
+def response_name(remaining_blur_mm: float | None) -> str:
+    """How conditions and provenance call what the iterations undo: another name where images become other ones.
+
+    The default has one name for all orbits, so that a factor or curve of a phantom holds for patients of another size.
+    """
+    if remaining_blur_mm is None:
+        return f"{hole_response.NAME}, {REMAINING_BLUR_SHARE:.0%} of the camera's blur at the axis left in the image"
     left = f", {remaining_blur_mm:g} mm left in the image" if remaining_blur_mm else ""
     return hole_response.NAME + left
 
@@ -469,7 +483,7 @@ def run_parameters(model: ScanModel, options: SpectOptions) -> Mapping[str, Any]
         energy_weights=[one.weights for one in model.models],
         detector=model.detectors,
         remaining_blur_mm=model.blur_left_mm(options),
-        response=response_name(model.blur_left_mm(options)),
+        response=model.response_name(options),
         sensitivity=sensitivity,
         sensitivity_cps_per_mbq=stated.measured_cps_per_mbq or None,
         primary_sensitivity_cps_per_mbq=primary,

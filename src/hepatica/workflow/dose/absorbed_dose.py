@@ -273,7 +273,8 @@ def _loaded(
         name, curve = f"recovery curve {Path(curve).name}", load_recovery(curve)
     if isinstance(curve, RecoveryCurve):
         for scan in scans:
-            notes += curve.conditions.require_fit(conditions_of(scan, nuclide_name=nuclide.name), name)
+            made = conditions_of(scan, nuclide_name=nuclide.name)
+            notes += unique(curve.conditions.require_fit(made, name), curve.conditions.blur_messages(made, name))
     if replicates is not None and len(scans) > 1:
         raise InputError("`replicates` are those of one activity image; several were given")
     if isinstance(replicates, str | Path):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import ClassVar
 
-from hepatica.anatomy.ct.hounsfield import LIVER_NOT_LIVER, NO_AIR
+from hepatica.anatomy.ct.hounsfield import LIVER_NOT_LIVER, MAY_BE_NO_HU
 from hepatica.anatomy.ct.tissue_density import DensityOrigin
 from hepatica.anatomy.structures.clinical import ClinicalRegion, Structure
 from hepatica.anatomy.structures.kinds import LIVER_PARTS, LUNGS
@@ -352,7 +352,7 @@ class DoseNumbers(Result):
     def _unknown_masses(self) -> Mapping[str, str]:
         image = None if self.lung_doses is None else self.lung_doses.by_image
         found = {} if image is None or image.mass_is_measured else {"lung": "the mass of the lungs is unknown"}
-        if any(one.code in (NO_AIR, LIVER_NOT_LIVER) for one in self.messages):
+        if any(one.code in (*MAY_BE_NO_HU, LIVER_NOT_LIVER) for one in self.messages):
             found |= {role.value: "the CT may not be in HU" for role in (*LIVER_PARTS, *LIVER_LESIONS)}
         return found
 
