@@ -7,6 +7,9 @@ leaves open, not what iterations do (a cold rod still holds 8 % of the backgroun
 fixed sample of lines and bins whose expectation is the model itself, so that what is tested is the statistics alone. Of
 each list the value of the regions and the interval of two standard deviations by the influence of the events are held
 against the truth. What is printed: the coverage, mean error, spread, and the stated standard deviation.
+
+``python tools/pet_intervals.py many`` makes one list of 10 million trues and as many randoms of a hot (8 : 1) and a
+cold rod instead, and prints the total and both rods by wls and osem: a minute of a core for wls, 2.5 GB.
 """
 
 from __future__ import annotations
@@ -21,7 +24,7 @@ from numpy.typing import NDArray
 from hepatica.core import Grid
 from hepatica.imaging.pet.coincidences import Coincidences
 from hepatica.imaging.pet.lines import LineProjector
-from hepatica.imaging.pet.list_mode import ListData, ListIterations
+from hepatica.imaging.pet.list_mode import ListData, ListIterations, reconstruct_list
 from hepatica.imaging.pet.reconstruct.model_lines import ModelLines
 from hepatica.imaging.pet.reconstruct.uncertainty import region_estimates
 from hepatica.imaging.pet.scanner import scanner
@@ -65,6 +68,7 @@ def coarse_model(
     *,
     rods: Mapping[str, tuple[float, float, float]] = RODS,
     seed: int = 1,
+    sample: int = MODEL_LINES,
 ) -> Model:
     """The cylinder; every line and bin is as good as any other one."""
     shape = (9, 9, 7)
@@ -89,11 +93,11 @@ def coarse_model(
     level = np.float32(randoms / len(lines) / scale)
     sensitivity = projector.back(np.full(len(lines), scale, np.float32), lines) / np.float32(STEP_MM**3)
     background = np.full(len(lines), level, np.float32)
-    few = rng.permutation(len(lines))[:MODEL_LINES]
+    few = rng.permutation(len(lines))[:sample]
     few = few[lines.taken(few).order()]
     weight = np.full(len(few), scale * len(lines) / len(few), np.float32)
-    sample = ModelLines(lines.taken(few), weight, background[few])
-    return Model(projector, lines, scale * (shown + level), background, sensitivity, truth, regions, body, sample)
+    drawn = ModelLines(lines.taken(few), weight, background[few])
+    return Model(projector, lines, scale * (shown + level), background, sensitivity, truth, regions, body, drawn)
 
 
 def errors(model: Model, settings: ListIterations, realisations: int, seed: int) -> NDArray[np.float64]:
@@ -113,8 +117,22 @@ SETTINGS = {
 }
 
 
+def many(count: float = 1e7) -> None:
+    """Print total and rods of one list of many counts, over the background."""
+    model = coarse_model(count, count, rods={"hot": (48.0, 0.0, 8.0), "cold": (-36.0, -24.0, 0.0)}, sample=200_000)
+    data = model.drawn(np.random.default_rng(3))
+    for settings in (ListIterations(8, 1, "wls"), ListIterations(3, 12)):
+        image = reconstruct_list(data, model.projector, settings, within=model.body).astype(np.float64)
+        rods = ", ".join(f"{name} {(image * weights).sum():.3f}" for name, weights in model.regions.items())
+        total = image.sum() / model.truth.sum(dtype=np.float64)
+        print(f"{settings.method}, {len(data.events)} events: total {total:.4f}, {rods}", flush=True)
+
+
 def main() -> None:
     """Print the coverage."""
+    if sys.argv[1:] == ["many"]:
+        many()
+        return
     realisations = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
     method = sys.argv[2] if len(sys.argv) > 2 else "wls"
     model = coarse_model()

@@ -20,7 +20,7 @@ import numpy as np
 
 from hepatica.core.tables.shipped import toml_table
 from hepatica.imaging.pet.acquisition.nema import F18_POSITRONS, LINE_MM, nema_figures, peak_rates
-from hepatica.imaging.pet.followed import photon_efficiency
+from hepatica.imaging.pet.photon_efficiency import photon_efficiency
 from hepatica.imaging.pet.run import Run
 from hepatica.imaging.pet.scanner import ANNIHILATION_KEV, scanner, scanner_names
 from hepatica.transport.matter.composition import medium
@@ -95,7 +95,7 @@ def factors(name: str) -> str:
     lines = medium(shipped.crystal)
     per_mm = float(coefficients(lines, np.array([ANNIHILATION_KEV])).sum()) * lines.density_g_ml / 10
     meet = 1 - math.exp(-per_mm * shipped.crystal_mm[2])
-    counted = float(photon_efficiency(shipped)[1][-1])
+    counted = float(photon_efficiency(shipped).coarse[2:7, 2:7].mean())
     wanted = counted * scanner(name).counted_share
     cells = [
         shipped.name, f"{100 * pairs:.2f}", f"{packing:.3f}", f"{meet:.3f}", f"{counted / meet:.3f}", f"{counted:.3f}",

@@ -2,7 +2,7 @@
 
 For two small faces, the pairs that a source between them sends to both are ``integral of f dl`` times
 ``a_1 cos_1 a_2 cos_2 / (2 pi L^2)``: the etendue of the faces over the sphere, twice because either photon may go
-either way. What a module then counts of them depends on the angle to its normal (`followed.photon_efficiency`).
+either way. What a module then counts of them depends on the angle to its normal (`photon_efficiency`).
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepatica.imaging.pet.coincidences import Coincidences
-from hepatica.imaging.pet.followed import photon_efficiency
 from hepatica.imaging.pet.lines import LineProjector, box_around
+from hepatica.imaging.pet.photon_efficiency import PhotonEfficiency, photon_efficiency
 from hepatica.imaging.pet.scanner import Scanner
 
 FloatArray = NDArray[np.float64]
@@ -53,16 +53,23 @@ class Efficiency:
 
     def of(self, first: NDArray[np.int32], second: NDArray[np.int32]) -> Float32:
         """Of lines, shape (lines,), in mm (counts per annihilation per mm of path, times mm^2 per mm)."""
+        parts = [slice(start, start + CHUNK) for start in range(0, len(first), CHUNK)]
+        return np.concatenate([self._chunk(first[p], second[p]) for p in parts] or [np.zeros(0, np.float32)])
+
+    def _chunk(self, first: NDArray[np.int32], second: NDArray[np.int32]) -> Float32:
+        """Of some lines: their intermediate values are ten times as large as the list."""
         ends, normals, table = _tables(self.scanner.untimed)
         vector = ends[second] - ends[first]
         square = np.einsum("ij,ij->i", vector, vector)
-        length = np.sqrt(square)
         found = np.full(len(first), self._factor, np.float64)
         crystal_efficiency = self.crystal.astype(np.float64)
         for crystal, sign in ((first, 1), (second, -1)):
-            cosine = sign * np.einsum("ij,ij->i", vector, normals[crystal]) / length
-            found *= cosine * np.interp(cosine, *table) * crystal_efficiency[crystal]
-        return np.asarray(np.maximum(found, 0) / square, np.float32)
+            normal = normals[crystal]
+            into = sign * (vector[:, 0] * normal[:, 0] + vector[:, 1] * normal[:, 1])
+            around = vector[:, 0] * normal[:, 1] - vector[:, 1] * normal[:, 0]
+            seen = np.maximum(into, 1e-9)
+            found *= into * table.at(around / seen, vector[:, 2] / seen) * crystal_efficiency[crystal]
+        return np.asarray(np.maximum(found, 0) / square**2, np.float32)
 
     @property
     def _factor(self) -> float:
@@ -70,7 +77,7 @@ class Efficiency:
 
 
 @functools.lru_cache(maxsize=8)
-def _tables(scanner: Scanner) -> tuple[FloatArray, FloatArray, tuple[FloatArray, FloatArray]]:
+def _tables(scanner: Scanner) -> tuple[FloatArray, FloatArray, PhotonEfficiency]:
     return scanner.positions_mm(), scanner.normals(), photon_efficiency(scanner)
 
 

@@ -23,7 +23,7 @@ from hepatica.errors import InputError
 from hepatica.imaging.pet.becquerels.positrons import require_positrons
 from hepatica.imaging.pet.coincidences import Coincidences
 from hepatica.imaging.pet.run import PLAIN, Run
-from hepatica.imaging.pet.scanner import ANNIHILATION_KEV, Scanner
+from hepatica.imaging.pet.scanner import Scanner
 from hepatica.imaging.spect.montecarlo.patient import Patient
 from hepatica.nuclides import Nuclide
 from hepatica.nuclides.positron_emitters import positron_branches, positron_spectrum
@@ -44,10 +44,8 @@ POSITRON_REST_KEV = 60.0
 """Below, a positron annihilates where it is: it would go another 0.07 mm in water (CSDA range, ESTAR)."""
 
 BATCH = 500_000
-EFFICIENCY_ANGLES = 24
-EFFICIENCY_PHOTONS = 20_000
-STEEPEST = 0.9995
-"""Cosine of two degrees: what is steeper runs along the slits between crystals, and lines of a scan hardly are."""
+FEWEST_FLAT = 3
+"""Modules that close a ring."""
 MINUTES_FROM_S = 120.0
 SECOND_CRYSTAL, TIME_BIN, SCATTERED = 2**18, 2**36, 2**45
 
@@ -270,7 +268,7 @@ def ring_on_device(upload: Upload, warp: Any, scanner: Scanner, crystal_medium: 
     c = Ring()
     c.corner = warp.vec3(0.0, 0.0, 0.0)
     c.radius, c.thickness = scanner.radius_mm, scanner.crystal_mm[2]
-    c.modules, c.crystals, c.gap_around = scanner.modules_around, scanner.module_crystals, scanner.module_gap
+    c.modules, c.crystals, c.width = scanner.modules_around, scanner.module_crystals, module_width_mm(scanner)
     c.pitch_around, c.pitch_along = scanner.pitch_mm
     c.rings, c.gap = scanner.module_rings, scanner.module_ring_gap
     c.places = scanner.modules_along * (scanner.module_rings + scanner.module_ring_gap) - scanner.module_ring_gap
@@ -290,29 +288,12 @@ def ring_on_device(upload: Upload, warp: Any, scanner: Scanner, crystal_medium: 
     return c
 
 
-def photon_efficiency(scanner: Scanner, *, seed: int = 1) -> tuple[FloatArray, FloatArray]:
-    """Share of 511 keV photons on the modules' face that are counted, against the cosine to the normal.
-
-    Returns
-    -------
-    cosine, efficiency : ndarray
-        Rising cosines, and for each the share within the energy window, right within 0.4 % (one standard deviation).
-    """
-    from hepatica.transport.device import coincidence_events
-    from hepatica.transport.device.physics import Physics
-
-    wp = load_warp()
-    upload = Upload(wp, "cpu")
-    wp.load_module(coincidence_events, device="cpu")
-    physics = Physics()
-    upload.photons(physics, build_photons((medium(scanner.crystal),)))
-    cosine = np.linspace(0.3, STEEPEST, EFFICIENCY_ANGLES)
-    found = np.zeros(cosine.size, np.float32)
-    inputs = [physics, ring_on_device(upload, wp, scanner, 0), upload.floats(cosine), ANNIHILATION_KEV]
-    inputs += [wp.uint64(seed), EFFICIENCY_PHOTONS, upload.shared(found, wp.float32)]
-    wp.launch(coincidence_events.module_efficiency, cosine.size, inputs, device="cpu")
-    smooth = np.polynomial.Polynomial.fit(cosine, found, 4)(cosine)
-    return cosine, np.asarray(smooth)
+def module_width_mm(scanner: Scanner) -> float:
+    """Distance between the middles of neighbouring modules at the mean depth, their own width at the least."""
+    own = (scanner.module_crystals - 1) * scanner.pitch_mm[0] + scanner.crystal_mm[0]
+    if scanner.modules_around < FEWEST_FLAT:
+        return max(own, scanner.module_crystals * scanner.pitch_mm[0])
+    return max(own, 2 * (scanner.radius_mm + scanner.depth_mm) * math.tan(math.pi / scanner.modules_around))
 
 
 def _batches(number: int) -> Iterator[tuple[int, int]]:

@@ -28,7 +28,7 @@ CRYSTALS = ("lso", "lyso", "bgo")
 ROUNDED = 0.01
 """Crystals and rings are published to a tenth of a millimetre: so much may they overlap."""
 FITS = 0.05
-"""Modules of the shipped scanners are up to 2 % wider than their flat places in the ring, as published."""
+"""Modules may be so much wider than their flat places in the ring: a published pitch is often that at a depth."""
 PLAUSIBLE_WINDOW_NS = (1.0, 30.0)
 """Whole coincidence windows: 4 ns (time of flight) to 12 ns (BGO), block detectors before them up to 24 ns."""
 SAME_WINDOW = 0.02

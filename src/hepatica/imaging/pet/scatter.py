@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepatica.imaging.pet.coincidences import Coincidences
-from hepatica.imaging.pet.efficiency import Efficiency, drawn_lines
+from hepatica.imaging.pet.efficiency import CHUNK, Efficiency, drawn_lines
 from hepatica.imaging.pet.followed import Followed
 from hepatica.imaging.pet.scanner import Scanner
 
@@ -114,8 +114,12 @@ def expected_scatter(events: Coincidences, followed: Followed, efficiency: Effic
     smooth = _smoothed((found / shares).reshape(cells.shape))
     per_efficiency = smooth / np.maximum(_smoothed(able.reshape(*cells.shape[:3], 1)), 1e-30)
     flat = per_efficiency.reshape(found.shape)
-    value = flat[cells.lines(events.first, events.second), cells.times(events)]
-    return np.asarray(value * efficiency.of(events.first, events.second), np.float32)
+    value = efficiency.of(events.first, events.second)
+    for start in range(0, len(events), CHUNK):
+        part = slice(start, start + CHUNK)
+        some = events.taken(part)
+        value[part] *= flat[cells.lines(some.first, some.second), cells.times(some)]
+    return value
 
 
 def _smoothed(values: FloatArray) -> FloatArray:

@@ -46,7 +46,7 @@ class Ring:
 
     `corner` takes mm from the corner of the patient's voxels to mm from the scanner's middle. Where `added` is 1 the
     energies of neighbouring blocks are added up. Of the photons within the window `counted` are counted, a measured
-    share.
+    share. Modules are `width` apart around the ring at the mean depth: what their crystals leave of it is empty.
     """
 
     corner: wp.vec3
@@ -54,7 +54,7 @@ class Ring:
     thickness: float
     modules: int
     crystals: int
-    gap_around: int
+    width: float
     pitch_around: float
     pitch_along: float
     rings: int
@@ -174,16 +174,11 @@ def flight_to_front(c: Ring, p: wp.vec3, u: wp.vec3):
 @wp.func
 def crystal_at(c: Ring, module: int, along: float, z: float) -> int:
     """Crystal at a place of a module or of the one beside it, MISSED between two modules or beyond the ends."""
-    around = int(wp.floor(along / c.pitch_around + 0.5 * float(c.crystals)))
-    beside = module
-    if around < 0:
-        around += c.crystals + c.gap_around
-        beside = (module + c.modules - 1) % c.modules
-    elif around >= c.crystals + c.gap_around:
-        around -= c.crystals + c.gap_around
-        beside = (module + 1) % c.modules
+    beside = int(wp.floor(along / c.width + 0.5))
+    around = int(wp.floor((along - float(beside) * c.width) / c.pitch_around + 0.5 * float(c.crystals)))
     if around < 0 or around >= c.crystals:
         return MISSED
+    beside = (module + beside + c.modules) % c.modules
     place = int(wp.floor(z / c.pitch_along + 0.5 * float(c.places)))
     if place < 0 or place >= c.places:
         return MISSED
@@ -200,12 +195,12 @@ def block_at(c: Ring, along: float, z: float) -> int:
 
     Modules beside the one that a photon entered lie in the same plane.
     """
-    around = along / c.pitch_around + 0.5 * float(c.crystals)
-    whole = c.crystals + c.gap_around
-    beside = int(wp.floor(around / float(whole)))
-    within = around - float(beside * whole)
+    beside = int(wp.floor(along / c.width + 0.5))
+    within = (along - float(beside) * c.width) / c.pitch_around + 0.5 * float(c.crystals)
     crystal = int(within)
-    if crystal >= c.crystals or wp.abs(within - float(crystal) - 0.5) * c.pitch_around > 0.5 * c.size_around:
+    if within < 0.0 or crystal >= c.crystals:
+        return MISSED
+    if wp.abs(within - float(crystal) - 0.5) * c.pitch_around > 0.5 * c.size_around:
         return MISSED
     up = z / c.pitch_along + 0.5 * float(c.places)
     if up < 0.0 or up >= float(c.places):
@@ -244,7 +239,7 @@ def in_module(
     second = int(MISSED)
     a = wp.vec3(0.0, 0.0, 0.0)
     b = wp.vec3(0.0, 0.0, 0.0)
-    widest = float(c.crystals + c.gap_around) * c.pitch_around
+    widest = c.width
     highest = 0.5 * float(c.places) * c.pitch_along
     collisions = int(0)
     going = int(1)
@@ -257,7 +252,8 @@ def in_module(
         along += step * d[1]
         z += step * d[2]
         flown += step
-        if depth < 0.0 or depth > c.thickness or wp.abs(along) > widest or wp.abs(z) > highest:
+        # what enters by a side at the scanner's end may have its first place before that
+        if depth < 0.0 or depth > c.thickness or wp.abs(along) > widest or (wp.abs(z) > highest and z * d[2] > 0.0):
             going = 0
         else:
             block = block_at(c, along, z)
@@ -444,33 +440,87 @@ def place_of_crystals(c: Ring, rng: wp.uint64):
 def module_efficiency(
     m: Physics,
     c: Ring,
-    cosine: wp.array(dtype=wp.float32),
+    depth: float,
+    direction: wp.array(dtype=wp.vec3),
     kev: float,
     seed: wp.uint64,
     histories: int,
+    start_at: int,
     found: wp.array(dtype=wp.float32),
 ):
-    """Photons counted in the window of those on the crystals of a module, at an angle to its normal.
+    """Photons counted in the window of those on the crystals of a module, by direction (into it, around, along).
 
-    What enters between two modules and hits the side of a crystal counts as well.
+    Their places are spread evenly over the plane at the mean `depth`, where the model of lines has the crystals. What
+    enters between two modules or at an end and hits the side of a crystal counts as well.
     """
-    n = wp.tid()
+    n = start_at + wp.tid()
     counted = int(0)
-    sine = wp.sqrt(1.0 - cosine[n] * cosine[n])
+    d = direction[n]
+    # what passes beyond an end at that depth may have met crystals before, or will behind
+    reach = 0.5 * float(c.places) * c.pitch_along + c.thickness * wp.abs(d[2]) / d[0]
     for history in range(histories):
         rng = start(seed, wp.uint64(n) * wp.uint64(histories) + wp.uint64(history)) + GOLDEN
-        z = (first_unit(mixed(rng)) - 0.5) * float(c.places) * c.pitch_along
+        z = (2.0 * first_unit(mixed(rng)) - 1.0) * reach - depth * d[2] / d[0]
         rng = rng + GOLDEN
-        bits = mixed(rng)
-        along = (first_unit(bits) - 0.5) * float(c.crystals + c.gap_around) * c.pitch_around
-        # within 45 degrees of the plane of the ring: what runs along a slit between crystals is as rare as in a scan
-        azimuth = 0.25 * TWO_PI * (second_unit(bits) - 0.5)
-        d = wp.vec3(cosine[n], sine * wp.cos(azimuth), sine * wp.sin(azimuth))
+        along = (first_unit(mixed(rng)) - 0.5) * c.width
+        along -= depth * d[1] / d[0]
         total, _along, _z, _path, rng = in_module(c, m, kev, 0.0, d, along, z, MISSED, rng)
         counted += is_counted(c, total, rng + GOLDEN)
     modules = (c.places + c.gap) / (c.rings + c.gap)
-    whole = float((c.crystals + c.gap_around) * c.places) / float(c.crystals * c.rings * modules)
+    crystals = float(c.crystals * c.rings * modules) * c.pitch_around * c.pitch_along
+    whole = c.width * 2.0 * reach / crystals
     found[n] = whole * float(counted) / float(histories)
+
+
+@wp.kernel(enable_backward=False)
+def from_the_middle(
+    m: Physics,
+    c: Ring,
+    depth: float,
+    size: wp.vec2,
+    steepest: float,
+    kev: float,
+    seed: wp.uint64,
+    histories: int,
+    start_at: int,
+    found: wp.array(dtype=wp.vec3),
+):
+    """Photons of a cylinder about the middle (radius and half length `size`), by themselves, and what becomes of them.
+
+    Found are the tangents of the direction around and along where a photon crosses a crystal at the mean `depth`, as
+    the model of lines has it (-1 where it crosses none), and whether it is counted.
+    """
+    n = start_at + wp.tid()
+    plane = c
+    plane.radius = c.radius + depth
+    step = TWO_PI / float(c.modules)
+    for history in range(histories):
+        at = n * histories + history
+        rng = start(seed, wp.uint64(at)) + GOLDEN
+        z = mixed(rng)
+        r = size[0] * wp.sqrt(first_unit(z))
+        azimuth = TWO_PI * second_unit(z)
+        rng = rng + GOLDEN
+        z = mixed(rng)
+        p = wp.vec3(r * wp.cos(azimuth), r * wp.sin(azimuth), (2.0 * first_unit(z) - 1.0) * size[1])
+        up = (2.0 * second_unit(z) - 1.0) * steepest
+        rng = rng + GOLDEN
+        azimuth = TWO_PI * first_unit(mixed(rng))
+        across = wp.sqrt(1.0 - up * up)
+        u = wp.vec3(across * wp.cos(azimuth), across * wp.sin(azimuth), up)
+        flight, module = flight_to_front(plane, p, u)
+        q = p + flight * u
+        cosine = wp.cos(float(module) * step)
+        sine = wp.sin(float(module) * step)
+        into = u[0] * cosine + u[1] * sine
+        tangents = wp.vec2(-1.0, -1.0)
+        along = q[1] * cosine - q[0] * sine
+        # a place of its own module alone: those of its neighbours have their own plane
+        own = wp.abs(along) < 0.5 * float(c.crystals) * c.pitch_around
+        if flight > 0.0 and own and crystal_at(c, module, along, q[2]) != MISSED:
+            tangents = wp.vec2(wp.abs(u[1] * cosine - u[0] * sine) / into, wp.abs(u[2]) / into)
+        crystal, _path, rng = detected(c, m, kev, p, u, rng + GOLDEN)
+        found[at] = wp.vec3(tangents[0], tangents[1], wp.where(crystal == MISSED, 0.0, 1.0))
 
 
 @wp.kernel(enable_backward=False)
