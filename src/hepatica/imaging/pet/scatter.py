@@ -32,9 +32,9 @@ the middle of the body, where it peaks, to the skin: half a cell of it made a ba
 LINES = 262_144
 MARGIN_COUNTS, MOST_MARGINS, MARGIN_DEGREE = 100, 48, 4
 """Scattered coincidences in each interval of place and of distance along which the smoothed scatter is brought to what
-was followed, intervals at most, and degree of the polynomial through their ratios. Smoothed alone it ran from the middle of the field, where most of it is, to the
-ends: 3 % too low in the middle, 28 to 38 % too high in the last 2 cm (NEMA phantom in a Biograph mCT)."""
-
+was followed, intervals at most, and degree of the polynomial through their ratios. Smoothed alone the scatter ran from
+the middle of the field, where most of it is, to the ends: 3 % too low in the middle, 28 to 38 % too high in the last
+2 cm (NEMA phantom in a Biograph mCT)."""
 LEAST_RATIO = 0.1
 """Of followed over smoothed scatter: a polynomial may swing where little is."""
 
@@ -180,8 +180,9 @@ def _along_margins(
         kept = (smooth > 0) & (count > 0)
         degree = min(MARGIN_DEGREE, int(kept.sum()) - 1)
         curve = np.polynomial.Polynomial.fit(middle[kept], ratio[kept], degree, w=np.sqrt(count[kept]))
-        for places, values in ((every, expected), (asked, found)):
-            values *= np.maximum(curve(np.clip(places, middle[kept][0], middle[kept][-1])), LEAST_RATIO)
+        ends = middle[kept][0], middle[kept][-1]
+        expected *= np.maximum(curve(np.clip(every, *ends)), LEAST_RATIO)
+        found *= np.maximum(curve(np.clip(asked, *ends)), LEAST_RATIO)
     # the height is that of what was followed
     return found * (len(scattered) * weight / float(expected.sum()))
 
