@@ -25,7 +25,7 @@ from hepatica.imaging.pet.list_mode import ListIterations
 from hepatica.imaging.pet.reconstruction import FrameJob, PetModel
 from hepatica.imaging.pet.run import Run
 from hepatica.imaging.pet.scanner import Scanner, scanner
-from hepatica.imaging.spect.montecarlo.patient import patient_from_density
+from hepatica.imaging.spect.montecarlo.patient import Patient, patient_from_density
 from hepatica.nuclides.positron_emitters import pet_nuclide
 
 STEP, PLANES, ACROSS = 14.0, 43, 22
@@ -81,7 +81,7 @@ def row(of: Scanner, beyond_mm: float, *, hot: bool) -> str:
 
 
 def image(
-    of: Scanner, frame: Frame, patient: object, grid: Grid, organ: Region | None
+    of: Scanner, frame: Frame, patient: Patient, grid: Grid, organ: Region | None
 ) -> tuple[float, float, NDArray[np.intp]]:
     """Annihilations in the planes that are seen, estimated scatter, and those planes of the whole grid."""
     z = grid.origin_mm[2] + STEP * np.arange(PLANES)

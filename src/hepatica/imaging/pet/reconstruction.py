@@ -105,6 +105,10 @@ class Solved:
         As `reconstruct_list` took them.
     bq_ml : float
         Bq/mL at the start of the frame of an annihilation per mm^3.
+    scattered : ndarray of float32, shape (events,), or None
+        Chance of each event to be a scattered one, by the model.
+    scatter_followed : int
+        Scattered coincidences that the estimate of the scatter rests on.
     """
 
     data: ListData
@@ -112,6 +116,8 @@ class Solved:
     settings: ListIterations
     within: NDArray[np.bool_] | None
     bq_ml: float
+    scattered: Float32 | None = None
+    scatter_followed: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -280,7 +286,7 @@ class FrameJob:
             f"pet: iteration {done} of {settings.iterations}"
         )
         found = reconstruct_list(data, self.projector, settings, within=asked, on_iteration=tell)
-        solved = Solved(data, self.projector, settings, asked, self.bq_ml)
+        solved = Solved(data, self.projector, settings, asked, self.bq_ml, *self._scattered(data, look))
         values = found * np.float32(solved.bq_ml)
         activity = Volume(self.grid, values, Kind.ACTIVITY_CONCENTRATION, name=f"{self.nuclide.name} PET")
         return PetImage(
@@ -288,6 +294,14 @@ class FrameJob:
             0.0 if self.sources is None else self.sources.relative_sd,
             self.sources is not None and self.sources.in_organ,
         )  # fmt: skip
+
+    def _scattered(self, data: ListData, look: Float32) -> tuple[Float32 | None, int]:
+        """Chance of each event to be a scattered one, and how many scattered ones were followed."""
+        if self.scatter_of is None:
+            return None, 0
+        expected = self.projector.forward(look, self.events) + data.background
+        chance = np.divide(self.scatter / self.able, expected, out=np.zeros_like(expected), where=expected > 0)
+        return chance, int(self.scatter_of[0].scattered.sum())
 
     def _model_lines(self, seen: Sensitivity) -> ModelLines:
         """Lines and bins that stand for all, with what is random and scattered on them."""

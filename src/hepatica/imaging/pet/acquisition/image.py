@@ -218,7 +218,10 @@ def reconstruct_beds(
     whole_s = sum(bed.duration_s for bed in raw.beds)
     planes = whole.seen_planes()
     here_regions = [_between(region, planes) for region in here_regions]
-    sure = how_sure(whole, activity, here_regions, scale, options, progress, [region.volume_ml for region in regions])
+    sure = how_sure(
+        whole, activity, here_regions, scale, options, progress, [region.volume_ml for region in regions],
+        simulated=raw.simulated,
+    )  # fmt: skip
     prompts, randoms, scatter = (sum(getattr(f, name) for f in facts) for name in ("prompts", "randoms", "scatter"))
     held = values * placed.voxel_volume_ml
     counted = net_counts(prompts, randoms, scatter, held, whole.counts_per_bq(), whole.first_look())
