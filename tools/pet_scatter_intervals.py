@@ -2,7 +2,7 @@
 
 Run: ``python tools/pet_scatter_intervals.py [lists] [scanner] [tof|plain] [seed]``; by default 20 of Biograph mCT. A
 cylinder of water 28 cm wide and long with an empty rod of water and one of lung (48 mm radius), 18F, voxels of 14 mm;
-each list of 200 000 positrons is followed anew, reconstructed by wls with its own estimate of the scatter. Printed for
+each list of 2 million positrons is followed anew, reconstructed by wls with its own estimate of the scatter. Printed for
 each region: mean over the background's truth, its spread, stated uncertainty of counting, of scatter, and how many
 intervals of both, and of counting alone, hold the truth.
 """
@@ -29,9 +29,9 @@ from hepatica.imaging.spect.montecarlo.patient import Patient, patient_from_dens
 from hepatica.nuclides.positron_emitters import pet_nuclide
 
 STEP, ACROSS, PLANES = 14.0, 22, 24
-POSITRONS, FOLLOWED = 200_000, 200_000
+POSITRONS, FOLLOWED = 2_000_000, 500_000
 NORMAL_95 = 1.959964
-TOLD = 4
+TOLD = 2
 """Lists after which what is there is printed."""
 F18 = pet_nuclide("F-18")
 RODS = {"cold rod": (60.0, 0.0, 1.0), "lung": (-60.0, 0.0, 0.3)}
