@@ -43,7 +43,7 @@ class LiverBeyond:
         (quality,) = found.quality
         return found.regions[0] if quality.verdict == "plausible" else None
 
-    def messages(self, used: bool) -> tuple[Message, ...]:
+    def messages(self, *, used: bool) -> tuple[Message, ...]:
         """That the liver's end is a proposal, where it was used."""
         if not used or self._given is not None:
             return ()

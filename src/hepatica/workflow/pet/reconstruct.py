@@ -305,7 +305,7 @@ def reconstruct_pet(
             _messages(options, data),
             about_beds(options.iteration, found.beds),
             about_beyond(found.beds, found.unknown_beyond),
-            liver.messages(any(bed.beyond_in_organ for bed in found.beds)),
+            liver.messages(used=any(bed.beyond_in_organ for bed in found.beds)),
             about_seen(found.contents),
             about_uncertainty(options),
             total_implausible(found.total_bq.value, image.acquisition, chosen),
