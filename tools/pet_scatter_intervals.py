@@ -2,7 +2,7 @@
 
 Run: ``python tools/pet_scatter_intervals.py [lists] [scanner] [tof|plain] [seed]``; by default 20 of Biograph mCT. A
 cylinder of water 28 cm wide and long with an empty rod of water and one of lung (48 mm radius), 18F, voxels of 14 mm;
-each list of 2 million positrons is followed anew, and reconstructed by wls with its own estimate of scatter. Printed for
+each list of 2 million positrons is followed anew, and reconstructed by wls with its own estimate of scatter. Printed of
 each region: mean over the background's truth, its spread, stated uncertainty of counting, of scatter, and how many
 intervals of both, and of counting alone, hold the truth.
 """
