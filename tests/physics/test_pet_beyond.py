@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from hepatica.core import Grid, Kind, Volume
+from hepatica.core import Grid, Kind, Region, Volume
 from hepatica.imaging.pet.acquisition.begun import BEYOND_FIELD, BegunBed, surroundings, with_beyond
 from hepatica.imaging.pet.acquisition.image import BedFacts
 from hepatica.imaging.pet.acquisition.said import about_beyond
@@ -17,6 +17,8 @@ from hepatica.imaging.pet.beyond import Around, sources
 from hepatica.imaging.pet.efficiency import Efficiency, sensitivity
 from hepatica.imaging.pet.followed import CoincidenceSimulator
 from hepatica.imaging.pet.frame import Frame
+from hepatica.imaging.pet.list_mode import ListIterations
+from hepatica.imaging.pet.reconstruct.uncertainty import influence
 from hepatica.imaging.pet.reconstruction import FrameJob, PetModel
 from hepatica.imaging.pet.run import Run
 from hepatica.imaging.pet.scanner import scanner
@@ -111,6 +113,57 @@ def test_activity_goes_on_in_the_body_alone_and_no_farther_than_its_reach(
     seen = sources(look, np.ones_like(look), own, patient, Around(grid, whole, np.ones(grid.shape)))
     assert seen.continued is None
     np.testing.assert_allclose(seen.known.values[0, 0] / STEP**3, [3.0] * 10 + [2.0] * 8 + [3.0] * 10)
+
+
+def test_activity_goes_on_as_far_as_the_organ_does(body: tuple[Grid, Patient, np.ndarray]) -> None:
+    """A liver, half of the body, passes the field's head end by two planes and ends with the field at its feet."""
+    grid, patient, _ = body
+    own = grid.crop((slice(None), slice(None), slice(14, 22)))
+    liver = np.zeros(grid.shape)
+    liver[:8, :, 14:24] = 1.0
+    liver *= cylinder(36)[1]
+    region = Region.from_coverage("liver", grid, liver)
+    look = (3.0 * liver[..., 14:22]).astype(np.float32)
+    found = sources(look, np.ones_like(look), own, patient, organ=lambda: region)
+    assert found.continued is not None
+    held = found.continued.values.sum(axis=(0, 1)) / STEP**3
+    beside = float((liver[..., 22] > 0).sum())
+    np.testing.assert_allclose(held, [0.0] * 18 + [3.0 * beside] * 2 + [0.0] * 8, rtol=1e-5)
+    assert found.in_organ
+    assert found.relative_sd == pytest.approx(0.5 / math.sqrt(3))
+    # nobody knows the liver: as far as the body, with twice the doubt
+    assumed = sources(look, np.ones_like(look), own, patient, organ=lambda: None)
+    assert assumed.continued is not None
+    assert assumed.continued.values.sum() > 8 * found.continued.values.sum()
+    assert assumed.relative_sd == pytest.approx(1 / math.sqrt(3))
+    # a liver that ends with the field leaves nothing beyond it
+    ends = Region.from_coverage("liver", grid, liver * (np.arange(36) < 22))
+    assert sources(look, np.ones_like(look), own, patient, organ=lambda: ends).continued is None
+
+
+def test_what_scatter_makes_of_a_region_is_known(body: tuple[Grid, Patient, np.ndarray]) -> None:
+    """A tenth more scatter takes off what the events' chances to be scattered say, of the total and of its half.
+
+    The sum over some 2 000 scattered coincidences is known to some per cent; a tenth more is not without end little.
+    """
+    job, _, _ = scanned(body, 0.0)
+    look = job.looked()
+    job.looked = lambda *_: look  # type: ignore[method-assign]
+    wls = ListIterations(8, 1, "wls")
+    plain = job.image(wls)
+    solved = plain.solved
+    assert solved.scattered is not None
+    regions = [np.ones(job.grid.shape), np.ones(job.grid.shape)]
+    regions[1][:8] = 0.0
+    _, each = influence(solved.data, solved.projector, wls, regions, within=solved.within)
+    expected = -0.1 * (each @ solved.scattered) * solved.bq_ml
+    assert job.scatter_of is not None
+    followed, weight = job.scatter_of
+    job.scatter, job.scatter_of = job.scatter * np.float32(1.1), (followed, 1.1 * weight)
+    more = job.image(wls)
+    changed = [float(((more.activity.values - plain.activity.values) * region).sum()) for region in regions]
+    assert expected[0] < -0.03 * float(plain.activity.values.sum())
+    np.testing.assert_allclose(changed, expected, rtol=0.2)
 
 
 def test_nothing_goes_on_where_nothing_touches_the_end(body: tuple[Grid, Patient, np.ndarray]) -> None:

@@ -1,20 +1,23 @@
 """Activity beyond the end of a scanner's field, which it sees by scatter alone.
 
 A PET has no collimator: of a pair that comes from beyond the field a photon may be scattered into it, and the
-coincidence counts in the field. What lies there is known where another bed has seen it. Beyond all beds nobody knows;
-in a body that goes on the activity of the field's last planes is taken to go on too, and how much of the counts rests
-on that is told.
+coincidence counts in the field. What lies there is known where another bed has seen it. Beyond all beds nobody knows
+how much; but the CT is longer than the field in most scans, and shows where the liver ends. Its concentration in the
+field's last planes is taken to go on as far as that; the rest of the body's as far as the body, 15 cm at most. How much
+of the counts rests on it is told.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hepatica.core import Grid, Kind, Volume
-from hepatica.core.resample import resample
+from hepatica.core import Grid, Kind, Region, Volume
+from hepatica.core.resample import resample, resample_region
 from hepatica.imaging.spect.montecarlo.patient import BODY_DENSITY_G_ML, Patient
 
 Float32 = NDArray[np.float32]
@@ -28,6 +31,18 @@ just within the field is taken to go on; it is their total that makes the scatte
 TOUCHES = (0.2, 0.4)
 """Concentration at the end over that of the field, both weighted by how well it is seen, up to which nothing goes on
 (expectation maximisation leaves a fifth of the surroundings where nothing is), and from which on all of it does."""
+ASSUMED, SHOWN = 1.0, 0.5
+"""Half-width of what is held for equally likely beyond the field, over what is taken to be there: anything up to twice
+of it where nobody knows how far it goes on; where the CT shows that, its concentration may be by a half more or less
+than that of the last planes. Our choice."""
+ASKED_FROM = 0.05
+"""Concentration at the end over that of the field from which on it is asked where the organ ends."""
+CORE = 0.5
+"""Covered share from which on a voxel tells the organ's concentration."""
+AROUND_MM = 10.0
+"""Around the organ, whose blur is not the rest of the body."""
+
+Organ = Callable[[], Region | None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,13 +74,26 @@ class Sources:
         Annihilations of each voxel in the bed's own field and, as far as other beds saw them, around it.
     continued : Volume or None
         Those taken to be beyond all beds; None where the body ends there, or holds nothing.
+    relative_sd : float
+        Of how many they are, of a rectangular distribution (GUM, JCGM 100:2008, 4.3.7).
+    in_organ : bool
+        Whether most of them lie where the CT shows the organ go on.
     """
 
     known: Volume
     continued: Volume | None
+    relative_sd: float = ASSUMED / math.sqrt(3)
+    in_organ: bool = False
 
 
-def sources(look: Float32, seen: Float32, grid: Grid, patient: Patient, around: Around | None = None) -> Sources:
+def sources(
+    look: Float32,
+    seen: Float32,
+    grid: Grid,
+    patient: Patient,
+    around: Around | None = None,
+    organ: Organ | None = None,
+) -> Sources:
     """Annihilations in the field and beyond it.
 
     Parameters
@@ -80,6 +108,9 @@ def sources(look: Float32, seen: Float32, grid: Grid, patient: Patient, around: 
         In whose body activity goes on.
     around : Around, optional
         What all beds saw.
+    organ : callable, optional
+        The organ that took the activity up, in the grid's frame, on all of the CT; asked where activity touches an end
+        of the field. None where nobody knows it.
     """
     step, own = grid.spacing_mm[2], grid.shape[2]
     reach = int(REACH_MM / step)
@@ -100,17 +131,65 @@ def sources(look: Float32, seen: Float32, grid: Grid, patient: Patient, around: 
     voxel = float(np.prod(grid.spacing_mm))
     body = resample(Volume(patient.grid, patient.phantom.density, Kind.DENSITY), longer, "mean").values
     inside = body > BODY_DENSITY_G_ML / 2
-    beyond, planes = np.zeros(shape, np.float32), end_planes(step)
     mean = float((values * weight).sum() / max(float(weight.sum()), 1e-30))
-    for outer, end in ((slice(0, low), slice(low, low + planes)), (slice(high, None), slice(high - planes, high))):
-        seen_there = weight[..., end].sum(axis=2)
-        held = (values[..., end] * weight[..., end]).sum(axis=2)
+    planes = end_planes(step)
+    ends = [(slice(0, low), slice(low, low + planes)), (slice(high, None), slice(high - planes, high))]
+    shown = None
+    if organ is not None and any(_ratio(values, weight, end, mean) > ASKED_FROM for _, end in ends):
+        shown = _organ_on(organ(), longer)
+    in_organ, elsewhere = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+    for outer, end in ends:
+        others = weight[..., end]
+        if shown is not None:
+            held, of_mean = _held(values[..., end], weight[..., end] * (shown.core[..., end]), mean)
+            level = float(held.sum()) / max(of_mean / mean, 1e-30) if mean > 0 else 0.0
+            goes_on = touching(float(held.sum()), of_mean)
+            in_organ[..., outer] = goes_on * level * shown.covered[..., outer] * inside[..., outer]
+            others = others * ~shown.around[..., end]
+        seen_there = others.sum(axis=2)
+        held, of_mean = _held(values[..., end], others, mean)
         column = np.divide(held, seen_there, out=np.zeros_like(held), where=seen_there > 0)
-        goes_on = touching(float(held.sum()), float(seen_there.sum()) * mean)
-        beyond[..., outer] = goes_on * column[..., None] * inside[..., outer]
+        elsewhere[..., outer] = touching(float(held.sum()), of_mean) * column[..., None] * inside[..., outer]
+    if shown is not None:
+        elsewhere *= 1 - shown.covered
+    beyond = in_organ + elsewhere
     known = Volume(longer, values * np.float32(voxel), Kind.DECAYS, name="annihilations")
-    continued = known.with_values(beyond * np.float32(voxel)) if beyond.any() else None
-    return Sources(known, continued)
+    if not beyond.any():
+        return Sources(known, None)
+    share = float(in_organ.sum(dtype=np.float64) / beyond.sum(dtype=np.float64))
+    doubt = (share * SHOWN + (1 - share) * ASSUMED) / math.sqrt(3)
+    return Sources(known, known.with_values(beyond * np.float32(voxel)), doubt, share > 0.5)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Shown:
+    """An organ on a grid: covered share of each voxel, voxels that are of it alone, and it with what is near it."""
+
+    covered: Float32
+    core: NDArray[np.bool_]
+    around: NDArray[np.bool_]
+
+
+def _organ_on(organ: Region | None, grid: Grid) -> _Shown | None:
+    from scipy.ndimage import distance_transform_edt
+
+    if organ is None:
+        return None
+    covered = resample_region(organ, grid).full().astype(np.float32)
+    if not covered.any():
+        return None
+    near = distance_transform_edt(covered == 0, sampling=grid.spacing_mm) <= AROUND_MM
+    return _Shown(covered, covered > CORE, np.asarray(near))
+
+
+def _held(values: Float32, weight: NDArray[np.floating], mean: float) -> tuple[NDArray[np.floating], float]:
+    """What each column of an end of the field holds, weighted; and what all would at the mean concentration."""
+    return (values * weight).sum(axis=2), float(weight.sum()) * mean
+
+
+def _ratio(values: Float32, weight: NDArray[np.floating], end: slice, mean: float) -> float:
+    held, of_mean = _held(values[..., end], weight[..., end], mean)
+    return float(held.sum()) / of_mean if of_mean > 0 else 0.0
 
 
 def end_planes(step_mm: float) -> int:

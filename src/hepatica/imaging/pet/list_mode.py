@@ -28,7 +28,7 @@ from hepatica.errors import InputError
 from hepatica.imaging.pet.coincidences import Coincidences
 from hepatica.imaging.pet.lines import LineProjector, box_around
 from hepatica.imaging.pet.reconstruct.bound import lower_bound
-from hepatica.imaging.pet.reconstruct.least_squares import LeastSquares, reference_of
+from hepatica.imaging.pet.reconstruct.least_squares import LeastSquares, height_of, reference_of
 from hepatica.imaging.pet.reconstruct.model_lines import ModelLines
 from hepatica.imaging.reconstruct.algorithms import IterationOptions, penalty_gradient
 
@@ -157,7 +157,7 @@ def reconstruct_list(
     within : ndarray of bool, optional
         Where activity can be.
     start : ndarray, optional
-        First image; uniform where none is given. Of wls the look that is smoothed into its reference.
+        First image; uniform where none is given. Of wls the look that is smoothed into its reference, as high as it is.
     weights : ndarray, shape (events,), optional
         How often each event counts (a bootstrap); once where none is given.
     on_iteration : callable, optional
@@ -213,6 +213,7 @@ class WlsProblem:
         """From a list; see `reconstruct_list`."""
         if data.model is None:
             raise InputError("the method wls needs lines and bins of the model, not of the events alone")
+        given = start is not None
         if start is None:
             subsets = min(max(len(data.events) // FIRST_EVENTS, 1), FIRST_UPDATES)
             first = ListIterations(-(-FIRST_UPDATES // subsets), subsets)
@@ -223,8 +224,12 @@ class WlsProblem:
         inner, support = ready.projector, ready.support
         look = np.asarray(start, np.float32)[ready.window]
         about = reference_of(look, support, ready.seen, inner.grid.spacing_mm)
-        equation = LeastSquares.about(about, data.model, inner, support)
         part = ready.parts[0]
+        if not given:
+            seen = ready.seen * support
+            height = height_of(about, data.model, inner, part.events, part.background, seen, weights=part.weight)
+            about = about * np.float32(height)
+        equation = LeastSquares.about(about, data.model, inner, support)
         return cls(ready, equation, equation.inverse_variance(part.events, part.background))
 
     def solved(self, on_iteration: Callable[[int, Float32], None] | None = None) -> Float32:

@@ -14,7 +14,7 @@ from hepatica.core import Grid, Kind, Volume
 from hepatica.core.decay import acquisition_decay_factor
 from hepatica.core.resample import resample
 from hepatica.errors import InputError
-from hepatica.imaging.pet.beyond import Around, sources
+from hepatica.imaging.pet.beyond import Around, Organ, Sources, sources
 from hepatica.imaging.pet.coincidences import Coincidences
 from hepatica.imaging.pet.efficiency import Efficiency, Sensitivity, sensitivity, survival
 from hepatica.imaging.pet.followed import CoincidenceSimulator, Followed, merged, positrons_per_decay
@@ -79,6 +79,9 @@ class PetModel:
         Followed for each estimate of the scatter.
     noise : NoiseTarget or None
         When to stop, with the iterations asked for at the latest.
+    organ : callable or None
+        The organ that took the activity up, in the frame of the image's grid, on all of the CT: activity beyond the
+        field ends where it does. None where nobody knows it.
     """
 
     point_spread_mm: float = 4.5
@@ -89,6 +92,7 @@ class PetModel:
     within_body: bool = True
     scatter_positrons: int = SCATTER_POSITRONS
     noise: NoiseTarget | None = None
+    organ: Organ | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -101,6 +105,10 @@ class Solved:
         As `reconstruct_list` took them.
     bq_ml : float
         Bq/mL at the start of the frame of an annihilation per mm^3.
+    scattered : ndarray of float32, shape (events,), or None
+        Chance of each event to be a scattered one, by the model.
+    scatter_followed : int
+        Scattered coincidences that the estimate of the scatter rests on.
     """
 
     data: ListData
@@ -108,6 +116,8 @@ class Solved:
     settings: ListIterations
     within: NDArray[np.bool_] | None
     bq_ml: float
+    scattered: Float32 | None = None
+    scatter_followed: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -130,6 +140,10 @@ class PetImage:
         Noise after each iteration, where a target was given.
     beyond_share : float
         Of the counts that are not random, scatter of activity that is taken to go on beyond all beds.
+    beyond_relative_sd : float
+        Of that activity.
+    beyond_in_organ : bool
+        Whether most of it lies where the CT shows the organ go on.
     """
 
     activity: Volume
@@ -141,6 +155,8 @@ class PetImage:
     look: Float32
     stopping: Stopping | None = None
     beyond_share: float = 0.0
+    beyond_relative_sd: float = 0.0
+    beyond_in_organ: bool = False
 
 
 def reconstruct_frame(
@@ -211,6 +227,7 @@ class FrameJob:
         if not (able > 0).all():
             raise InputError(f"{int((able <= 0).sum())} coincidences lie on lines that the scanner cannot see")
         self.able, self.scattered, self.beyond_share = able, 0.0, 0.0
+        self.sources: Sources | None = None
         self.scatter_of: tuple[Followed, float] | None = None
         self.scatter = np.zeros(len(self.events), np.float32)
         self.body = body_on(patient, grid)
@@ -269,12 +286,22 @@ class FrameJob:
             f"pet: iteration {done} of {settings.iterations}"
         )
         found = reconstruct_list(data, self.projector, settings, within=asked, on_iteration=tell)
-        solved = Solved(data, self.projector, settings, asked, self.bq_ml)
+        solved = Solved(data, self.projector, settings, asked, self.bq_ml, *self._scattered(data, look))
         values = found * np.float32(solved.bq_ml)
         activity = Volume(self.grid, values, Kind.ACTIVITY_CONCENTRATION, name=f"{self.nuclide.name} PET")
         return PetImage(
-            activity, seen, len(self.events), number, self.scattered, solved, look, stopping, self.beyond_share
-        )
+            activity, seen, len(self.events), number, self.scattered, solved, look, stopping, self.beyond_share,
+            0.0 if self.sources is None else self.sources.relative_sd,
+            self.sources is not None and self.sources.in_organ,
+        )  # fmt: skip
+
+    def _scattered(self, data: ListData, look: Float32) -> tuple[Float32 | None, int]:
+        """Chance of each event to be a scattered one, and how many scattered ones were followed."""
+        if self.scatter_of is None:
+            return None, 0
+        expected = self.projector.forward(look, self.events) + data.background
+        chance = np.divide(self.scatter / self.able, expected, out=np.zeros_like(expected), where=expected > 0)
+        return chance, int(self.scatter_of[0].scattered.sum())
 
     def _model_lines(self, seen: Sensitivity) -> ModelLines:
         """Lines and bins that stand for all, with what is random and scattered on them."""
@@ -307,7 +334,8 @@ class FrameJob:
         if not total > 0:
             raise InputError("the list holds no more coincidences than its randoms: there is nothing to reconstruct")
         each = self.model.scatter_positrons / total / self.positrons
-        found = sources(look, self.seen.image, self.grid, self.patient, around)
+        found = sources(look, self.seen.image, self.grid, self.patient, around, self.model.organ)
+        self.sources = found
         parts = [self._followed(found.known, each, self.run)]
         if found.continued is not None:
             parts.append(self._followed(found.continued, each, replace(self.run, seed=self.run.seed + BEYOND_SEED)))

@@ -60,6 +60,9 @@ MOST_RELATIVE = 0.5
 FEW_BELOW = 0.02
 """Share of voxels below zero around a place; of fewer the whole image's are taken."""
 
+PLANE_VOXELS = 100
+"""Voxels below zero by which a plane across the patient tells its own noise."""
+
 HIGHEST = 35.0
 """Heights are cut here: their probability is zero in floating point."""
 
@@ -151,13 +154,15 @@ def significance(background: Background, domain: Mask, near: Mask, spacing_mm: S
 
 
 def with_negatives(
-    test: Significance, background: Background, domain: Mask, spacing_mm: Sequence[float]
+    test: Significance, background: Background, domain: Mask, spacing_mm: Sequence[float], along: int
 ) -> Significance:
     """Heights of an image whose noise goes below zero, as those of linear reconstructions do.
 
     Such noise is no lognormal one in proportion to the mean. What is below zero is noise alone, whose square around a
     place has the mean of all noise's where nothing lies (a half normal distribution); where something lies it is less.
-    Of this spread and the other the larger is taken, and of both heights the lower.
+    Of this spread and the other the larger is taken, and of both heights the lower. Planes across the patient (`along`
+    is the array's axis along it) are judged by their own noise too: where a scanner's field ends it rises by some times
+    within 2 cm, which a mean over the surroundings is too low for, and such planes then showed uptake that is none.
     """
     smooth = smoothed_within(background.rest, domain, FILTER_MM, spacing_mm)
     below = domain & (smooth < 0) & (background.rest != 0)
@@ -168,7 +173,10 @@ def with_negatives(
     near = blurred(below.astype(np.float64), AROUND_MM, spacing_mm, mode="constant")
     around = blurred(square, AROUND_MM, spacing_mm, mode="constant")
     local = np.where(near > FEW_BELOW, around / np.maximum(near, FEW_BELOW), everywhere)
-    spread = np.maximum(test.spread, np.sqrt(np.maximum(local, everywhere)))
+    across = tuple(axis for axis in range(3) if axis != along)
+    many = below.sum(axis=across, keepdims=True)
+    planes = np.where(many >= PLANE_VOXELS, square.sum(axis=across, keepdims=True) / np.maximum(many, 1), everywhere)
+    spread = np.maximum(test.spread, np.sqrt(np.maximum(np.maximum(local, everywhere), planes)))
     height = np.zeros_like(smooth)
     height[domain] = np.clip(np.minimum(test.excess[domain] / spread[domain], test.height[domain]), -HIGHEST, HIGHEST)
     seen = height[domain & (background.rest != 0)]

@@ -353,7 +353,8 @@ def _scene(image: Volume, liver: Region, lungs: Region, density: Volume | None, 
     near = domain & (distance <= margin + NEAR_MM)
     test = significance(seen, domain, near, spacing)
     if float((values[domain] < 0).mean()) > SHARE_BELOW_ZERO:
-        test = with_negatives(test, seen, domain, spacing)
+        along = int(np.argmax(np.abs(image.grid.affine[2, :3])))
+        test = with_negatives(test, seen, domain, spacing, along)
     return _Scene(image, liver, lungs, density, inner, domain, _body(density), seen, test, total)
 
 

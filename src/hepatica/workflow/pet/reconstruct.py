@@ -37,6 +37,7 @@ from hepatica.nuclides import Nuclide
 from hepatica.nuclides.positron_emitters import pet_nuclide
 from hepatica.workflow.dose.patient.structures import StructureSet, structures_on
 from hepatica.workflow.pet.clock import clock_of
+from hepatica.workflow.pet.liver_beyond import LiverBeyond
 from hepatica.workflow.pet.reading import RawSource, read_pet
 from hepatica.workflow.pet.simulate import PHYSICS_TABLES
 from hepatica.workflow.result import Result, result
@@ -285,7 +286,8 @@ def reconstruct_pet(
     data, context = replace(data, start=clock.start), clock.context
     drawn = None if structures is None else structures_on(hu.grid, structures, ct_image, StructureOptions())
     regions = () if drawn is None else tuple(item.region for item in drawn.clinical)
-    found = reconstruct_beds(data, hu, chosen, options, report_progress, regions)
+    liver = LiverBeyond(hu, () if drawn is None else drawn.clinical, report_progress)
+    found = reconstruct_beds(data, hu, chosen, options, report_progress, regions, liver)
     volume, image = found.activity, _image(found, data, chosen, context, options)
     sources = (data.source, given.hu.source, *_source_of(drawn))
     return PetResult(
@@ -318,6 +320,7 @@ def reconstruct_pet(
             _messages(options, data),
             about_beds(options.iteration, found.beds),
             about_beyond(found.beds, found.unknown_beyond),
+            liver.messages(used=any(bed.beyond_in_organ for bed in found.beds)),
             about_seen(found.contents),
             about_uncertainty(options),
             total_implausible(found.total_bq.value, image.acquisition, chosen),

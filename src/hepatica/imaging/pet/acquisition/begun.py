@@ -11,7 +11,7 @@ import numpy as np
 from hepatica.core import Grid
 from hepatica.imaging.pet.acquisition.certainty import Beds, Window
 from hepatica.imaging.pet.becquerels.cross_calibration import CrossCalibration, Part
-from hepatica.imaging.pet.beyond import Around, end_planes, touching
+from hepatica.imaging.pet.beyond import ASSUMED, Around, end_planes, touching
 from hepatica.imaging.pet.reconstruction import FrameJob
 
 BEYOND_FIELD = "scatter of activity beyond the field"
@@ -54,21 +54,24 @@ def surroundings(begun: Sequence[BegunBed], grid: Grid) -> Iterator[Around | Non
         yield Around(grid, (bq_ml / (bed.job.bq_ml * bed.back)).astype(np.float32), weight)
 
 
-def with_beyond(scale: CrossCalibration, share: float) -> CrossCalibration:
+def with_beyond(scale: CrossCalibration, share: float, relative_sd: float = ASSUMED / math.sqrt(3)) -> CrossCalibration:
     """The scale with the doubt of what lies beyond all beds.
 
-    Anything between nothing and twice of what was taken to be there is held for equally likely (GUM, JCGM 100:2008,
-    4.3.7). Without it the true coincidences would be 1 / (1 - share) as many.
+    Where nobody knows how far it goes on, anything between nothing and twice of what was taken to be there is held for
+    equally likely (GUM, JCGM 100:2008, 4.3.7); where the CT shows the organ's end, half of that. Without it the true
+    coincidences would be 1 / (1 - share) as many.
 
     Parameters
     ----------
     scale : CrossCalibration
     share : float
         Of the counts that are not random, scatter of activity taken to be there; of the bed that it concerns most.
+    relative_sd : float
+        Of that activity.
     """
     if not share:
         return scale
-    return replace(scale, parts=(*scale.parts, Part(BEYOND_FIELD, share / (1 - share) / math.sqrt(3))))
+    return replace(scale, parts=(*scale.parts, Part(BEYOND_FIELD, share / (1 - share) * relative_sd)))
 
 
 def unknown_beyond(cut: Mapping[str, float], whole: Beds) -> tuple[str, ...]:

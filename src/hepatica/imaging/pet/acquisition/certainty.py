@@ -36,6 +36,13 @@ LINES_SD = 0.017
 anything within 3 % is held for equally likely, of which this is the standard deviation."""
 
 
+SCATTER_SD = {True: 0.03, False: 0.1}
+"""Relative, of the scatter, of a simulation and of a scan: scatter fractions of NEMA NU 2 are predicted 5 to 16 % below
+the published ones, since gantry and couch do not scatter here (docs/pet.md); nor do they in a simulation."""
+SCATTER_PARTS = 20
+"""The estimate is smoothed over about a twentieth of its cells: at a region it is known to the root of this over the
+scattered coincidences followed."""
+
 LEAST_SEEN = 0.1
 """Planes at an end of the field whose mean sensitivity is less of the best plane's are not seen. Of a liver that goes
 on beyond the field the last 10 mm of it, where that is 0.05 to 0.07 (by the detectors' length), held 0.05 to 0.3 of
@@ -63,6 +70,9 @@ class RegionActivity:
         What is found above the threshold is there, and what is there above the limit is found, each with 5 % to be
         wrong (ISO 11929-1), by the noise that the region has as it is: of one that holds activity the limit is an upper
         bound.
+    scatter_sd_mbq : float or None
+        Standard uncertainty from that of the scatter, which is taken off: as large where nothing is as beside it. None
+        where it was not asked for, or scatter is not corrected for.
     """
 
     name: str
@@ -73,6 +83,7 @@ class RegionActivity:
     counting_sd_mbq: float | None
     decision_threshold_mbq: float | None
     detection_limit_mbq: float | None
+    scatter_sd_mbq: float | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -209,6 +220,8 @@ def how_sure(
     options: PetOptions,
     progress: Progress = silent,
     volumes_ml: Sequence[float] | None = None,
+    *,
+    simulated: bool = False,
 ) -> Certainty:
     """Total and regions with their uncertainty, and the noise of each voxel where resampled lists are asked for.
 
@@ -223,6 +236,8 @@ def how_sure(
     options : PetOptions
     volumes_ml : sequence of float, optional
         Of the regions before they were cut to the image; as they are by default.
+    simulated : bool
+        Whether nobody was in the scanner, and gantry and couch did not scatter.
     """
     full_ml = [region.volume_ml for region in regions] if volumes_ml is None else volumes_ml
     ml = activity.grid.voxel_volume_ml
@@ -234,28 +249,34 @@ def how_sure(
     asked = [whole.filtered(weight) for weight in weights]
     said = options.uncertainty
     sd: list[float] | None = None
+    scatter: list[float] | None = None
     voxel_sd: Float32 | None = None
     if said.samples is not None:
         sampled, voxel_sd = _resampled(whole, asked, said.samples, options.iteration.seed, progress)
         sd = sampled if options.iteration.method == "bsrem" else None
     if sd is None and not said.skip_uncertainty and options.iteration.method != "bsrem":
         progress("pet: how sure total and structures are")
-        sd = _by_influence(whole, asked)
+        sd, scatter = _by_influence(whole, asked, simulated=simulated)
     values = [float((activity.values * weight).sum(dtype=np.float64)) for weight in weights]
     counting: Sequence[float | None] = sd if sd is not None else [None] * len(values)
+    by_scatter: Sequence[float | None] = scatter if scatter is not None else [None] * len(values)
     able = whole.counts_per_bq()
     contents = tuple(
-        _content(region, full, weight / ml, _with_scale(value, one, scale), one, able)
-        for region, full, weight, value, one in zip(
-            regions, full_ml, weights[1:], values[1:], counting[1:], strict=True
+        _content(region, full, weight / ml, _with_scale(value, (one, other), scale), (one, other), able)
+        for region, full, weight, value, one, other in zip(
+            regions, full_ml, weights[1:], values[1:], counting[1:], by_scatter[1:], strict=True
         )
     )
-    return Certainty(_with_scale(values[0], counting[0], scale), counting[0], contents, voxel_sd)
+    total = _with_scale(values[0], (counting[0], by_scatter[0]), scale)
+    return Certainty(total, counting[0], contents, voxel_sd)
 
 
-def _with_scale(value: float, counting: float | None, scale: CrossCalibration) -> Estimate:
-    common = scale.relative_sd
-    return Estimate(value, None if counting is None or common is None else math.hypot(counting, common * value))
+def _with_scale(value: float, own: tuple[float | None, float | None], scale: CrossCalibration) -> Estimate:
+    """A value with the uncertainty of counting, of scatter where it is known, and of the scale."""
+    common, (counting, scatter) = scale.relative_sd, own
+    if counting is None or common is None:
+        return Estimate(value, None)
+    return Estimate(value, math.hypot(counting, scatter or 0.0, common * value))
 
 
 def _content(
@@ -263,15 +284,15 @@ def _content(
     full_ml: float,
     covered: FloatArray,
     whole: Estimate,
-    counting: float | None,
+    own: tuple[float | None, float | None],
     able: FloatArray,
 ) -> RegionActivity:
-    volume_ml = region.volume_ml
+    volume_ml, (counting, scatter) = region.volume_ml, own
     share = volume_ml / full_ml if full_ml else 0.0
     if not share:
         return RegionActivity(region.name, 0.0, 0.0, None, None, None, None, None)
     counts = float((able * covered).sum() / covered.sum()) if covered.any() else 0.0
-    limits = None if not counting or not counts else detectable(counting, counts)
+    limits = None if not counting or not counts else detectable(math.hypot(counting, scatter or 0.0), counts)
     return RegionActivity(
         name=region.name,
         volume_ml=volume_ml,
@@ -281,18 +302,33 @@ def _content(
         counting_sd_mbq=None if counting is None else counting / 1e6,
         decision_threshold_mbq=None if limits is None else limits.decision_threshold_bq / 1e6,
         detection_limit_mbq=None if limits is None else limits.detection_limit_bq / 1e6,
+        scatter_sd_mbq=None if scatter is None else scatter / 1e6,
     )
 
 
-def _by_influence(whole: Beds, asked: Sequence[NDArray[np.floating]]) -> list[float]:
-    """Standard deviation of each sum over the image, from how much every event of every bed bears on it."""
-    variance = np.zeros(len(asked))
+def _by_influence(
+    whole: Beds, asked: Sequence[NDArray[np.floating]], *, simulated: bool
+) -> tuple[list[float], list[float] | None]:
+    """Standard deviation of each sum over the image, from how much every event of every bed bears on it.
+
+    First of counting; then of the scatter: what the scatter makes of a sum is that of the events, each by its chance to
+    be scattered. A scatter that is a share too high takes off that share too much, in all beds alike; noise of what was
+    followed differs from bed to bed, and is taken to be alike too.
+    """
+    variance, scatter, followed = np.zeros(len(asked)), np.zeros(len(asked)), math.inf
     for bed, share in zip(whole.beds, whole.shares(), strict=True):
         solved = bed.image.solved
         weights = [weight[bed.window] * share * solved.bq_ml for weight in asked]
         _, found = influence(solved.data, solved.projector, solved.settings, weights, within=solved.within)
         variance += np.square(found).sum(axis=1)
-    return [float(sd) for sd in np.sqrt(variance)]
+        if solved.scattered is not None:
+            scatter += found @ solved.scattered
+            followed = min(followed, solved.scatter_followed)
+    counting = [float(sd) for sd in np.sqrt(variance)]
+    if not math.isfinite(followed):
+        return counting, None
+    relative = math.hypot(SCATTER_SD[simulated], math.sqrt(SCATTER_PARTS / max(followed, 1)))
+    return counting, [float(abs(each)) * relative for each in scatter]
 
 
 def _resampled(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,6 +21,7 @@ from hepatica.imaging.pet.acquisition.net_counts import NetCounts, net_counts
 from hepatica.imaging.pet.acquisition.options import PetIterationOptions, PetOptions
 from hepatica.imaging.pet.acquisition.raw import Bed, PetRawData
 from hepatica.imaging.pet.becquerels.cross_calibration import CrossCalibration
+from hepatica.imaging.pet.beyond import Organ
 from hepatica.imaging.pet.efficiency import Efficiency
 from hepatica.imaging.pet.frame import Frame
 from hepatica.imaging.pet.list_mode import ListIterations, Method, subsets_allowed
@@ -71,6 +73,10 @@ class BedFacts:
         Standard deviation of a voxel over the mean after each iteration, where a target was stated.
     beyond_share : float
         Of the counts that are not random, scatter of activity that is taken to go on beyond all beds.
+    beyond_relative_sd : float
+        Of that activity.
+    beyond_in_organ : bool
+        Whether most of it lies where the CT shows the organ go on.
     """
 
     bed_mm: float
@@ -85,6 +91,8 @@ class BedFacts:
     subsets: int
     voxel_noise: tuple[float, ...] = ()
     beyond_share: float = 0.0
+    beyond_relative_sd: float = 0.0
+    beyond_in_organ: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -153,6 +161,7 @@ def reconstruct_beds(
     options: PetOptions,
     progress: Progress = silent,
     regions: Sequence[Region] = (),
+    organ: Organ | None = None,
 ) -> WholePet:
     """Image of a scan: each bed for itself, then the mean of what several saw, weighted by how well they did.
 
@@ -165,6 +174,8 @@ def reconstruct_beds(
     options : PetOptions
     regions : sequence of Region
         Whose activity is asked for, on any voxels in the frame of reference of `hu`.
+    organ : callable, optional
+        The organ that took the activity up, on all of `hu`, or None; asked where activity touches an end of the field.
 
     Raises
     ------
@@ -192,6 +203,7 @@ def reconstruct_beds(
     if raw.crystal_efficiency is not None:
         efficiency = replace(efficiency, crystal=raw.crystal_efficiency)
     scale = scale_of(nuclide, options.uncertainty, simulated=raw.simulated)
+    axial_organ = None if organ is None else functools.cache(lambda: _moved(organ(), raw.axis_mm))
     begun: list[BegunBed] = []
     for number, bed in enumerate(raw.beds):
         window = _seen(grid, raw.scanner, bed.bed_mm)
@@ -204,7 +216,7 @@ def reconstruct_beds(
         told = prefixed(progress, f"bed {number + 1} of {len(raw.beds)}: ")
         job = FrameJob(
             frame, patient, nuclide, grid.crop(window),
-            replace(pet_model(options), noise=_target(noisy, window, options.iteration)), efficiency,
+            replace(pet_model(options), noise=_target(noisy, window, options.iteration), organ=axial_organ), efficiency,
             Run(seed=options.iteration.seed + number, progress=told),
         )  # fmt: skip
         back = scale.factor / (kept * decay_factor(bed.start_s, nuclide.half_life_s))
@@ -214,7 +226,8 @@ def reconstruct_beds(
         found = one.job.image(list_iterations(options.iteration, one.job.frame), around)
         solved.append(SolvedBed(found, one.window, one.back, one.seconds))
     facts = [_facts(bed, one.image) for bed, one in zip(raw.beds, solved, strict=True)]
-    scale = with_beyond(scale, max(fact.beyond_share for fact in facts))
+    most = max(facts, key=lambda fact: fact.beyond_share * fact.beyond_relative_sd)
+    scale = with_beyond(scale, most.beyond_share, most.beyond_relative_sd)
     if noisy is not None and not any(fact.voxel_noise for fact in facts):
         raise InputError("no bed sees enough of the structure in which noise is to be measured")
     whole = Beds(grid, tuple(solved), options.iteration.filter_mm)
@@ -223,7 +236,10 @@ def reconstruct_beds(
     whole_s = sum(bed.duration_s for bed in raw.beds)
     planes = whole.seen_planes()
     here_regions = [_between(region, planes) for region in here_regions]
-    sure = how_sure(whole, activity, here_regions, scale, options, progress, [region.volume_ml for region in regions])
+    sure = how_sure(
+        whole, activity, here_regions, scale, options, progress, [region.volume_ml for region in regions],
+        simulated=raw.simulated,
+    )  # fmt: skip
     prompts, randoms, scatter = (sum(getattr(f, name) for f in facts) for name in ("prompts", "randoms", "scatter"))
     held = values * placed.voxel_volume_ml
     counted = net_counts(prompts, randoms, scatter, held, whole.counts_per_bq(), whole.first_look())
@@ -254,7 +270,7 @@ def _facts(bed: Bed, found: PetImage) -> BedFacts:
     return BedFacts(
         bed.bed_mm, bed.start_s, bed.duration_s, found.prompts, found.randoms, found.scatter, bed.live_fraction,
         found.sensitivity.relative_sd, settings.iterations, settings.subsets,
-        () if stopping is None else stopping.noise, found.beyond_share,
+        () if stopping is None else stopping.noise, found.beyond_share, found.beyond_relative_sd, found.beyond_in_organ,
     )  # fmt: skip
 
 
@@ -408,6 +424,10 @@ def _seen(grid: Grid, scanner: Scanner, bed_mm: float) -> tuple[slice, slice, sl
     if not at.size:
         raise GeometryError(f"the bed at {bed_mm:.0f} mm sees nothing of the body on the CT")
     return slice(0, grid.shape[0]), slice(0, grid.shape[1]), slice(int(at[0]), int(at[-1]) + 1)
+
+
+def _moved(region: Region | None, by_mm: tuple[float, float]) -> Region | None:
+    return None if region is None else replace(region, grid=_shifted(region.grid, by_mm))
 
 
 def _shifted(grid: Grid, by_mm: tuple[float, float]) -> Grid:

@@ -16,6 +16,11 @@ WHOLE = 0.98
 TELLING_SHARE = 0.005
 """From here on it is said what part of the counts rests on activity that nobody saw."""
 
+BEYOND_REMEDY = (
+    "scan a further bed position, so that the activity lies within the field; a CT that shows all of the liver, and "
+    "`structures` with it, say where it ends"
+)
+
 
 def about_beds(said: PetIterationOptions, beds: Sequence[BedFacts]) -> tuple[Message, ...]:
     """Where fewer subsets were used than asked for, and where noise ended the iterations.
@@ -63,8 +68,17 @@ def about_beyond(beds: Sequence[BedFacts], unknown: Sequence[str]) -> tuple[Mess
         Sides at which no CT shows what is beyond.
     """
     found = []
-    share = max(bed.beyond_share for bed in beds)
-    if share > TELLING_SHARE:
+    most = max(beds, key=lambda bed: bed.beyond_share)
+    share = most.beyond_share
+    if share > TELLING_SHARE and most.beyond_in_organ:
+        text = (
+            f"activity touches the end of the field: {100 * share:.1f} % of the coincidences that are not random are "
+            "taken for scatter of activity beyond it, where the CT shows the liver go on, with the concentration of "
+            f"its last planes; per half of it more or less there the image is {50 * share / (1 - share):.1f} % too "
+            "high or too low; that doubt is in the uncertainty"
+        )
+        found.append(Message("activity-beyond-field", text, BEYOND_REMEDY))
+    elif share > TELLING_SHARE:
         text = (
             f"activity touches the end of the field: {100 * share:.1f} % of the coincidences that are not random are "
             "taken for scatter of activity beyond it, as if the concentration of the last planes went on "
@@ -72,8 +86,7 @@ def about_beyond(beds: Sequence[BedFacts], unknown: Sequence[str]) -> tuple[Mess
             f"{100 * share / (1 - share):.1f} % too little, and if twice as much lies beyond as much too much; "
             "that doubt is in the uncertainty"
         )
-        remedy = "scan a further bed position, so that the activity lies within the field"
-        found.append(Message("activity-beyond-field", text, remedy))
+        found.append(Message("activity-beyond-field", text, BEYOND_REMEDY))
     if unknown:
         text = (
             f"activity touches the end of the field towards the {' and the '.join(unknown)}, where the CT ends: "

@@ -19,7 +19,10 @@ The equation is solved by the nu-method (Brakhage 1987; Hanke, Numer Math 1991;6
 steepest ascent do, and each is linear in the events; stopped early, an image is between x_r and the solution. No voxel
 is held anywhere. The mean of inverses is not the inverse of the mean, so the sample must be large against what the
 steps resolve: with 3 lines for each voxel a sphere of 37 mm came out 28 % too high after 30 steps (2 % after 8); 11
-are taken. Other lines in every step would have no such bias, but a several times larger error in the total.
+are taken. What is too high or low by that is a share of the difference from the reference, and a reference by
+expectation maximisation of few counts lies far too high: by 138 % of 300 trues among 6 000 randoms, where the image
+then lost 2 to 4 % of its total. So the reference first takes the height that its list gives it (`height_of`). Other
+lines in every step would have no such bias, but a several times larger error in the total.
 """
 
 from __future__ import annotations
@@ -41,6 +44,8 @@ SMOOTHED_MM = 20.0
 """FWHM over the reference: lesions of some centimetres remain, the noise of voxels does not."""
 LEAST_REFERENCE = 0.1
 """Of its mean: no line through the body has the variance zero."""
+LEAST_HEIGHT = 0.1
+"""Of the reference: it stays above zero whatever the list says."""
 NU = 1.0
 
 
@@ -54,6 +59,41 @@ def reference_of(look: Float32, support: NDArray[np.bool_], seen: Float32, spaci
     smooth = np.divide(smooth, inside, out=np.zeros_like(smooth), where=support & (inside > 0))
     level = float((smooth * seen).sum() / seen[support].sum())
     return np.where(support, np.maximum(smooth, np.float32(LEAST_REFERENCE * level)), 0).astype(np.float32)
+
+
+def height_of(
+    reference: Float32,
+    model: ModelLines,
+    projector: LineProjector,
+    events: Coincidences,
+    background: Float32,
+    seen: Float32,
+    *,
+    weights: NDArray[np.floating] | None = None,
+) -> float:
+    """Factor of a reference by least squares of one unknown, no less than `LEAST_HEIGHT`.
+
+    The same equation as that of the image, where only the height of the reference is sought: with r the reference, the
+    factor is ``1 + (sum over events of (A r) / v - s r) / (r H r)``. One number, which a sample of lines knows well.
+
+    Parameters
+    ----------
+    reference, seen : ndarray of float32
+        Of the projector's grid; what is seen is zero where nothing is looked for.
+    model : ModelLines
+    projector : LineProjector
+    events : Coincidences
+    background : ndarray of float32, shape (events,)
+    weights : ndarray, shape (events,), optional
+        How often each event counts.
+    """
+    of_lines, of_events = projector.forward(reference, model.lines), projector.forward(reference, events)
+    share = np.divide(of_events, of_events + background, out=np.zeros_like(of_events), where=of_events > 0)
+    curved = np.divide(of_lines**2, of_lines + model.background, out=np.zeros_like(of_lines), where=of_lines > 0)
+    counted = float((share if weights is None else share * weights).sum(dtype=np.float64))
+    expected = float((seen * reference).sum(dtype=np.float64))
+    curvature = float((model.weight * curved).sum(dtype=np.float64))
+    return max(1 + (counted - expected) / curvature, LEAST_HEIGHT) if curvature > 0 else 1.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
