@@ -34,6 +34,9 @@ PlanarInput = Path | str | PlanarFile | PlanarViews
 
 BACKGROUND = "background"
 
+LEAST_ADDED = 0.01
+"""Of a drawn body, what other regions add to it, from which on it is said: less is a border. Our choice."""
+
 
 @options
 class PlanarReadingOptions:
@@ -257,15 +260,31 @@ def drawn_on_views(
     if not organs:
         raise InputError(f"none of the structures is an organ: {', '.join(stacked)}", remedy="state `structure_roles`")
     beside = stacked[background[0]] if background else None
-    body = _body(stacked, what)
-    return DrawnOnViews(organs, {n: what[n] for n in organs}, beside, body, tuple(notes), tuple(inputs))
+    body, more = _body(stacked, what)
+    return DrawnOnViews(organs, {n: what[n] for n in organs}, beside, body, (*notes, *more), tuple(inputs))
 
 
-def _body(stacked: Mapping[str, FloatArray], what: Mapping[str, Structure]) -> FloatArray | None:
+def _body(
+    stacked: Mapping[str, FloatArray], what: Mapping[str, Structure]
+) -> tuple[FloatArray | None, tuple[Message, ...]]:
+    """The whole body with all that is drawn in it, and what must be known.
+
+    A label map holds one label in each pixel: its body is what the organs leave.
+    """
     bodies = [name for name in stacked if what[name] is Structure.BODY]
     if len(bodies) > 1:
         raise InputError(f"several regions are the whole body: {', '.join(bodies)}", remedy="leave one")
-    return stacked[bodies[0]] if bodies else None
+    if not bodies:
+        return None, ()
+    drawn = stacked[bodies[0]]
+    whole = np.clip(np.maximum(drawn, sum(stacked.values()) - drawn), 0.0, 1.0)
+    if float((whole - drawn).sum()) <= LEAST_ADDED * float(drawn.sum()):
+        return whole, ()
+    text = (
+        f"the region {bodies[0]!r} leaves out what is drawn inside it, as in a label map, where labels cannot overlap: "
+        "the whole body is taken as that region with all others"
+    )
+    return whole, (Message("body-with-organs", text, severity="note"),)
 
 
 def _require_on_both(found: Mapping[str, Mapping[str, FloatArray]], sides: Sequence[str]) -> None:
