@@ -285,10 +285,12 @@ def _drawn(study: Study, inputs: list[InputFile], notes: list[Message], progress
     found = []
     stated = dict(study.options.absorption.organ_thickness_mm)
     several = len(study.structures) == len(study.times) > 1
+    # Structures stand in the order in which the files were named, times in that of their acquisition.
+    places = sorted(study.times, key=lambda time: min(time.named, default=0))
     for number, time in enumerate(study.times):
         progress(f"counting the views of time {number + 1}")
         if first is None or several:
-            own = [study.structures[number]] if several else list(study.structures)
+            own = [study.structures[places.index(time)]] if several else list(study.structures)
             drawn = drawn_on_views(time, own, study.options.reading.structure_roles)
             first = first or drawn
         else:
