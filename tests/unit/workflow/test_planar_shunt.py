@@ -148,3 +148,26 @@ def test_a_shunt_is_of_one_time_and_of_lungs_and_liver(tmp_path: Path) -> None:
     organs = hepatica.PlanarOrganOptions(normalise="camera")
     with pytest.raises(InputError, match="`normalise`: of shares of the body"):
         hepatica.lung_shunt(planar=tmp_path / "views.dcm", views=hepatica.PlanarViewOptions(organs=organs))
+
+
+def test_a_window_without_counts_is_no_window_without_scatter(tmp_path: Path) -> None:
+    """It was not recorded: the views are as uncertain as those that have no such window."""
+    path = tmp_path / "views.dcm"
+    regions = drawn_views(path)
+    dataset = pydicom.dcmread(path)
+    stored = dataset.pixel_array.copy()
+    stored[2:] = 0  # the lower window of both views
+    dataset.PixelData = stored.tobytes()
+    dataset.save_as(path)
+    none = hepatica.PlanarCountsOptions(planar_scatter="none")
+    for found, plain in zip(both(path, regions, **THICK), both(path, regions, counts=none, **THICK), strict=True):
+        codes = {m.code for m in found.messages}
+        assert {"scatter-window-empty", "planar-scatter-in-counts"} <= codes
+        if isinstance(found, hepatica.LungShuntResult):
+            assert found.shunt == plain.shunt
+            assert "scatter left" in found.shunt.components_sd
+        else:
+            assert found.times[0].scatter_method == "none"
+            assert found.times[0].organs == plain.times[0].organs
+    with pytest.raises(InputError, match=r"109-125 keV holds no count.*`planar_scatter`"):
+        both(path, regions, counts=hepatica.PlanarCountsOptions(planar_scatter="dew"), **THICK)

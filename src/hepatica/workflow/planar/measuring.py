@@ -42,6 +42,7 @@ from hepatica.imaging.planar.rates import (
     SCATTER_UNKNOWN,
     PlanarRates,
     count_rates,
+    recorded,
     scatter_method,
 )
 from hepatica.imaging.spect.camera.cameras import CAMERA_NAMES
@@ -175,9 +176,10 @@ def counts_of(study: Study) -> PlanarCountsOptions:
 
 
 def windows_of(study: Study) -> list[tuple[tuple[Window, ...], int]]:
-    """Energy windows of each time, and the number of its photopeak."""
+    """Energy windows of each time that were recorded, and the number of its photopeak."""
     wanted = study.options.reading.energy_window
-    return [(time.views.windows, photopeak(time.views, study.nuclide, wanted)) for time in study.times]
+    kept = [recorded(time.views, photopeak(time.views, study.nuclide, wanted)) for time in study.times]
+    return [(views.windows, peak) for views, peak, _ in kept]
 
 
 def _require_one_way(study: Study) -> None:
