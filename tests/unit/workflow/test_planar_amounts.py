@@ -193,6 +193,17 @@ def test_what_leaves_the_body_passes_the_bladder_or_is_said() -> None:
     base = curves_of(plain, TimeOptions(), IODINE)
     roles, body = {"liver": "liver", "rest of body": "remainder"}, ("liver", "rest of body")
 
+    def doses_gy(hours: float) -> dict[str, Estimate]:
+        given = PlanarGivenOptions(patient_sex="male", voiding_interval_s=3600 * hours)
+        return {d.organ: d.dose_gy for d in doses_of(base, roles, IODINE, given, {}, body)[0]}
+
+    # The liver's dose is nearly all its own, and as uncertain as without a bladder; its wall's is that of the curves.
+    bare = doses_of(base, roles, IODINE, PlanarGivenOptions(patient_sex="male"), {}, body)[0]
+    alone = {d.organ: d.dose_gy for d in bare}
+    assert alone["liver"].relative_sd
+    assert doses_gy(4.0)["liver"].relative_sd == pytest.approx(alone["liver"].relative_sd, rel=0.02)
+    assert 0.01 < (doses_gy(4.0)["bladder_wall"].relative_sd or 0.0) < 0.5
+
     def bladder_gy(hours: float | None, **more: object) -> tuple[float, list[str]]:
         interval = None if hours is None else 3600 * hours
         given = PlanarGivenOptions(patient_sex="male", voiding_interval_s=interval, **more)  # type: ignore[arg-type]
