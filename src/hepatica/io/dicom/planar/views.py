@@ -22,6 +22,13 @@ Stored = Literal["as-seen", "mirrored"]
 CLEARLY = 0.1
 """Difference of correlation coefficients above which the other orientation fits the anterior view better; uncertain."""
 
+OPPOSITE_DEG = 45.0
+"""From the place of the other view, within which a detector's angle contradicts its view code. Our choice."""
+
+SPEED_TOLERANCE = 1.25
+"""Factor between what a couch travels by its speed in the view's time and the length of the scan, give or take the
+field; acceleration and waiting take some per cent. Our choice."""
+
 LONGEST_BETWEEN_S, LONG_BETWEEN_S = 3 * 3600.0, 3600.0
 """Between the views of one time: what moves in between is not told from depth. A scan lasts half an hour; ours."""
 
@@ -97,6 +104,8 @@ def opposed_views(files: Sequence[PlanarFile], options: ViewOptions = ViewOption
     windows = {side: _windows(files, views, options.window) for side, views in by_side.items()}
     flips, notes = _flips(by_side, options.posterior)
     notes += _about_turned(by_side, flips)
+    if not options.order:
+        notes += _about_codes(by_side)
     first = min((v.image.time for views in by_side.values() for v in views if v.image.time), default=None)
     dwells, more = _dwells(by_side, files, options)
     notes += more
@@ -246,6 +255,30 @@ def _as_stored(by_side: dict[str, list[PlanarView]]) -> list[NDArray[np.float64]
     return [v.image.values[:, :: -1 if v.column_to_head else 1, 0].astype(np.float64) for v in firsts]
 
 
+def _about_codes(by_side: dict[str, list[PlanarView]]) -> list[Message]:
+    """A critical message where orientation or angle of every detector is that of the other side."""
+    firsts = {side: views[0] for side, views in by_side.items()}
+    pair = len(firsts) == 2
+    by_rows = [v.from_front is not None and v.from_front != (side == "anterior") for side, v in firsts.items()]
+    by_angle = [v.angle_deg is not None and _is_opposite(v.angle_deg, side) for side, v in firsts.items()]
+    against = ["ImageOrientationPatient"] if pair and all(by_rows) else []
+    against += ["StartAngle"] if all(by_angle) else []
+    if not against:
+        return []
+    text = (
+        f"{VIEW_TAG} says {' and '.join(firsts)}, and {' and '.join(against)} of the detectors the opposite: front and "
+        "back may be changed over, and with them their attenuation"
+    )
+    remedy = "find out which view is which, and state it (`view_order`)"
+    return [Message("view-codes-contradicted", text, remedy, "critical")]
+
+
+def _is_opposite(angle_deg: float, side: str) -> bool:
+    """Whether a detector's angle (0 behind the patient) is within `OPPOSITE_DEG` of that of the other side."""
+    other = 0.0 if side == "anterior" else 180.0
+    return abs((angle_deg - other + 180.0) % 360.0 - 180.0) <= OPPOSITE_DEG
+
+
 def _about_turned(by_side: dict[str, list[PlanarView]], flips: dict[str, bool]) -> list[Message]:
     """What must be said where the two views fit each other better another way round than they are taken."""
     if len(by_side) < 2:
@@ -294,10 +327,31 @@ def _dwell(file: PlanarFile, view: PlanarView, stated: float | None) -> float:
     if stated is not None:
         return stated
     if view.scan.dwell_s is not None:
+        _require_speed(file, view)
         return view.scan.dwell_s
     raise InputError(
         f"{file.path}: ScanVelocity and FieldOfViewDimensions do not say for how long a point was in view",
         remedy="state `dwell_s`: length of the field over the speed",
+    )
+
+
+def _require_speed(file: PlanarFile, view: PlanarView) -> None:
+    """InputError where a couch at the stated speed does not travel the length of the scan in the time of the view."""
+    scan, seconds = view.scan, view.duration_s
+    if scan is None or scan.speed_mm_s is None or seconds is None or not scan.one_pass:
+        return
+    travelled, field = scan.speed_mm_s * seconds, scan.field_mm or 0.0
+    grid = file.image.grid
+    length = scan.length_mm or grid.shape[1] * grid.spacing_mm[1]
+    # A matrix may be longer than what was scanned: without ScanLength only the longest is known.
+    least = 0.0 if scan.length_mm is None else max(length - field, length / 3) / SPEED_TOLERANCE
+    if least <= travelled <= SPEED_TOLERANCE * (length + field):
+        return
+    raise InputError(
+        f"{file.path}: ScanVelocity {scan.speed_mm_s:g} mm/s over ActualFrameDuration {seconds:.4g} s is "
+        f"{travelled:.4g} mm, {'ScanLength' if scan.length_mm else 'the image'} {length:.4g} mm: one of them is in "
+        "another unit",
+        remedy="correct the file (mm/s, ms, mm), or state `dwell_s`: length of the field over the speed",
     )
 
 
