@@ -14,8 +14,9 @@ from hepatica.errors import InputError
 from hepatica.imaging.planar.views import PlanarViews
 from hepatica.imaging.spect.projections import Window
 from hepatica.io.dicom.images.planar import read_planar
-from hepatica.io.dicom.images.write import Emission
+from hepatica.io.dicom.images.write import Emission, write_ct
 from hepatica.io.dicom.planar.write import write_planar
+from hepatica.io.dicom.structures.rtstruct import write_rtstruct
 from planar_makers import WHEN, box_patient
 
 WINDOWS = (Window(126.0, 154.0), Window(109.0, 125.0))
@@ -139,6 +140,34 @@ def test_one_view_upside_down_is_seen_by_the_ct() -> None:
     )  # fmt: skip
     said = [m.text for m in found.messages if m.code == "views-turned"]
     assert any("posterior view turned head for feet" in text for text in said)
+
+
+def test_structures_of_several_files_are_one_set(tmp_path: Path) -> None:
+    """Lungs of one file, liver and tumour of another; a name in both would count one organ twice."""
+    patient = box_patient()
+    scan = hepatica.PlanarScanOptions(pixel_mm=8.0, columns=44, frame_duration_s=60.0)
+    seen = hepatica.simulate_planar(
+        patient.activity, ct=patient.ct, nuclide="I-131", options=hepatica.PlanarSimulationOptions(scan=scan)
+    ).views
+    views = hepatica.PlanarViewOptions(
+        imaged_nuclide="I-131", counts=hepatica.PlanarCountsOptions(planar_scatter="none"),
+        organs=hepatica.PlanarOrganOptions(offset_mm=(0.0, 0.0), resolution_fwhm_mm=12.0),
+    )  # fmt: skip
+    context = write_ct(tmp_path / "ct", patient.ct.volume, DicomContext.invented(slices=56), description="CT")
+    parts = [[r for r in patient.regions if r.name.startswith("lung") == lungs] for lungs in (True, False)]
+    files = [tmp_path / "lungs.dcm", tmp_path / "rest.dcm", tmp_path / "all.dcm"]
+    for file, regions in zip(files, (*parts, patient.regions), strict=True):
+        write_rtstruct(file, regions, context)
+
+    def shunt(*structures: Path) -> hepatica.LungShuntResult:
+        reading = hepatica.ScoutOptions(ct=tmp_path / "ct")
+        return hepatica.lung_shunt(planar=seen, structures=structures, reading=reading, views=views)
+
+    apart, together = shunt(*files[:2]), shunt(files[2])
+    assert apart.shunt.lung_shunt.value == pytest.approx(together.shunt.lung_shunt.value, rel=1e-9)
+    assert len([file for file in apart.provenance.inputs if file.role == "structures"]) == 2
+    with pytest.raises(InputError, match="several files hold structures of one name: lung left, lung right"):
+        shunt(files[0], files[2])
 
 
 def test_a_shunt_is_of_one_time_and_of_lungs_and_liver(tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ from hepatica.imaging.planar.rates import (
 )
 from hepatica.imaging.spect.camera.cameras import CAMERA_NAMES
 from hepatica.imaging.spect.projections import Window
-from hepatica.io.structures.regions import drawn_structures
+from hepatica.io.structures.regions import drawn_in_all
 from hepatica.nuclides import Nuclide
 from hepatica.transport.matter.media import density_from_hu
 from hepatica.workflow.planar.options import BiodistributionOptions
@@ -122,11 +122,6 @@ def _require_fit(study: Study) -> None:
     method = study.options.absorption.attenuation
     if study.options.organs.drawn_on == "ct" and study.ct is None:
         raise InputError("structures of a CT need the CT", remedy="give `ct`")
-    if study.on_ct and len(study.structures) > 1:
-        raise InputError(
-            f"structures of a CT are one file; there are {len(study.structures)}",
-            remedy="put them into one file, such as one label map or RTSTRUCT; several are of regions drawn on views",
-        )
     if study.on_ct and not study.structures:
         raise InputError("the structures of the CT are needed", remedy="give `structures` that are drawn on it")
     if study.on_ct and study.options.absorption.organ_thickness_mm:
@@ -221,7 +216,7 @@ def _on_ct(study: Study, inputs: list[InputFile], notes: list[Message], progress
     assert study.ct is not None
     progress("reading the CT and its structures")
     ct = as_image(study.ct, role="ct", series=study.options.reading.ct_series)
-    drawn = drawn_structures(study.structures[0], ct, study.options.reading.structure_roles)
+    drawn = drawn_in_all(study.structures, ct, study.options.reading.structure_roles)
     notes += [*ct.messages, *drawn.messages]
     inputs += [ct.source, *drawn.inputs]
     require_one_patient(inputs)
