@@ -114,9 +114,9 @@ def with_side_windows(
             "under a high-energy collimator); intervals are wider by that, their middle is not moved"
         )
         remedy = "state `camera` (best with `planar_scatter` mc), take none, or shares of the whole body"
-        factor = known.calibration.factor
-        spread = math.hypot(factor.sd or 0.0, factor.value * MOST_TAKEN)
-        wider = replace(known.calibration, factor=Estimate(factor.value, spread))
+        own = known.calibration.factor
+        spread = math.hypot(own.sd or 0.0, own.value * MOST_TAKEN)
+        wider = replace(known.calibration, factor=Estimate(own.value, spread))
         return replace(known, calibration=wider), (Message("factor-with-scatter", text, remedy, "critical"),)
     kept = kept_in_air(camera, nuclide, windows, peak, weights)
     factor = replace(known.calibration, factor=known.calibration.factor * kept)
