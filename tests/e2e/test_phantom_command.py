@@ -35,7 +35,7 @@ def test_it_writes_what_it_says(made: tuple[Path, dict]) -> None:
     folder, truth = made
     assert {path.name for path in folder.iterdir()} - {".hepatica.sha256"} == {
         "ct", "emission", "rtstruct.dcm", "seg.dcm", "truth", "arteries.csv", "arteries.vtk", "patient.json",
-        "patient.png", "result.json", "structures.csv", "named-arteries.csv",
+        "patient.png", "result.json", "structures.csv", "balance.csv", "named-arteries.csv",
     }  # fmt: skip
     stored = json.loads((folder / "patient.json").read_text())
     assert {key: value for key, value in stored.items() if key not in ("software", "version")}.items() <= truth.items()

@@ -160,6 +160,10 @@ def test_a_factor_in_air_belongs_to_counts_whose_side_windows_are_taken_off(pati
         )  # fmt: skip
         assert result.times[0].scatter_method == method
         held = {organ.name: organ.activity_mbq for organ in result.times[0].organs}
+        within = {organ.name: organ.activity_95_mbq for organ in result.times[0].organs}["liver"]
+        assert within is not None
+        low, high = within
+        assert low < 1000 * (SHARES["tumour"] + SHARES["liver"]) < high
         return sum(held[name].value for name in ("liver", "lungs")), {m.code for m in result.messages}
 
     with_model, codes = total("siemens-hegp", "tew")

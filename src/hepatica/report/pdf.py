@@ -170,6 +170,10 @@ def _needed_mm(section: Section) -> float:
 SHORT = 12
 """A table with fewer rows is not split between pages."""
 
+KEPT_ROWS, KEPT_SHARE = 4, 0.3
+"""Rows of a long table that stay together at its beginning, with its head, and at its end: none stands alone. Where
+they are taller than this share of a page they may be divided."""
+
 LEAD_ROOM_MM = 30.0
 """The heading of a long table stands with the head of the table and its first rows."""
 
@@ -515,7 +519,17 @@ def _table(block: TableBlock, width: float, *, tight: bool = False) -> Flowable:
             *([("LEFTPADDING", (0, 0), (0, -1), 6)] if swatches else []),
         ]
     )
+    if len(rows) > SHORT:
+        _keep_ends(table, width)
     return table
+
+
+def _keep_ends(table: Any, width: float) -> None:
+    """Keep the first and the last rows of a long table together, unless they are tall."""
+    table.wrap(width, 10 * TEXT_HEIGHT)
+    heights = table._rowHeights  # noqa: SLF001 - reportlab has no other name for them
+    if max(sum(heights[: KEPT_ROWS + 1]), sum(heights[-KEPT_ROWS:])) < KEPT_SHARE * TEXT_HEIGHT:
+        table.setStyle([("NOSPLIT", (0, 0), (0, KEPT_ROWS)), ("NOSPLIT", (0, -KEPT_ROWS), (0, -1))])
 
 
 def _picture(picture: Picture, size: float, room: float) -> list[Flowable]:

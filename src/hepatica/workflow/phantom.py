@@ -114,14 +114,24 @@ class VirtualPatientResult(Result):
         return Table.of(("structure", "mL", "g", "MBq", "% of activity"), rows, "The truth", "structures")
 
     def tables(self) -> tuple[Table, ...]:
-        """Structures and arteries."""
+        """Structures; where the agent lodged; arteries."""
         arteries = self.truth.arteries
         rows: list[tuple[str, Cell]] = [
             ("variant", arteries.variant),
             ("ends", arteries.tree.end_branches),
             ("named branches", ", ".join(self.patient.tree.names)),
         ]
-        return self.table(), Table.of(("what", "value"), rows, "Arteries", "named-arteries")
+        return self.table(), self._balance(), Table.of(("what", "value"), rows, "Arteries", "named-arteries")
+
+    def _balance(self) -> Table:
+        """Activity at the scan by where the agent lodged, whatever voxel it fell into."""
+        held = {name: bq for name, bq in self.balance_at_scan_bq.items() if bq > 0}
+        body = sum(bq for name, bq in held.items() if name != "excreted")
+        rows = [
+            (name, bq / 1e6, None if name == "excreted" or not body else 100 * bq / body) for name, bq in held.items()
+        ]
+        title = "Where the agent lodged, at the scan (voxels at a border hold some of it outside the structure)"
+        return Table.of(("in", "MBq", "% of the body's"), rows, title, "balance")
 
     def write(self, folder: Path) -> None:
         """Write the patient's files.

@@ -222,6 +222,35 @@ def test_views_stored_feet_up_are_turned(tmp_path: Path) -> None:
     assert found.sources["anterior"] == (0, 0, False, True)
 
 
+def test_a_speed_that_contradicts_the_time_is_refused(tmp_path: Path) -> None:
+    """12 cm/min taken for mm/s: 90 mm in 90 s at 1 mm/s. A stated time per point goes before it."""
+    path = written(tmp_path / "a.dcm", made(whole_body=True))
+    assert read(path).views.dwell_s == (387.0, 387.0)
+    for speed in ("6", "0.1"):
+        changed(path, ScanVelocity=speed, ScanLength="900", ActualFrameDuration="900000")
+        with pytest.raises(InputError, match=r"ScanVelocity .* ActualFrameDuration .*`dwell_s`"):
+            read(path)
+        assert read(path, dwell_s=100.0).views.dwell_s == (100.0, 100.0)
+    assert read(changed(path, ScanVelocity="1")).views.dwell_s == (387.0, 387.0)
+
+
+@pytest.mark.parametrize("by", ["ImageOrientationPatient", "StartAngle"])
+def test_codes_that_orientation_or_angle_contradict_are_said(tmp_path: Path, by: str) -> None:
+    path = written(tmp_path / "a.dcm", made())
+    assert "view-codes-contradicted" not in [m.code for m in read(path).messages]
+    dataset = pydicom.dcmread(path)
+    front, back = dataset.DetectorInformationSequence
+    first, second = getattr(front, by), getattr(back, by)
+    setattr(front, by, second)
+    setattr(back, by, first)
+    dataset.save_as(path)
+    (said,) = [m for m in read(path).messages if m.code == "view-codes-contradicted"]
+    assert said.severity == "critical"
+    assert by in said.text
+    stated = read(path, order=("anterior", "posterior"))
+    assert "view-codes-contradicted" not in [m.code for m in stated.messages]
+
+
 def test_views_an_hour_apart_are_told(tmp_path: Path) -> None:
     first = written(tmp_path / "a.dcm", made(sides=("anterior",)))
     second = written(tmp_path / "b.dcm", made(sides=("posterior",)), when=datetime(2026, 3, 2, 12))

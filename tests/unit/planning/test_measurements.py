@@ -20,7 +20,6 @@ from hepatica.planning.scout.lung_shunt import (
     moved,
     planar_lung_shunt,
     spect_lung_shunt,
-    view_counts,
 )
 from hepatica.planning.scout.lungs import lung_dose, lung_dose_gy, lung_mass_kg
 from hepatica.planning.scout.uptake import Uptake, overall_uptake_ratio, sphere_recovery, uptake_of, uptake_ratio
@@ -162,15 +161,6 @@ def test_planar_attenuation_and_scatter() -> None:
         planar_lung_shunt(view, view, PlanarShuntOptions(scatter_fraction=0.2))
     with pytest.raises(InputError, match="nothing above background"):
         planar_lung_shunt(PlanarView(100, 50000, 100, 100, 1000, 100), view)
-
-
-def test_planar_counts_from_an_image() -> None:
-    grid = Grid.axial((30, 30, 1), spacing_mm=(4.0, 4.0, 4.0))
-    lungs, liver = (box(n, grid, slice(2, 20), s, slice(0, 1)) for n, s in (("l", slice(2, 12)), ("v", slice(11, 25))))
-    image = Volume(grid, np.full(grid.shape, 3.0), Kind.COUNTS)
-    view = view_counts(image, lungs, liver)
-    assert view.lung_counts == pytest.approx(3 * 18 * 9)
-    assert view.liver_counts == pytest.approx(3 * 18 * 14)
 
 
 def test_lung_mass_clips_air_and_bone() -> None:

@@ -104,6 +104,23 @@ def test_a_long_table_runs_over_pages() -> None:
     assert html_page(long).count("<tr>") == 151
 
 
+@pytest.mark.parametrize("height", [60, 80, 200, 330, 400, 430, 440])
+def test_no_row_of_a_long_table_stands_alone_on_a_page(height: float) -> None:
+    """Whatever room is left: four rows and the head at either end, or all of it on the next page."""
+    from hepatica.report.pdf import TEXT_WIDTH, _register_fonts, _table
+
+    _register_fonts()
+    block = TableBlock(Table.of(("organ", "Gy"), [(f"organ {n}", float(n)) for n in range(30)]))
+    table = _table(block, TEXT_WIDTH)
+    assert table.wrap(TEXT_WIDTH, 10000)[1] > height
+    parts = [len(part._cellvalues) for part in table.split(TEXT_WIDTH, height)]
+    assert parts == [] or min(parts) >= 5
+    assert parts == [] or sum(parts) == 32
+    # Rows as tall as a page are divided all the same.
+    tall = TableBlock(Table.of(("", ""), [("word " * 600, 1.0) for _ in range(13)]), prose=True)
+    assert pdf_page(Document("Tall", (Section("", (tall,)),)))
+
+
 def test_the_patients_sheet_is_one_page_however_long() -> None:
     sections = tuple((f"Heading {n}", tuple(f"Sentence {k} of what to heed." for k in range(12))) for n in range(9))
     sheet = PatientSheet("de", "Nach der Behandlung", (("Name", NASTY),), "Einleitung.", sections, "Kleingedrucktes")

@@ -1,5 +1,6 @@
 """What shares, curves and doses of a biodistribution are of: the camera's activities, or the body's counts."""
 
+import math
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -13,14 +14,14 @@ from hepatica.dosimetry.time.organ_curve import OrganCurve, organ_curve
 from hepatica.dosimetry.time.single_point import MeasuredShape
 from hepatica.errors import InputError, PhysicsError, UnknownNameError
 from hepatica.imaging.planar.measure import Measured
-from hepatica.imaging.planar.options import PlanarOrganOptions
+from hepatica.imaging.planar.options import PlanarCountsOptions, PlanarOrganOptions
 from hepatica.imaging.planar.organs import OrganRates
 from hepatica.imaging.planar.rates import PlanarRates
 from hepatica.imaging.planar.views import PlanarViews
 from hepatica.imaging.quantify.acquisition_conditions import Conditions
 from hepatica.imaging.spect.projections import Window
 from hepatica.workflow.planar.doses import doses_of
-from hepatica.workflow.planar.factor import about_factor
+from hepatica.workflow.planar.factor import about_factor, with_side_windows
 from hepatica.workflow.planar.given import KnownAdministration, PlanarGivenOptions
 from hepatica.workflow.planar.measuring import MeasuredTime, Study, measure_times
 from hepatica.workflow.planar.options import BiodistributionOptions
@@ -176,6 +177,22 @@ def test_a_camera_factor_of_another_window_is_refused_or_told() -> None:
         told((260.0, 308.0))
 
 
+def test_a_whole_factor_beside_scatter_taken_off_is_uncertain_by_what_it_may_be_off() -> None:
+    windows = (Window(328.1, 400.9), Window(306.2, 328.1), Window(400.9, 422.8))
+    stated = KnownAdministration(None, WHEN, factor((328.1, 400.9)))
+    assert stated.calibration is not None
+    counts = PlanarCountsOptions(planar_scatter="tew")
+    found, (said,) = with_side_windows(stated, [(windows, 0)], counts, IODINE, None)
+    assert (said.code, said.severity) == ("factor-with-scatter", "critical")
+    assert found.calibration is not None
+    assert found.calibration.factor.value == stated.calibration.factor.value
+    # Activities that read low by a third of the factor lie within 95 %: 1 / (1 - 1/3) = 1.5.
+    assert found.calibration.factor.relative_sd == pytest.approx(math.hypot(1 / 3, 0.05), rel=1e-3)
+    assert np.exp(1.96 / 3) > 1.5
+    none = PlanarCountsOptions(planar_scatter="none")
+    assert with_side_windows(stated, [(windows, 0)], none, IODINE, None) == (stated, ())
+
+
 @pytest.mark.parametrize("source", ["sphere", "cylinder", "known-activity"])
 def test_a_factor_of_a_reconstructed_image_is_not_one_of_views(source: str) -> None:
     of_image = replace(factor(), source=source)  # type: ignore[arg-type]
@@ -192,6 +209,17 @@ def test_what_leaves_the_body_passes_the_bladder_or_is_said() -> None:
     plain, _ = points(SERIES, known(2000), normalise="camera")
     base = curves_of(plain, TimeOptions(), IODINE)
     roles, body = {"liver": "liver", "rest of body": "remainder"}, ("liver", "rest of body")
+
+    def doses_gy(hours: float) -> dict[str, Estimate]:
+        given = PlanarGivenOptions(patient_sex="male", voiding_interval_s=3600 * hours)
+        return {d.organ: d.dose_gy for d in doses_of(base, roles, IODINE, given, {}, body)[0]}
+
+    # The liver's dose is nearly all its own, and as uncertain as without a bladder; its wall's is that of the curves.
+    bare = doses_of(base, roles, IODINE, PlanarGivenOptions(patient_sex="male"), {}, body)[0]
+    alone = {d.organ: d.dose_gy for d in bare}
+    assert alone["liver"].relative_sd
+    assert doses_gy(4.0)["liver"].relative_sd == pytest.approx(alone["liver"].relative_sd, rel=0.02)
+    assert 0.01 < (doses_gy(4.0)["bladder_wall"].relative_sd or 0.0) < 0.5
 
     def bladder_gy(hours: float | None, **more: object) -> tuple[float, list[str]]:
         interval = None if hours is None else 3600 * hours

@@ -1,5 +1,6 @@
 """Regions drawn on planar views from an RTSTRUCT, a SEG and overlay planes: one answer, that of the regions given."""
 
+import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import pydicom
 import pytest
 
 import hepatica
-from hepatica.core import Region
+from hepatica.core import Kind, Region, Volume
 from hepatica.core.context import DicomContext
 from hepatica.errors import InputError
 from hepatica.imaging.planar.views import PlanarViews
@@ -19,6 +20,7 @@ from hepatica.io.dicom.images.write import Emission
 from hepatica.io.dicom.planar.write import write_planar
 from hepatica.io.dicom.structures.rtstruct import write_rtstruct
 from hepatica.io.dicom.structures.seg import write_seg
+from hepatica.io.itk import write_itk
 from planar_makers import WHEN
 
 PEAK = Window(328.1, 400.9)
@@ -35,9 +37,10 @@ class Drawn:
     regions: tuple[Region, ...]
 
 
-def drawn_file(folder: Path) -> Drawn:
+def drawn_file(folder: Path, body: float = 3.0) -> Drawn:
     """Unequal pixels and columns: an axis swapped, or a view not turned, gives another answer."""
     counts = np.full((2, 1, 32, 40), 3.0)
+    counts[:, :, 2:28, 3:36] = body
     for name, box in BOXES.items():
         counts[0, 0][box], counts[1, 0][box] = RATE[name], RATE[name] // 3
     views = PlanarViews(counts, ("anterior", "posterior"), (PEAK,), (6.0, 5.0), (300.0,) * 2, (0.0,) * 2, WHEN,
@@ -103,3 +106,29 @@ def test_structures_of_another_patient_are_refused(tmp_path: Path) -> None:
     write_rtstruct(tmp_path / "other.dcm", made.regions, replace(made.context, patient_id="P2"))
     with pytest.raises(InputError, match="patient"):
         shares(made.path, tmp_path / "other.dcm")
+
+
+def test_a_body_of_a_label_map_holds_its_organs(tmp_path: Path) -> None:
+    """One label in a pixel: the body is what the organs leave, and the rest of the body was nothing."""
+    made = drawn_file(tmp_path, body=20.0)
+    grid = made.regions[0].grid
+    whole = np.zeros(grid.shape, np.int16)
+    whole[2:28, 3:36] = 1
+    whole[:, :, 1] = whole[::-1, :, 1]
+    for number, region in enumerate(made.regions, start=2):
+        whole[region.full() > 0] = number
+    write_itk(Volume(grid, whole, Kind.LABEL), tmp_path / "drawn.nii.gz")
+    (tmp_path / "drawn.json").write_text(json.dumps({"1": "body", "2": "liver", "3": "lungs"}))
+    body = Region.from_coverage("body", grid, (whole > 0).astype(np.float32))
+
+    def measured(structures: Any) -> hepatica.BiodistributionResult:
+        thick = hepatica.PlanarAttenuationOptions(attenuation="none")
+        options = hepatica.BiodistributionOptions(absorption=thick)
+        return hepatica.biodistribution(made.path, structures=structures, options=options)
+
+    apart, together = measured(tmp_path / "drawn.nii.gz"), measured((body, *made.regions))
+    found, expected = ({o.name: o.share.value for o in r.times[0].organs} for r in (apart, together))
+    assert expected["rest of body"] > 0.1
+    assert found == pytest.approx(expected, rel=1e-9)
+    assert "body-with-organs" in [m.code for m in apart.messages]
+    assert "body-with-organs" not in [m.code for m in together.messages]

@@ -140,7 +140,7 @@ def test_two_exponentials_are_not_told_of_one() -> None:
 
 
 def test_what_cannot_be_is_refused_before_anything_is_measured() -> None:
-    """A time twice, a model of voxels, several structures of one CT: each names what is meant."""
+    """A time twice, a model of voxels: each names what is meant."""
     one = at(4.0, liver=1.0, rest_of_body=1.0).time.views
     ask = {"nuclide": "I-131"}
     reading = hepatica.PlanarReadingOptions(**ask)
@@ -149,10 +149,6 @@ def test_what_cannot_be_is_refused_before_anything_is_measured() -> None:
     voxels = BiodistributionOptions(reading=reading, time=TimeOptions(time_model="trapezoid"))
     with pytest.raises(InputError, match="of voxels of images"):
         hepatica.biodistribution(one, options=voxels)
-    ct = hepatica.Image.from_array(np.zeros((4, 4, 4)), unit="HU", spacing_mm=(10, 10, 10))
-    with pytest.raises(InputError, match="structures of a CT are one file; there are 2"):
-        hepatica.biodistribution(one, structures=["a.nii", "b.nii"], ct=ct,
-                                 options=BiodistributionOptions(reading=reading))  # fmt: skip
 
 
 def test_a_sex_other_than_the_views_is_said_and_a_calibration_folder_holds_its_file(tmp_path: Path) -> None:

@@ -331,8 +331,10 @@ def _goal(one: StructureDose, goal: Goal | None) -> tuple[str, str]:
         return "", ""
     doses = (goal.judged_gy, one.delivered_dose_gy, one.planned_dose_gy)
     judged = next((dose for dose in doses if dose is not None), None)
+    sign = {">=": "≥", "<=": "≤"}[goal.comparison]
+    asked = f"{sign} {three(goal.limit_gy)} Gy: {goal.condition}"
     if judged is None:
-        return "", ""
+        return (asked, goal.not_judged) if goal.not_judged else ("", "")
     row = LimitRow(
         one.name,
         goal.comparison,
@@ -343,8 +345,7 @@ def _goal(one: StructureDose, goal: Goal | None) -> tuple[str, str]:
         high_gy=goal.high_gy,
     )
     verdict = row.verdict if goal.not_judged else row.verdict.replace(" ", NO_BREAK)
-    sign = {">=": "≥", "<=": "≤"}[goal.comparison]
-    return f"{sign} {three(goal.limit_gy)} Gy: {goal.condition}", verdict
+    return asked, verdict
 
 
 def _dose_note(treatment: TreatmentSummary, lesions: int, left: Sequence[Goal], steps: Steps) -> str:

@@ -186,10 +186,14 @@ def goals_of_plan(plan: Mapping[str, Any]) -> Mapping[str, tuple[Goal, ...]]:
             continue
         words = [row["text"]]
         if row["quantity"] == "tumour_gy" or row["earlier"] is not None or (row["where"] and row["where"] not in names):
-            words.append(f"{row['value']:.3g} Gy")
+            words.append("not known" if row["value"] is None else f"{row['value']:.3g} Gy")
         words += [f"if {row['applies_if']}"] if row["applies_if"] else []
         words += [f"waived: {row['waived']}"] if row["waived"] else []
         sign = ">=" if row["bound"] == "min" else "<="
-        goal = Goal(sign, row["limit"], row["status"], "; ".join(words), row["source"], row["value"])
+        unknown = row["status"] == "not evaluated"
+        goal = Goal(
+            sign, row["limit"], "unjudged" if unknown else row["status"], "; ".join(words), row["source"], row["value"],
+            "not evaluated: the lung shunt is not known" if unknown else "",
+        )  # fmt: skip
         found[name] = (*found.get(name, ()), goal)
     return found

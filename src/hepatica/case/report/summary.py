@@ -159,7 +159,7 @@ class TreatmentSummary:
     imaged_gbq : float or None
         Activity that reached the patient by the dose: stated there, or by its image's header.
     lung_shunt : Estimate or None
-        Fraction.
+        Fraction, by the step of the lung shunt, else by the scout's biodistribution.
     lung_shunt_method : str
         "spect" or "planar".
     tumour_to_normal : Estimate or None
@@ -282,7 +282,8 @@ def summary_of(
         return steps[kind].document if kind in steps else {}
 
     plan, delivery, dose, uptake = (document(kind) for kind in ("plan", "delivery", "dose", "uptake"))
-    shunt, verification, response = (document(kind) for kind in ("lung-shunt", "verification", "response"))
+    verification, response = (document(kind) for kind in ("verification", "response"))
+    shunt = document("lung-shunt") or _shunt_of_views(document("scout-biodistribution"))
     best: Mapping[str, Any] = next(iter(response.get("best", ())), {})
     structures = tuple(_structures(plan, dose, lungs_before(earlier, plan), left_by_earlier(earlier)))
     return TreatmentSummary(
@@ -324,6 +325,12 @@ def summary_of(
         watched=_watched(document("injection")),
         questions=tuple(_question(row) for row in verification.get("suggestions", ())),
     )
+
+
+def _shunt_of_views(biodistribution: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The lung shunt of the scout's biodistribution, as the step of the lung shunt has it; empty where it has none."""
+    first: Mapping[str, Any] = next(iter(biodistribution.get("times", ())), {})
+    return {**first, "method": "planar"} if first.get("lung_shunt") is not None else {}
 
 
 def _watched(injection: Mapping[str, Any]) -> str:
@@ -430,7 +437,8 @@ def _planned_alone(plan: Mapping[str, Any]) -> Iterator[StructureDose]:
         rows += [(f"{NORMAL} in {name}", "perfused_normal", (doses.get("perfused_normal_gy") or {}).get(name))]
     rows += [("lungs", "lung", doses.get("lung_gy"))]
     for name, role, value in rows:
-        if value is not None:
+        # Limits of lungs whose dose is not known are shown as not evaluated.
+        if value is not None or goals.get(name):
             yield StructureDose(name, role, planned_dose_gy=value, goals=goals.get(name, ()))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
+from itertools import chain
 from typing import Any
 
 from hepatica.case.facts import PLAN_TABLES
@@ -24,8 +25,8 @@ SCOUT: tuple[Input, ...] = (
 
 UPTAKE = "uptake"
 
-MEASURED = {"lung_shunt": "lung-shunt", "tumour_to_normal": UPTAKE}
-"""Key of ``[measured]`` -> the step that measures it."""
+MEASURED = {"lung_shunt": ("lung-shunt", "scout-biodistribution"), "tumour_to_normal": (UPTAKE,)}
+"""Key of ``[measured]`` -> the steps that measure it, in order of preference."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ class PlanTables(Input):
         """Steps of the scout, and what the treatment before left."""
         for one in SCOUT:
             yield from one.fed_by(treatment)
-        for step in MEASURED.values():
+        for step in chain.from_iterable(MEASURED.values()):
             yield from folder_of(step, treatment)
         yield from folder_of("next", treatment - 1)
 
@@ -101,10 +102,10 @@ class PlanTables(Input):
     def _results(view: View) -> tuple[Given, ...]:
         found = []
         is_of_parts = len(view.fact("treatment", "territory") or ()) > 1
-        for key, step in MEASURED.items():
-            if step == UPTAKE and is_of_parts:
+        for key, steps in MEASURED.items():
+            if UPTAKE in steps and is_of_parts:
                 continue  # it is of the whole liver: the plan measures each territory in the images by itself
-            if (result := view.result(step)) is not None:
+            if (result := next(filter(None, map(view.result, steps)), None)) is not None:
                 path = str(result[0] / "result.json")
                 found.append(Given(f"measured.{key}", f"steps/{result[0].name}", result[1], path))
         if (earlier := view.result("next", earlier=True)) is not None:
@@ -113,7 +114,7 @@ class PlanTables(Input):
         return tuple(found)
 
 
-AGES = {"scout_to_therapy_days": ("scout-spect", "scout-projections"), "ct_age_days": ("scout-ct",)}
+AGES = {"scout_to_therapy_days": ("scout-spect", "scout-projections", "scout-planar"), "ct_age_days": ("scout-ct",)}
 """Fact of a guardrail -> roles of the image whose age at the treatment it is, in order of preference."""
 
 
@@ -129,7 +130,7 @@ def _ages(view: View) -> dict[str, float]:
     return found
 
 
-OF_SCOUT = ("scout-spect", "scout-projections", "scout-ct", "scout-structures")
+OF_SCOUT = ("scout-spect", "scout-projections", "scout-planar", "scout-ct", "scout-structures")
 
 
 def _identity(view: View) -> dict[str, bool]:

@@ -27,6 +27,7 @@ from hepatica.imaging.planar.from_ct.projection import (
 )
 from hepatica.imaging.planar.options import PlanarUncertaintyOptions
 from hepatica.imaging.planar.organs import STILL, OrganRates, share_interval
+from hepatica.imaging.planar.orientation import regions_turned
 from hepatica.imaging.planar.rates import PlanarRates
 from hepatica.imaging.planar.whole_body import OUTSIDE, Beyond, Outline, outline_of, with_outside
 
@@ -401,6 +402,7 @@ def measure_drawn(
         outline = outline_of(rates, beside.body)
         notes += outline.about(whole_body=beside.scanned)
     background = beside.background
+    notes += regions_turned(rates, regions)
     measurement = DrawnMeasurement(rates, organs, background, body.mu_t, body.mu_per_mm, body.thickness_mm, outline)
     parts = drawn_rates(measurement, uncertainty, stated_thickness=body.stated)
     if outline is not None and outline.missed > 0:

@@ -24,6 +24,10 @@ SCATTER_FWHM_MM = 120.0
 """How far scatter in the photopeak's window spreads about its source: about the mean free path of 140 to 364 keV in
 tissue, 6 to 9 cm, on either side. Our estimate."""
 
+LEAST_BESIDE = 1000.0
+"""Counts of a photopeak in a view, from which on a window beside it without a single count was not recorded: scatter
+and background put more than one in a hundred of them there. Our choice."""
+
 SCATTER_UNCORRECTED = Message(
     "planar-scatter-in-counts",
     "scatter is not taken off: the attenuation coefficient of broad beams stands for it on the mean of the body; "
@@ -135,6 +139,7 @@ def count_rates(views: PlanarViews, peak: int, options: PlanarCountsOptions, *, 
         If no true rate fits the dead time.
     """
     live = _live(views, options)
+    views, peak, notes = _recorded_for(views, peak, options)
     factor = np.array([
         1 / (dwell * kept * decay_factor(start, half_life_s) * acquisition_decay_factor(dwell, half_life_s))
         for dwell, kept, start in zip(views.dwell_s, live, views.start_s, strict=True)
@@ -143,11 +148,43 @@ def count_rates(views: PlanarViews, peak: int, options: PlanarCountsOptions, *, 
     options = replace(options, planar_scatter=scatter_method(views.windows, peak, options.planar_scatter))
     scatter, scatter_variance = _scatter(views, peak, options)
     told = {"none": SCATTER_UNCORRECTED, "upper": SCATTER_LEFT}
-    messages = (told[options.planar_scatter],) if options.planar_scatter in told else ()
+    messages = notes + ((told[options.planar_scatter],) if options.planar_scatter in told else ())
     return PlanarRates(
         counts * factor, scatter * factor, (counts + scatter_variance) * factor**2, views.windows[peak],
         views.sides, views.pixel_mm, live, messages, options.planar_scatter,
     )  # fmt: skip
+
+
+def recorded(views: PlanarViews, peak: int) -> tuple[PlanarViews, int, tuple[Message, ...]]:
+    """The views without windows that hold no count in some view, the photopeak's number then, and what must be known.
+
+    A window that is in the file and was not recorded must not be taken for one without scatter.
+    """
+    totals = views.counts.sum(axis=(2, 3))
+    enough = totals[:, peak] >= LEAST_BESIDE
+    empty = [n for n in range(len(views.windows)) if n != peak and ((totals[:, n] == 0) & enough).any()]
+    if not empty:
+        return views, peak, ()
+    kept = [n for n in range(len(views.windows)) if n not in empty]
+    text = (
+        f"the energy window {', '.join(str(views.windows[n]) for n in empty)} holds no count in a view with "
+        f"{totals[:, peak].max():.0f} in the photopeak: it was not recorded, and no scatter is taken from it"
+    )
+    note = Message("scatter-window-empty", text, "export it with its counts, or take it out of the file")
+    found = replace(views, counts=views.counts[:, kept], windows=tuple(views.windows[n] for n in kept))
+    return found, kept.index(peak), (note,)
+
+
+def _recorded_for(
+    views: PlanarViews, peak: int, options: PlanarCountsOptions
+) -> tuple[PlanarViews, int, tuple[Message, ...]]:
+    """The same; InputError where the stated scatter correction needs a window that was not recorded."""
+    found, number, notes = recorded(views, peak)
+    if notes and options.planar_scatter != "auto":
+        needed = {views.windows[n] for n in scatter_weights(views.windows, peak, options)}
+        if not needed <= set(found.windows):
+            raise InputError(notes[0].text, remedy=f"{notes[0].remedy}; or take another `planar_scatter`")
+    return found, number, notes
 
 
 def _live(views: PlanarViews, options: PlanarCountsOptions) -> tuple[float, ...]:

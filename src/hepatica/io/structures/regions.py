@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from hepatica.anatomy.structures.drawn import DrawnStructures
+from hepatica.anatomy.structures.kinds import Structure
 from hepatica.anatomy.structures.roles import about_unknown, identified, own_codes
 from hepatica.core import Grid, InputFile, Kind, Region, Volume
 from hepatica.core.context import DicomContext
@@ -33,6 +34,7 @@ __all__ = [
     "Label",
     "StructureWarning",
     "Structures",
+    "drawn_in_all",
     "drawn_structures",
     "read_regions",
     "read_structures",
@@ -358,3 +360,32 @@ def drawn_structures(
         raise UnknownNameError("structure", absent[0], known)
     what = identified(list(regions.values()), roles)
     return DrawnStructures(regions, what.roles, (*messages, *what.messages, *about_unknown(what, roles)), inputs)
+
+
+def drawn_in_all(
+    sources: Sequence[StructureSource], image: Grid | Image, roles: Mapping[str, str] | None = None
+) -> DrawnStructures:
+    """Structures of several files on the voxels of one image, as one set; see `drawn_structures`.
+
+    Raises
+    ------
+    InputError
+        If two files hold structures of one name.
+    UnknownNameError
+        If `roles` name a structure that none of them holds.
+    """
+    found = [drawn_structures(source, image, roles, all_here=len(sources) == 1) for source in sources]
+    regions: dict[str, Region] = {}
+    what: dict[str, Structure] = {}
+    for one in found:
+        if twice := sorted(set(regions) & set(one.regions)):
+            raise InputError(
+                f"several files hold structures of one name: {', '.join(twice)}",
+                remedy="give one of them, or rename what is another structure",
+            )
+        regions |= one.regions
+        what |= one.roles
+    if absent := [name for name in roles or {} if name not in regions]:
+        raise UnknownNameError("structure", absent[0], regions)
+    messages = tuple(dict.fromkeys(message for one in found for message in one.messages))
+    return DrawnStructures(regions, what, messages, tuple(file for one in found for file in one.inputs))

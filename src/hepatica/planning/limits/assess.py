@@ -12,8 +12,8 @@ from hepatica.core.options import Fraction, NonNegative, Positive, options
 from hepatica.nuclides import Agent
 from hepatica.nuclides.agents import Indication, Intent
 from hepatica.planning.guardrails import Review, Situation, check
-from hepatica.planning.limits.assumed import Assumption
-from hepatica.planning.limits.dose_limits import LimitCheck, LimitContext, check_limits
+from hepatica.planning.limits.assumed import NO_SHUNT, Assumption
+from hepatica.planning.limits.dose_limits import LimitCheck, LimitContext, check_limits, without_lungs
 from hepatica.planning.prescriptions.compartments import Doses, Lesion, Partition
 from hepatica.planning.prescriptions.dose_constants import Carrier
 from hepatica.planning.prescriptions.microspheres import Prescription
@@ -88,6 +88,12 @@ class Assessed:
     limits: tuple[LimitCheck, ...]
     guardrails: Review
     assumptions: tuple[Assumption, ...] = ()
+
+    def without_lungs(self) -> Assessed:
+        """The same where the lung shunt is not known: no lung dose, and no limit of the lungs is evaluated."""
+        doses = self.prescription.doses
+        bare = replace(self.prescription, doses=None if doses is None else replace(doses, lung_gy=None))
+        return replace(self, prescription=bare, lung_cumulative_gy=None, limits=without_lungs(self.limits))
 
     @property
     @reported
@@ -177,8 +183,12 @@ def assess(
     )
     earlier = {"lung_cumulative_gy": sum(patient.previous_lung_gy)}
     limits = check_limits(values, patient.context(substance.name), earlier=earlier)
+    known = NO_SHUNT not in assumptions
+    if not known:
+        situation = replace(situation, lung_mass_measured=None, lung_dose_gy=None, lung_dose_cumulative_gy=None)
     review = check(situation, ("plan",))
-    return Assessed(prescription, substance, cumulative, limits, review, tuple(assumptions))
+    found = Assessed(prescription, substance, cumulative, limits, review, tuple(assumptions))
+    return found if known else found.without_lungs()
 
 
 def _situation(prescription: Prescription, substance: Carrier, patient: Patient) -> Situation:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
 from hepatica.core.document import INLINE
@@ -15,7 +15,7 @@ from hepatica.nuclides import Agent
 from hepatica.nuclides.agents import Indication, Intent
 from hepatica.nuclides.dose_limits import limit_table
 
-Status = Literal["met", "near", "violated"]
+Status = Literal["met", "near", "violated", "not evaluated"]
 
 NEAR = 0.10
 """A value within 10 % of its limit, on the right side of it, is "near"."""
@@ -23,6 +23,9 @@ NEAR = 0.10
 SEEN_WHOLE = 0.95
 """Share of a structure's volume in the image from which on its mean dose is judged: what is missed of the rest is
 within the uncertainty that the activity has anyway."""
+
+OF_LUNGS = ("lung_gy", "lung_cumulative_gy", "lung_activity_gbq", "lung_shunt_fraction")
+"""Quantities that nobody knows without a lung shunt."""
 
 INTENTS: tuple[str, ...] = get_args(Intent)
 ONE_DOSE = ("segmentectomy", "lobectomy")
@@ -115,10 +118,10 @@ class LimitCheck:
     ----------
     limit : Limit
         The row of the table.
-    value : float
-        The plan's.
+    value : float or None
+        The plan's; None where it is not known.
     status : str
-        "met", "near" or "violated".
+        "met", "near", "violated", or "not evaluated" where the value is not known.
     applies_if : str
         What is not known and would decide whether the limit applies; empty if it applies.
     where : str
@@ -130,7 +133,7 @@ class LimitCheck:
     """
 
     limit: Limit = field(metadata=INLINE)
-    value: float
+    value: float | None
     status: Status
     applies_if: str
     where: str = ""
@@ -150,7 +153,8 @@ class LimitCheck:
         row = self.limit
         unit = next((f" {word}" for word in ("Gy", "GBq") if row.quantity.endswith(f"_{word.lower()}")), "")
         place = f" in {self.where}" if self.where else ""
-        text = f"{whose}{row.text}{place}: {self.value:.3g}{unit}, the limit is {row.limit:.3g}{unit}"
+        value = "not known" if self.value is None else f"{self.value:.3g}{unit}"
+        text = f"{whose}{row.text}{place}: {value}, the limit is {row.limit:.3g}{unit}"
         if self.earlier is not None:
             text += f" ({self.earlier:.3g}{unit} of it from earlier treatments)"
         text += f" [{row.id}; {row.source}]"
@@ -231,8 +235,8 @@ def not_judged(agent: Agent, structures: Iterable[str]) -> tuple[Message, ...]:
 
 
 def worst_first(checks: Iterable[LimitCheck]) -> tuple[LimitCheck, ...]:
-    """Violated ones first, then those that are near."""
-    order = {"violated": 0, "near": 1, "met": 2}
+    """Violated ones first, then those that could not be evaluated, then those that are near."""
+    order = {"violated": 0, "not evaluated": 1, "near": 2, "met": 3}
     return tuple(sorted(checks, key=lambda check: order[check.status]))
 
 
@@ -263,6 +267,19 @@ def check_limits(
         if applies is not None:
             out.append(LimitCheck(row, value, row.status(value), applies, where, earlier.get(row.quantity)))
     return worst_first(out)
+
+
+def without_lungs(checks: Iterable[LimitCheck]) -> tuple[LimitCheck, ...]:
+    """Checks of a plan whose lung shunt is not known: those of the lungs are not evaluated.
+
+    One that earlier treatments have violated already stays violated.
+    """
+    return worst_first(
+        replace(check, value=None, status="not evaluated")
+        if check.limit.quantity in OF_LUNGS and not check.exceeded
+        else check
+        for check in checks
+    )
 
 
 def _applies(row: Limit, context: LimitContext) -> str | None:

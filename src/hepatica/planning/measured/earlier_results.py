@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hepatica.core import Estimate
+from hepatica.core.message import Message
 from hepatica.core.options import options
 from hepatica.core.text.files import json_file
 from hepatica.errors import InputError
@@ -24,6 +25,7 @@ from hepatica.planning.measured.values import (
 from hepatica.planning.planner.prescribe import MassOptions
 
 NORMAL = "normal liver"
+BIODISTRIBUTION = "biodistribution"
 
 
 @options
@@ -33,7 +35,7 @@ class EarlierOptions:
     Attributes
     ----------
     lung_shunt_result : path or None
-        Result of the lung shunt: its shunt, and the lungs' mass where it was measured.
+        Result of the lung shunt: its shunt, and the lungs' mass where it was measured; or of the biodistribution.
     uptake_result : path or None
         Result of tumour-to-normal: masses of tumours and normal liver, and T/N.
     """
@@ -62,7 +64,8 @@ def with_results(
     shunt_sd = None
     if earlier.lung_shunt_result is not None:
         found = shunt_of_result(earlier.lung_shunt_result)
-        assert found.lung_shunt is not None
+        if found.lung_shunt is None:
+            raise InputError(found.messages[0].text, remedy=found.messages[0].remedy)
         shunt, shunt_sd = found.lung_shunt.value, found.lung_shunt.sd
         if masses.lung_shunt > 0:
             sd = SHUNT_SD if shunt_sd is None else shunt_sd
@@ -140,8 +143,13 @@ def is_result(path: Path, *verbs: str) -> bool:
 
 
 def shunt_of_result(path: Path) -> Measured:
-    """Lung shunt, and the lungs' mass where the result has it, of a result of `lung_shunt`."""
-    document = result_file(path, "lung_shunt")
+    """Lung shunt, and the lungs' mass where the result has it, of a result of `lung_shunt` or `biodistribution`.
+
+    That of a biodistribution is of its first time; one without lungs and liver has none, which is said.
+    """
+    document = result_file(path, "lung_shunt", BIODISTRIBUTION)
+    if str(document["schema"]).startswith(f"hepatica/{BIODISTRIBUTION}/"):
+        return _shunt_of_views(path, document)
     try:
         sd, lungs = document.get("lung_shunt_sd"), document.get("whole_lung_mass") or {}
         mass = lungs.get("mass_kg") if lungs.get("origin") in ("ct", "stated") else None
@@ -152,6 +160,24 @@ def shunt_of_result(path: Path) -> Measured:
             facts=Situation(lung_shunt_method=str(document["method"]), share_elsewhere=document.get("share_elsewhere")),
         )
     except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path}: no lung shunt in it ({error!r})") from error
+
+
+def _shunt_of_views(path: Path, document: Mapping[str, Any]) -> Measured:
+    """Lung shunt of a result of `biodistribution`."""
+    try:
+        first = document["times"][0]
+        shunt, sd = first["lung_shunt"], first.get("lung_shunt_sd")
+        if shunt is None:
+            text = f"{path}: the biodistribution holds no lung shunt: its views do not show lungs and liver whole"
+            remedy = "measure it with structures of lungs and liver, or state `lung_shunt`"
+            return Measured(source=str(path), messages=(Message("no-shunt-in-result", text, remedy),))
+        return Measured(
+            source=str(path),
+            lung_shunt=Estimate(float(shunt), None if sd is None else float(sd)),
+            facts=Situation(lung_shunt_method="planar"),
+        )
+    except (IndexError, KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path}: no lung shunt in it ({error!r})") from error
 
 

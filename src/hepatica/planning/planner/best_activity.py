@@ -193,15 +193,17 @@ class Chances:
     ----------
     probability_tumour_reached : float
         That every lesion reaches the target.
-    probability_normal_liver_exceeded, probability_lung_exceeded : float
+    probability_normal_liver_exceeded : float
         That a limit is passed.
+    probability_lung_exceeded : float or None
+        The same of the lungs; None in a plan whose lung shunt is not known.
     probability_by_lesion : mapping of str to float
         Chance of each lesion alone.
     """
 
     probability_tumour_reached: float
     probability_normal_liver_exceeded: float
-    probability_lung_exceeded: float
+    probability_lung_exceeded: float | None
     probability_by_lesion: Mapping[str, float]
 
 
@@ -212,7 +214,7 @@ class TradeOff:
     administered_total_gbq: float
     probability_tumour_reached: float
     probability_normal_liver_exceeded: float
-    probability_lung_exceeded: float
+    probability_lung_exceeded: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,6 +272,15 @@ class Optimum:
     dose_interval_95_gy: Mapping[str, Interval]
     samples: int
     seed: int
+
+    def without_lungs(self) -> Optimum:
+        """The same of a plan whose lung shunt is not known: nothing is said of the lungs."""
+        return replace(
+            self,
+            chances=replace(self.chances, probability_lung_exceeded=None),
+            trade_off=tuple(replace(point, probability_lung_exceeded=None) for point in self.trade_off),
+            dose_interval_95_gy={name: one for name, one in self.dose_interval_95_gy.items() if name != LUNGS},
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,16 @@ from dataclasses import dataclass, replace
 
 from hepatica.planning.guardrails.plausible import largest_plausible_gbq
 from hepatica.planning.limits.allowance import check_allowances
-from hepatica.planning.limits.dose_limits import Limit, LimitCheck, check_limits, limits, upper_limits, worst_first
+from hepatica.planning.limits.assumed import NO_SHUNT
+from hepatica.planning.limits.dose_limits import (
+    Limit,
+    LimitCheck,
+    check_limits,
+    limits,
+    upper_limits,
+    without_lungs,
+    worst_first,
+)
 from hepatica.planning.limits.nominal import NominalLimit
 from hepatica.planning.planner.course import Course
 from hepatica.planning.planner.territories import CourseDoses, Injection, PreviousTreatment
@@ -32,13 +41,14 @@ class LifetimeDose:
     organ : str
         "lungs" or "normal liver".
     this_treatment_gy, earlier_gy, lifetime_gy : float
-        By all injections of this plan, by earlier treatments, and their sum.
+        By all injections of this plan (None of lungs whose shunt is not known), by earlier treatments, and their sum
+        as far as it is known.
     treatment_limit_gy, lifetime_limit_gy : float or None
         Of the plan; None where it states none.
     """
 
     organ: str
-    this_treatment_gy: float
+    this_treatment_gy: float | None
     earlier_gy: float
     lifetime_gy: float
     treatment_limit_gy: float | None
@@ -50,8 +60,8 @@ def lifetime_doses(course: Course, doses: CourseDoses) -> tuple[LifetimeDose, ..
     aims, normal = course.aims, _normal_lifetime_limit(course)
     return (
         LifetimeDose(
-            LUNGS, doses.lung_gy, doses.lung_cumulative_gy - doses.lung_gy, doses.lung_cumulative_gy,
-            aims.lung_limit_gy, aims.lung_lifetime_limit_gy,
+            LUNGS, None if NO_SHUNT in course.assumptions else doses.lungs_by_shunt_gy, doses.lungs_earlier_gy,
+            doses.lungs_by_shunt_gy + doses.lungs_earlier_gy, aims.lung_limit_gy, aims.lung_lifetime_limit_gy,
         ),
         LifetimeDose(
             NORMAL, doses.normal_liver_gy, doses.normal_liver_cumulative_gy - doses.normal_liver_gy,
@@ -93,9 +103,10 @@ def course_limits(
         *_in_territories(course, injections, agents, doses),
         *_in_patient(course, injections, agents, doses),
         *_of_plan(course, doses),
-        *check_allowances(course.allowances, dict(doses.perfused_normal_gy), doses.lung_gy),
+        *check_allowances(course.allowances, dict(doses.perfused_normal_gy), doses.lungs_by_shunt_gy),
     ]
-    return worst_first(replace(check, waived=course.waived_limits.get(check.limit.id, "")) for check in found)
+    judged = [replace(check, waived=course.waived_limits.get(check.limit.id, "")) for check in found]
+    return without_lungs(judged) if NO_SHUNT in course.assumptions else worst_first(judged)
 
 
 def _in_territories(
@@ -117,7 +128,7 @@ def _in_territories(
 def _in_patient(
     course: Course, injections: Sequence[Injection], agents: Mapping[str, str], doses: CourseDoses
 ) -> Iterator[LimitCheck]:
-    earlier = {"lung_cumulative_gy": doses.lung_cumulative_gy - doses.lung_gy}
+    earlier = {"lung_cumulative_gy": doses.lungs_earlier_gy}
     earlier_normal = doses.normal_liver_cumulative_gy - doses.normal_liver_gy
     seen: set[str] = set()
     for agent in dict.fromkeys(agents.values()):
@@ -160,7 +171,8 @@ def _of_plan(course: Course, doses: CourseDoses) -> Iterator[LimitCheck]:
                     "lifetime",
                 )
             )
-        for name, quantity, limit, value, period in rows:
+        for name, quantity, limit, known, period in rows:
+            value = known or 0.0  # of lungs without a shunt, which are not evaluated
             if limit is None or any((row.quantity, row.limit) == (quantity, limit) for row in everywhere()):
                 # The published limit says it already.
                 continue

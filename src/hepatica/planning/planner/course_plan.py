@@ -153,8 +153,12 @@ class CoursePlan:
             text = f"the best chance is held down by what is plausible: {self.planner.binding_limit}"
             planner.append(Message("planner-keeps-plausible", text, "check masses, T/N, aims and units"))
         if NO_SHUNT in course.assumptions:
-            text = "no lung shunt is stated or measured: the lungs are left out of this plan, their dose is not known"
-            planner.append(Message("lung-shunt-not-stated", text, "state `lung_shunt`"))
+            text = (
+                "no lung shunt is stated or measured: the lungs are left out of this plan, their dose is not known, "
+                "and their limits are not evaluated"
+            )
+            remedy = "measure it on the scout (SPECT/CT, or planar views), or state `lung_shunt`"
+            planner.append(Message("lung-shunt-not-stated", text, remedy))
         if self.planner_refused:
             text = f"the planner allows no activity: {self.planner_refused}"
             planner.append(Message("planner-no-activity", text, "do not treat under these limits", "critical"))
@@ -213,7 +217,20 @@ def plan_course(course: Course) -> CoursePlan:
     known = {p.name: completed(known_facts(course, p, doses, planner), seen) for p in plans}
     reviews = {name: check(completed(facts, course.facts), ("plan",)) for name, facts in known.items()}
     contradicted = [m for facts in known.values() for m in contradictions(facts, course.facts)]
-    return replace(out, guardrails=together(reviews), course=replace(course, notes=unique(course.notes, contradicted)))
+    course = replace(course, notes=unique(course.notes, contradicted))
+    return _as_known(replace(out, guardrails=together(reviews), course=course))
+
+
+def _as_known(plan: CoursePlan) -> CoursePlan:
+    """The plan without doses of the lungs, where no shunt says them."""
+    if NO_SHUNT not in plan.course.assumptions:
+        return plan
+    return replace(
+        plan,
+        doses=plan.doses.without_lungs(),
+        territories=tuple(one.without_lungs() for one in plan.territories),
+        planner=None if plan.planner is None else plan.planner.without_lungs(),
+    )
 
 
 def _injections(plans: tuple[TerritoryPlan, ...], administered_gbq: Mapping[str, float]) -> list[Injection]:

@@ -15,6 +15,7 @@ from hepatica.planning.limits.assess import (
     of_lesions,
     of_patient,
 )
+from hepatica.planning.limits.assumed import NO_SHUNT
 from hepatica.planning.planner.best_activity import Optimum
 from hepatica.planning.planner.course import Course
 from hepatica.planning.planner.methods import TerritoryPlan
@@ -39,7 +40,7 @@ def known_facts(course: Course, plan: TerritoryPlan, doses: CourseDoses, planner
     known = of_lesions(known, here)
     lesions = [doses.lesions_gy[lesion.name] for lesion in here]
     agent = given.carrier.agent
-    limit = course.lung_limit_gy
+    limit, unknown = course.lung_limit_gy, NO_SHUNT in course.assumptions
     known = replace(
         known,
         nuclide=given.carrier.nuclide.name,
@@ -53,12 +54,12 @@ def known_facts(course: Course, plan: TerritoryPlan, doses: CourseDoses, planner
         probability_normal_exceeded=chances.probability_normal_liver_exceeded if chances else None,
         convention=made.constant.convention,
         lung_shunt=target.lung_shunt,
-        lung_shunt_decides=doses.lung_gy > SHUNT_DECIDES_FROM * limit
+        lung_shunt_decides=doses.lungs_by_shunt_gy > SHUNT_DECIDES_FROM * limit
         or bool(planner and planner.binding_limit.startswith("lung")),
         lung_mass_kg=target.lung_mass_kg,
         lung_mass_measured=course.lung_mass_measured,
-        lung_dose_gy=doses.lung_gy,
-        lung_dose_cumulative_gy=doses.lung_cumulative_gy,
+        lung_dose_gy=None if unknown else doses.lung_gy,
+        lung_dose_cumulative_gy=None if unknown else doses.lung_cumulative_gy,
         planned_gbq=made.planned_gbq,
         administered_gbq=made.administered_gbq,
         energy_j=made.administered_gbq * made.constant.j_per_gbq,

@@ -40,6 +40,10 @@ class TerritoryPlan:
         """The chosen method's prescription."""
         return self.methods[self.chosen]
 
+    def without_lungs(self) -> TerritoryPlan:
+        """The same of a plan whose lung shunt is not known: no lung dose, and no limit of the lungs is evaluated."""
+        return replace(self, methods={name: one.without_lungs() for name, one in self.methods.items()})
+
 
 def effective_half_life_s(course: Course, agent: Agent | None) -> float | None:
     """Of activity that leaves: as stated, else of a lipiodol as its agent's table has it; None for all decays in place.

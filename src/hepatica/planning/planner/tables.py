@@ -82,7 +82,8 @@ def methods_table(territory: TerritoryPlan) -> Table:
 def course_doses_table(course: CoursePlan) -> Table:
     """Mean doses of all territories together."""
     d = course.doses
-    rows = [*d.lesions_gy.items(), *((f"normal liver in {name}", gy) for name, gy in d.perfused_normal_gy.items())]
+    rows: list[tuple[str, float | None]] = [*d.lesions_gy.items()]
+    rows += [(f"normal liver in {name}", gy) for name, gy in d.perfused_normal_gy.items()]
     rows += [("normal liver, whole", d.normal_liver_gy), ("lungs", d.lung_gy)]
     if course.course.earlier:
         rows += [
@@ -131,7 +132,7 @@ def further_tables(course: CoursePlan) -> tuple[Table, ...]:
 
 def chances_table(planner: Optimum) -> Table:
     """The activity with the best chance, and what better knowledge would buy."""
-    chances = planner.chances
+    chances, lungs = planner.chances, planner.chances.probability_lung_exceeded
     rows = [
         *(
             (f"best activity, {name}", f"{gbq:.3f} GBq to the patient")
@@ -139,7 +140,7 @@ def chances_table(planner: Optimum) -> Table:
         ),
         ("every tumour reaches its target", f"{chances.probability_tumour_reached:.0%}"),
         ("normal liver above its limit", f"{chances.probability_normal_liver_exceeded:.1%}"),
-        ("lungs above their limit", f"{chances.probability_lung_exceeded:.1%}"),
+        ("lungs above their limit", "not known" if lungs is None else f"{lungs:.1%}"),
         ("what stops a higher activity", planner.binding_limit),
         *(
             (f"dose of {name}, 95 % interval", f"{interval.low:.0f} to {interval.high:.0f} Gy")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from hepatica.core.document import HIDDEN
 from hepatica.core.message import Message
@@ -79,8 +79,8 @@ class CourseDoses:
         Mean of normal liver per territory.
     normal_liver_gy : float
         Mean over the whole normal liver, unperfused parts included.
-    lung_gy, lung_cumulative_gy : float
-        This course; with previous treatments.
+    lung_gy, lung_cumulative_gy : float or None
+        This course; with previous treatments. None in a plan whose lung shunt is not known.
     normal_liver_cumulative_gy : float
         With previous treatments.
     energy_j : float
@@ -93,11 +93,25 @@ class CourseDoses:
     lesions_gy: Mapping[str, float]
     perfused_normal_gy: Mapping[str, float]
     normal_liver_gy: float
-    lung_gy: float
-    lung_cumulative_gy: float
+    lung_gy: float | None
+    lung_cumulative_gy: float | None
     normal_liver_cumulative_gy: float
     energy_j: float
     messages: tuple[Message, ...] = field(metadata=HIDDEN)
+
+    @property
+    def lungs_by_shunt_gy(self) -> float:
+        """Lung dose of this course at the shunt that was taken, 0 of one that is not known."""
+        return self.lung_gy or 0.0
+
+    @property
+    def lungs_earlier_gy(self) -> float:
+        """Lung dose of previous treatments."""
+        return (self.lung_cumulative_gy or 0.0) - self.lungs_by_shunt_gy
+
+    def without_lungs(self) -> CourseDoses:
+        """The same of a plan whose lung shunt is not known."""
+        return replace(self, lung_gy=None, lung_cumulative_gy=None)
 
 
 def course_doses(

@@ -51,10 +51,12 @@ class LungShunt:
     method : str
         "planar" or "spect".
     lungs, liver : float
-        What was counted, after all corrections, in counts (planar: geometric mean) or the image's unit.
+        What was counted, after all corrections: of planar views counts per second of one head in air, of counts that
+        were read off their geometric mean, else in the image's unit.
     components_sd : mapping of str to float
         Standard uncertainty of the fraction by source: "counts", "border", "scatter", "completion" (the mass of lungs
-        that were cut off), "position" (the transform that brought scout and structures together).
+        that were cut off), "position" (the transform that brought scout and structures together); of planar views
+        those of a biodistribution.
     details : mapping of str to float
         Effects of options: fraction without the dome margin, extrapolated share of the lungs, ...
     messages : tuple of Message
@@ -123,7 +125,7 @@ class PlanarView:
 
 @options
 class PlanarShuntOptions:
-    """How planar counts are corrected.
+    """How planar counts that were read off elsewhere are corrected.
 
     Attributes
     ----------
@@ -149,22 +151,6 @@ class PlanarShuntOptions:
     scatter_fraction: Annotated[float, Unit("fraction"), Limits(low=0, below=1)] = 0.0
     scatter_fraction_sd: Fraction = 0.0
     border_relative_sd: Fraction | None = None
-
-
-def view_counts(
-    image: Volume, lungs: Region, liver: Region, background: Region | None = None, *, duration_s: float | None = None
-) -> PlanarView:
-    """Counts of the regions in one planar view (a volume one voxel thick, in counts); overlap counts for the liver."""
-    image.require_kind(Kind.COUNTS)
-    image.require_finite()
-    lungs_only = lungs - liver
-    counts = [region.total(image) for region in (lungs_only, liver)]
-    pixels = [region.voxels for region in (lungs_only, liver)]
-    if background is None:
-        return PlanarView(counts[0], counts[1], pixels[0], pixels[1], start=image.time, duration_s=duration_s)
-    size = background.voxels
-    b = background.total(image)
-    return PlanarView(counts[0], counts[1], pixels[0], pixels[1], b, size, image.time, duration_s)
 
 
 def planar_lung_shunt(

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from hepatica.anatomy.structures.kinds import LUNGS, Structure
 from hepatica.core import Estimate
+from hepatica.core.constants import SECONDS_PER_HOUR
 from hepatica.core.message import Message
 from hepatica.dosimetry.organs.organ_dose import PHANTOM_GEOMETRY, OrganDose, organ_doses, sphere_dose_gy
 from hepatica.dosimetry.organs.s_values import REMAINDER, reference_masses_g, sources
@@ -115,16 +116,10 @@ def _through_bladder(
             )
         return None, ()
     decay = math.log(2) / nuclide.half_life_s
-    excreted = bq_s = 0.0
+    excreted = 0.0
     for curve in body:
         parts = [(a, math.log(2) / t) for a, t in zip(curve.amplitudes, curve.half_lives_s, strict=True)]
         excreted += sum(a * max(1 - decay / rate, 0.0) for a, rate in parts)
-        if given.voiding_interval_s is not None and curve.decays_bq_s is not None:
-            administered = curve.decays_bq_s.value / (3600 * curve.residence_time_h.value)
-            bq_s += administered * bladder_residence_s(
-                curve.amplitudes, curve.half_lives_s, physical_half_life_s=nuclide.half_life_s,
-                interval_s=given.voiding_interval_s, urine_share=given.urine_share,
-            )  # fmt: skip
     # Curves that begin with more than was administered are told elsewhere; what leaves is not more than that.
     excreted = min(excreted, 1.0)
     if measured or excreted < LEAST_EXCRETED:
@@ -141,7 +136,39 @@ def _through_bladder(
         f"{100 * given.urine_share:g} % of it through a bladder that is emptied every "
         f"{given.voiding_interval_s / 3600:g} h; how it fills is a model"
     )
-    return Estimate(bq_s, None), (Message("bladder-by-model", text, severity="note"),)
+    return _in_bladder(body, nuclide, given), (Message("bladder-by-model", text, severity="note"),)
+
+
+def _in_bladder(body: Sequence[OrganCurve], nuclide: Nuclide, given: PlanarGivenOptions) -> Estimate:
+    """Decays in the bladder of what leaves the body, Bq s.
+
+    Their uncertainty is that of the curves' height and of their half-life, of all organs together; that of the model is
+    not known and not in it.
+    """
+    assert given.voiding_interval_s is not None
+    total, spread, known = 0.0, 0.0, True
+    for curve in body:
+        if curve.decays_bq_s is None:
+            continue
+        administered = curve.decays_bq_s.value / (SECONDS_PER_HOUR * curve.residence_time_h.value)
+
+        def held(by_s: float, curve: OrganCurve = curve, administered: float = administered) -> float:
+            longest = max(curve.half_lives_s)
+            half_lives = [t + by_s if t == longest else t for t in curve.half_lives_s]
+            return administered * bladder_residence_s(
+                curve.amplitudes, half_lives, physical_half_life_s=nuclide.half_life_s,
+                interval_s=given.voiding_interval_s or 0.0, urine_share=given.urine_share,
+            )  # fmt: skip
+
+        own, height = held(0.0), curve.decays_bq_s.relative_sd
+        half_life = curve.effective_half_life_h
+        # A stated half-life without an uncertainty has none in the decays either.
+        by = 0.0 if half_life is None or half_life.sd is None else half_life.sd * SECONDS_PER_HOUR
+        by = min(by, 0.9 * max(curve.half_lives_s))
+        known = known and height is not None
+        spread += math.hypot(own * (height or 0.0), (held(by) - held(-by)) / 2)
+        total += own
+    return Estimate(total, spread if known else None)
 
 
 def _electrons_kev(nuclide: Nuclide) -> float:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
+from hepatica.core import Estimate
 from hepatica.core.message import Message
 from hepatica.errors import InputError
 from hepatica.imaging.planar.in_air import kept_in_air
@@ -17,6 +19,11 @@ from hepatica.workflow.planar.options import BiodistributionOptions
 
 IN_AIR = ("planar", "point")
 """Sources whose factor is counts of a view per becquerel; those of a reconstructed image are in its own counts."""
+
+MOST_TAKEN = 1 / 3
+"""Of the photopeak's counts of a source in air, what windows beside it take at most: of 131I under a high-energy
+collimator, by our model. Of a camera without a model it is the standard uncertainty of the factor: all of it lies on
+one side, and the 95 % interval is to hold it there."""
 
 ALIKE = 0.8
 """What two windows share of what they cover together, from which on they see the same photopeak. Our choice."""
@@ -102,12 +109,15 @@ def with_side_windows(
         return known, ()
     if camera is None:
         text = (
-            "scatter is taken off the views' counts and not those of the camera factor, which is counted in the whole "
-            "photopeak: activities read low by what the side windows take of a source in air, a third of 131I under a "
-            "high-energy collimator"
+            "scatter is taken off the views' counts and not off the camera factor, which is counted in the whole "
+            "photopeak: activities read low by what the side windows take of a source in air, up to a third (131I "
+            "under a high-energy collimator); intervals are wider by that, their middle is not moved"
         )
         remedy = "state `camera` (best with `planar_scatter` mc), take none, or shares of the whole body"
-        return known, (Message("factor-with-scatter", text, remedy),)
+        own = known.calibration.factor
+        spread = math.hypot(own.sd or 0.0, own.value * MOST_TAKEN)
+        wider = replace(known.calibration, factor=Estimate(own.value, spread))
+        return replace(known, calibration=wider), (Message("factor-with-scatter", text, remedy, "critical"),)
     kept = kept_in_air(camera, nuclide, windows, peak, weights)
     factor = replace(known.calibration, factor=known.calibration.factor * kept)
     text = (

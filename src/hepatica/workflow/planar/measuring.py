@@ -42,11 +42,12 @@ from hepatica.imaging.planar.rates import (
     SCATTER_UNKNOWN,
     PlanarRates,
     count_rates,
+    recorded,
     scatter_method,
 )
 from hepatica.imaging.spect.camera.cameras import CAMERA_NAMES
 from hepatica.imaging.spect.projections import Window
-from hepatica.io.structures.regions import drawn_structures
+from hepatica.io.structures.regions import drawn_in_all
 from hepatica.nuclides import Nuclide
 from hepatica.transport.matter.media import density_from_hu
 from hepatica.workflow.planar.options import BiodistributionOptions
@@ -121,11 +122,6 @@ def _require_fit(study: Study) -> None:
     method = study.options.absorption.attenuation
     if study.options.organs.drawn_on == "ct" and study.ct is None:
         raise InputError("structures of a CT need the CT", remedy="give `ct`")
-    if study.on_ct and len(study.structures) > 1:
-        raise InputError(
-            f"structures of a CT are one file; there are {len(study.structures)}",
-            remedy="put them into one file, such as one label map or RTSTRUCT; several are of regions drawn on views",
-        )
     if study.on_ct and not study.structures:
         raise InputError("the structures of the CT are needed", remedy="give `structures` that are drawn on it")
     if study.on_ct and study.options.absorption.organ_thickness_mm:
@@ -175,9 +171,10 @@ def counts_of(study: Study) -> PlanarCountsOptions:
 
 
 def windows_of(study: Study) -> list[tuple[tuple[Window, ...], int]]:
-    """Energy windows of each time, and the number of its photopeak."""
+    """Energy windows of each time that were recorded, and the number of its photopeak."""
     wanted = study.options.reading.energy_window
-    return [(time.views.windows, photopeak(time.views, study.nuclide, wanted)) for time in study.times]
+    kept = [recorded(time.views, photopeak(time.views, study.nuclide, wanted)) for time in study.times]
+    return [(views.windows, peak) for views, peak, _ in kept]
 
 
 def _require_one_way(study: Study) -> None:
@@ -219,7 +216,7 @@ def _on_ct(study: Study, inputs: list[InputFile], notes: list[Message], progress
     assert study.ct is not None
     progress("reading the CT and its structures")
     ct = as_image(study.ct, role="ct", series=study.options.reading.ct_series)
-    drawn = drawn_structures(study.structures[0], ct, study.options.reading.structure_roles)
+    drawn = drawn_in_all(study.structures, ct, study.options.reading.structure_roles)
     notes += [*ct.messages, *drawn.messages]
     inputs += [ct.source, *drawn.inputs]
     require_one_patient(inputs)
@@ -285,10 +282,12 @@ def _drawn(study: Study, inputs: list[InputFile], notes: list[Message], progress
     found = []
     stated = dict(study.options.absorption.organ_thickness_mm)
     several = len(study.structures) == len(study.times) > 1
+    # Structures stand in the order in which the files were named, times in that of their acquisition.
+    places = sorted(study.times, key=lambda time: min(time.named, default=0))
     for number, time in enumerate(study.times):
         progress(f"counting the views of time {number + 1}")
         if first is None or several:
-            own = [study.structures[number]] if several else list(study.structures)
+            own = [study.structures[places.index(time)]] if several else list(study.structures)
             drawn = drawn_on_views(time, own, study.options.reading.structure_roles)
             first = first or drawn
         else:

@@ -13,15 +13,18 @@ from numpy.typing import NDArray
 
 from hepatica.anatomy.structures.clinical import STRUCTURE_ROLES_TEXT, Structure, require_roles
 from hepatica.core import InputFile, Region
+from hepatica.core.image import Image
 from hepatica.core.message import Message
 from hepatica.core.options import Limits, options
 from hepatica.errors import GeometryError, InputError
 from hepatica.imaging.planar.views import PlanarViews
 from hepatica.imaging.spect.camera.cameras import window_sets
+from hepatica.imaging.spect.projections import Window
 from hepatica.io.dicom.images.planar import PlanarFile, read_planar
 from hepatica.io.dicom.planar.overlays import overlay_regions
 from hepatica.io.dicom.planar.views import ReadViews, ViewOptions, opposed_views
 from hepatica.io.dicom.tags import open_dicom
+from hepatica.io.itk import is_itk_file
 from hepatica.io.structures.regions import drawn_structures
 from hepatica.io.structures.structures import onto_grid
 from hepatica.nuclides import Nuclide
@@ -29,10 +32,13 @@ from hepatica.nuclides import nuclide as find_nuclide
 from hepatica.workflow.sources import StructureSource
 
 FloatArray = NDArray[np.float64]
-PlanarInput = Path | str | PlanarFile | PlanarViews
-"""Planar NM file or a folder of them, or views as values."""
+PlanarInput = Path | str | Image | PlanarFile | PlanarViews
+"""Planar NM file or a folder of them, an image with one plane for each view, or views as values."""
 
 BACKGROUND = "background"
+
+LEAST_ADDED = 0.01
+"""Of a drawn body, what other regions add to it, from which on it is said: less is a border. Our choice."""
 
 
 @options
@@ -71,10 +77,14 @@ class PlanarReadingOptions:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TimeOfViews:
-    """Views of one time: as values, and as they were read where they are from files."""
+    """Views of one time: as values, and as they were read where they are from files.
+
+    `named` holds the place of each file among those that were named, in whatever order they were acquired.
+    """
 
     views: PlanarViews
     read: ReadViews | None = None
+    named: tuple[int, ...] = ()
 
     @property
     def inputs(self) -> tuple[InputFile, ...]:
@@ -82,12 +92,38 @@ class TimeOfViews:
         return () if self.read is None else self.read.inputs
 
 
+def usual_window(nuclide: Nuclide) -> Window:
+    """The photopeak in which a nuclide is usually counted."""
+    return window_sets(nuclide)[0].peaks[0]
+
+
 def times_of(
-    planar: PlanarInput | Sequence[PlanarInput], reading: PlanarReadingOptions, dwell_s: float | None
+    planar: PlanarInput | Sequence[PlanarInput],
+    reading: PlanarReadingOptions,
+    dwell_s: float | None,
+    *,
+    unit: str | None = None,
+    window: Window | None = None,
+    shares_alone: bool = False,
 ) -> list[TimeOfViews]:
     """Views by time, the first first.
 
     A file with both views is a time; files of one view each are paired in the order of their acquisition.
+
+    Parameters
+    ----------
+    planar : path, Image, views, or several
+        Files, or values.
+    reading : PlanarReadingOptions
+        What files do not say.
+    dwell_s : float or None
+        Time for which a point of a scan was in view, where it is stated.
+    unit : str, optional
+        What a pixel of a file that is no DICOM holds.
+    window : Window, optional
+        Energy window of files that state none; that of the nuclide in their header goes before it.
+    shares_alone : bool
+        Whether only shares within each time count; see `ViewOptions`.
 
     Raises
     ------
@@ -100,19 +136,29 @@ def times_of(
         if len(values) < len(several):
             raise InputError("planar views are all values, or all files")
         return _apart([TimeOfViews(value) for value in values])
-    files = read_planar(list(several), all_windows=True)
-    ordered = sorted(files, key=lambda f: (f.image.volume.time is not None, str(f.image.volume.time)))
+    files = read_planar(list(several), unit=unit, all_windows=True)
+    if shares_alone and window is None:
+        names = {file.image.acquisition.nuclide for file in files} - {None}
+        if not names:
+            raise InputError("the planar files do not name the nuclide of the views", remedy="state `imaged_nuclide`")
+        window = usual_window(find_nuclide(str(*names))) if len(names) == 1 else None
+    ordered = sorted(
+        enumerate(files), key=lambda one: (one[1].image.volume.time is not None, str(one[1].image.volume.time))
+    )
     groups: list[list[PlanarFile]] = []
-    for file in ordered:
+    named: list[tuple[int, ...]] = []
+    for place, file in ordered:
         if groups and _single(file) and _completes(groups[-1], file):
             groups[-1].append(file)
+            named[-1] += (place,)
         else:
             groups.append([file])
-    asked = ViewOptions(reading.view_order, reading.posterior, dwell_s)
+            named.append((place,))
+    asked = ViewOptions(reading.view_order, reading.posterior, dwell_s, window, shares_alone)
     found = [opposed_views(group, asked) for group in groups]
     if not found:
         raise InputError("there are no planar views")
-    return _apart([TimeOfViews(one.views, one) for one in found])
+    return _apart([TimeOfViews(one.views, one, places) for one, places in zip(found, named, strict=True)])
 
 
 def _apart(times: list[TimeOfViews]) -> list[TimeOfViews]:
@@ -219,26 +265,7 @@ def drawn_on_views(
     read = time.read
     if read is None:
         raise InputError("structures drawn on views belong to files", remedy="give the planar files, or a CT")
-    found: dict[str, dict[str, FloatArray]] = {}
-    what: dict[str, Structure] = {}
-    notes: list[Message] = []
-    inputs: list[InputFile] = []
-    for number, file in enumerate(read.files):
-        source: Any = _source_of(number, len(read.files), sources) if sources else _overlays(file)
-        if source is None:
-            continue
-        drawn = drawn_structures(source, file.image, roles, all_here=False)
-        notes += drawn.messages
-        inputs += drawn.inputs
-        what |= drawn.roles
-        for side, (at, frame, flipped, upwards) in read.sources.items():
-            if at != number:
-                continue
-            for name, region in drawn.regions.items():
-                plane = onto_grid(region, file.image.grid)[0].full()[:, :, frame].astype(np.float64)
-                if plane.any():
-                    turned = plane[::-1] if flipped else plane
-                    found.setdefault(name, {})[side] = turned[:, ::-1] if upwards else turned
+    found, what, notes, inputs = _planes(read, time.named, sources, roles)
     if not found:
         raise InputError(
             "no structures are drawn on the planar views", remedy="give `structures` drawn on them, or a `ct` with its"
@@ -257,15 +284,64 @@ def drawn_on_views(
     if not organs:
         raise InputError(f"none of the structures is an organ: {', '.join(stacked)}", remedy="state `structure_roles`")
     beside = stacked[background[0]] if background else None
-    body = _body(stacked, what)
-    return DrawnOnViews(organs, {n: what[n] for n in organs}, beside, body, tuple(notes), tuple(inputs))
+    body, more = _body(stacked, what)
+    return DrawnOnViews(organs, {n: what[n] for n in organs}, beside, body, (*notes, *more), tuple(inputs))
 
 
-def _body(stacked: Mapping[str, FloatArray], what: Mapping[str, Structure]) -> FloatArray | None:
+def _planes(
+    read: ReadViews, named: Sequence[int], sources: Sequence[StructureSource], roles: Mapping[str, str] | None
+) -> tuple[dict[str, dict[str, FloatArray]], dict[str, Structure], list[Message], list[InputFile]]:
+    """What is drawn on each view by name and side, what each is, what must be known, and the files."""
+    if len(sources) > 1 and len(sources) != len(read.files):
+        raise InputError(
+            f"{len(sources)} sets of structures for {len(read.files)} planar files",
+            remedy="give one set of `structures`, or one for each file",
+        )
+    found: dict[str, dict[str, FloatArray]] = {}
+    what: dict[str, Structure] = {}
+    notes: list[Message] = []
+    inputs: list[InputFile] = []
+    for number, file in enumerate(read.files):
+        place = sorted(named).index(named[number])
+        source: Any = _source_of(place, len(read.files), sources) if sources else _overlays(file)
+        if source is None:
+            continue
+        drawn = drawn_structures(source, file.image, roles, all_here=False)
+        notes += drawn.messages
+        inputs += drawn.inputs
+        what |= drawn.roles
+        for side, (at, frame, flipped, upwards) in read.sources.items():
+            if at != number:
+                continue
+            for name, region in drawn.regions.items():
+                plane = onto_grid(region, file.image.grid)[0].full()[:, :, frame].astype(np.float64)
+                if plane.any():
+                    turned = plane[::-1] if flipped else plane
+                    found.setdefault(name, {})[side] = turned[:, ::-1] if upwards else turned
+    return found, what, notes, inputs
+
+
+def _body(
+    stacked: Mapping[str, FloatArray], what: Mapping[str, Structure]
+) -> tuple[FloatArray | None, tuple[Message, ...]]:
+    """The whole body with all that is drawn in it, and what must be known.
+
+    A label map holds one label in each pixel: its body is what the organs leave.
+    """
     bodies = [name for name in stacked if what[name] is Structure.BODY]
     if len(bodies) > 1:
         raise InputError(f"several regions are the whole body: {', '.join(bodies)}", remedy="leave one")
-    return stacked[bodies[0]] if bodies else None
+    if not bodies:
+        return None, ()
+    drawn = stacked[bodies[0]]
+    whole = np.clip(np.maximum(drawn, sum(stacked.values()) - drawn), 0.0, 1.0)
+    if float((whole - drawn).sum()) <= LEAST_ADDED * float(drawn.sum()):
+        return whole, ()
+    text = (
+        f"the region {bodies[0]!r} leaves out what is drawn inside it, as in a label map, where labels cannot overlap: "
+        "the whole body is taken as that region with all others"
+    )
+    return whole, (Message("body-with-organs", text, severity="note"),)
 
 
 def _require_on_both(found: Mapping[str, Mapping[str, FloatArray]], sides: Sequence[str]) -> None:
@@ -282,7 +358,7 @@ def _require_on_both(found: Mapping[str, Mapping[str, FloatArray]], sides: Seque
 
 
 def _source_of(number: int, files: int, sources: Sequence[StructureSource]) -> StructureSource | None:
-    """Structures of a file: its own where each has some, else the first file's."""
+    """Structures of the file that was named at a place: its own where each has some, else the first file's."""
     if len(sources) == files:
         return sources[number]
     return sources[0] if number == 0 else None
@@ -293,6 +369,9 @@ def _is_organ(role: Structure) -> bool:
 
 
 def _overlays(file: PlanarFile) -> list[Region] | None:
+    """Overlay planes of an NM file; None where there are none, or the views are no DICOM."""
+    if not file.path.is_file() or is_itk_file(file.path):
+        return None
     return list(overlay_regions(open_dicom(file.path), file.image.grid)) or None
 
 

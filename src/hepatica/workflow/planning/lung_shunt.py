@@ -17,7 +17,6 @@ from hepatica.core.options.stated import require_unstated, stated_names
 from hepatica.core.progress import Progress, silent
 from hepatica.core.tables.table import Table
 from hepatica.errors import InputError
-from hepatica.io.dicom.images.planar_structures import PlanarSource
 from hepatica.io.structures.regions import sources_of
 from hepatica.planning.extrahepatic.described import test_note, uptake_table
 from hepatica.planning.extrahepatic.uptake import (
@@ -29,13 +28,14 @@ from hepatica.planning.extrahepatic.uptake import (
     extrahepatic_search,
     share_elsewhere,
 )
-from hepatica.planning.scout.lung_shunt import LungShunt, SpectShuntOptions, planar_lung_shunt, spect_lung_shunt
+from hepatica.planning.scout.lung_shunt import LungShunt, SpectShuntOptions, spect_lung_shunt
 from hepatica.planning.scout.lungs import LungDose, LungDoseOptions, lung_dose
 from hepatica.planning.scout.scan import ScoutOptions
 from hepatica.report.document import Document, Paragraph, Picture, Section, TableBlock
 from hepatica.report.figures.places import places_picture
 from hepatica.report.files import document_files
-from hepatica.workflow.planning.planar import PlanarViewOptions, counted_views, views_of
+from hepatica.workflow.planar.reading import PlanarInput
+from hepatica.workflow.planning.planar import PlanarViewOptions, measured_shunt, shunt_of_counts
 from hepatica.workflow.planning.scout import read_scout
 from hepatica.workflow.result import Result, result
 from hepatica.workflow.sources import ImageSource, StructureSource
@@ -136,7 +136,7 @@ def lung_shunt(
     scout: ImageSource | None = None,
     *,
     structures: StructureSource | Sequence[StructureSource] = (),
-    planar: PlanarSource | Sequence[PlanarSource] = (),
+    planar: PlanarInput | Sequence[PlanarInput] = (),
     reading: ScoutOptions = ScoutOptions(),
     spect: SpectShuntOptions = SpectShuntOptions(),
     views: PlanarViewOptions = PlanarViewOptions(),
@@ -150,10 +150,11 @@ def lung_shunt(
     scout : path, Image or None
         SPECT or PET, corrected for attenuation and scatter.
     structures : path or regions
-        Lungs and liver: RTSTRUCT, SEG or label map; of planar views one, or one for each file, or none where the files
-        hold overlay planes.
+        Lungs and liver: RTSTRUCT, SEG or label map; of planar views drawn on the CT or on the views, one, or one for
+        each file, or none where the files hold overlay planes.
     planar : path, Image, or several
-        In place of a scout: NM file with both planar views, or one file for each view.
+        In place of a scout: NM file with both planar views, or one file for each view; measured as by
+        `biodistribution`.
     reading : ScoutOptions
         The CT, and what the files do not say.
     spect : SpectShuntOptions
@@ -192,16 +193,15 @@ def lung_shunt(
         report_progress("reading the scout")
         found = _of_spect(scout, sources_of(structures), reading, spect, dose, report_progress)
     else:
+        mass = whole_lung_mass(spect.lung_mass_kg, spect.patient_sex, spect.patient_height_m)
         if planar_given:
             report_progress("reading the planar views")
-            pair = views_of(planar, sources_of(structures), reading, views)
+            seen = measured_shunt(planar, sources_of(structures), reading, views, report_progress)
+            found = LungShuntResult(
+                shunt=seen.shunt, whole_lung_mass=mass, messages=seen.messages, provenance=Provenance(seen.inputs)
+            )
         else:
-            pair = counted_views(views)
-        shunt = planar_lung_shunt(pair.anterior, pair.posterior, pair.corrections)
-        mass = whole_lung_mass(spect.lung_mass_kg, spect.patient_sex, spect.patient_height_m)
-        found = LungShuntResult(
-            shunt=shunt, whole_lung_mass=mass, messages=pair.messages, provenance=Provenance(pair.inputs)
-        )
+            found = LungShuntResult(shunt=shunt_of_counts(views), whole_lung_mass=mass, provenance=Provenance())
     shunt = found.shunt
     answer = None
     if dose.planned is not None:
@@ -220,7 +220,11 @@ def lung_shunt(
         provenance=found.provenance.adding(
             f"lung shunt by {shunt.method}",
             parameters=parameters(
-                spect if scout is not None else views, dose, reading, ct=None, lung_mass_kg=spect.lung_mass_kg
+                spect if scout is not None else views,
+                dose,
+                reading,
+                lung_mass_kg=spect.lung_mass_kg,
+                **dict.fromkeys(("ct", "blank", "transmission_scan")),
             ),
         ),
     )
@@ -239,7 +243,8 @@ def _require_of_use(
         require_unstated(views, why="only of planar views")
         return
     require_unstated(spect, why="only of a SPECT/CT", but=("lung_mass_kg", "patient_sex", "patient_height_m"))
-    require_unstated(reading, why="only of a SPECT/CT", but=("activity_unit", "structure_roles"))
+    of_views = ("ct", "ct_series") if of_planar else ()
+    require_unstated(reading, why="only of a SPECT/CT", but=("activity_unit", "structure_roles", *of_views))
     if of_planar:
         return
     require_unstated(reading, why="not of counts that were read off elsewhere")

@@ -1,133 +1,132 @@
-"""Planar views for the lung shunt: which is which, and where the structures lie on each."""
+"""Planar views for the lung shunt, or their counts: options, and how they are measured."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
-from hepatica.core import InputFile
-from hepatica.core.message import Message
 from hepatica.core.options import Limits, NonNegative, options
+from hepatica.core.options.stated import require_unstated
+from hepatica.core.progress import Progress
 from hepatica.errors import InputError
-from hepatica.io.dicom.images.planar import PlanarFile, anterior_and_posterior, read_planar
-from hepatica.io.dicom.images.planar_structures import Drawn, PlanarSource, carry_over, drawn_on
-from hepatica.io.dicom.planar.overlays import overlay_regions
-from hepatica.io.dicom.tags import open_dicom
-from hepatica.io.itk import is_itk_file
-from hepatica.planning.scout.lung_shunt import PlanarShuntOptions, view_counts
-from hepatica.planning.scout.lung_shunt import PlanarView as ViewCounts
+from hepatica.imaging.planar.from_ct.montecarlo import PlanarMonteCarloOptions
+from hepatica.imaging.planar.options import (
+    PlanarAttenuationOptions,
+    PlanarCountsOptions,
+    PlanarOrganOptions,
+    PlanarUncertaintyOptions,
+)
+from hepatica.planning.scout.lung_shunt import LungShunt, PlanarShuntOptions, PlanarView, planar_lung_shunt
 from hepatica.planning.scout.scan import ScoutOptions
+from hepatica.workflow.planar.given import TransmissionOptions
+from hepatica.workflow.planar.options import BiodistributionOptions
+from hepatica.workflow.planar.reading import PlanarInput, PlanarReadingOptions
+from hepatica.workflow.planar.shunt import ShuntOfViews, shunt_of_views
 from hepatica.workflow.sources import StructureSource
 
 
 @options
 class PlanarViewOptions:
-    """Planar views, or their counts in place of images.
+    """Planar views, measured as in a biodistribution, or their counts in place of images.
 
     Attributes
     ----------
     view_order : tuple of {"anterior", "posterior"}
         What each frame is, in the order of files and frames, where ViewCodeSequence does not say.
     posterior : {"as-seen", "mirrored"} or None
-        How the posterior view is stored, for structures drawn on one view: as the camera sees it from behind, or
-        flipped onto the anterior view.
+        How the posterior view is stored: as the camera sees it from behind, or flipped onto the anterior view.
     energy_window : int or None
-        Which of several energy windows, from 1.
+        The photopeak's window, from 1; the nuclide's usual one if not given.
+    imaged_nuclide : str or None
+        Nuclide of the views, where the files do not name it.
+    accept_nuclide : bool
+        Take the stated nuclide of the views although the header names another one.
     lung_counts : tuple of float or None
         In place of images: counts in the lungs, 'anterior,posterior'.
     liver_counts : tuple of float or None
         The same for the liver.
     corrections : PlanarShuntOptions
-        How counts are corrected.
+        How such counts are corrected.
+    counts : PlanarCountsOptions
+        Scatter, dead time, time per pixel of the views.
+    montecarlo : PlanarMonteCarloOptions
+        Camera and Monte Carlo of the scatter.
+    absorption : PlanarAttenuationOptions
+        Attenuation; without a CT, a transmission scan or a thickness it is not corrected.
+    flood : TransmissionOptions
+        A transmission scan in place of a CT.
+    organs : PlanarOrganOptions
+        Where lungs and liver are on the views.
+    uncertainty : PlanarUncertaintyOptions
+        What the counts do not show.
     """
 
     view_order: tuple[Literal["anterior", "posterior"], ...] = ()
     posterior: Literal["as-seen", "mirrored"] | None = None
     energy_window: Annotated[int, Limits(low=1)] | None = None
+    imaged_nuclide: str | None = None
+    accept_nuclide: bool = False
     lung_counts: tuple[NonNegative, NonNegative] | None = None
     liver_counts: tuple[NonNegative, NonNegative] | None = None
     corrections: PlanarShuntOptions = PlanarShuntOptions()
+    counts: PlanarCountsOptions = PlanarCountsOptions()
+    montecarlo: PlanarMonteCarloOptions = PlanarMonteCarloOptions()
+    absorption: PlanarAttenuationOptions = PlanarAttenuationOptions()
+    flood: TransmissionOptions = TransmissionOptions()
+    organs: PlanarOrganOptions = PlanarOrganOptions()
+    uncertainty: PlanarUncertaintyOptions = PlanarUncertaintyOptions()
 
     def __post_init__(self) -> None:
         if (self.lung_counts is None) != (self.liver_counts is None):
             raise InputError("give both `lung_counts` and `liver_counts`, or neither")
 
+    def measuring(self, reading: ScoutOptions) -> BiodistributionOptions:
+        """The same as options of a biodistribution."""
+        return BiodistributionOptions(
+            reading=PlanarReadingOptions(
+                nuclide=self.imaged_nuclide,
+                accept_nuclide=self.accept_nuclide,
+                view_order=self.view_order,
+                posterior=self.posterior,
+                energy_window=self.energy_window,
+                structure_roles=reading.structure_roles,
+                ct_series=reading.ct_series,
+            ),
+            counts=self.counts,
+            montecarlo=self.montecarlo,
+            absorption=self.absorption,
+            flood=self.flood,
+            organs=self.organs,
+            uncertainty=self.uncertainty,
+        )
 
-@dataclass(frozen=True, slots=True)
-class ViewPair:
-    """Counts of both views, and how they are to be corrected."""
 
-    anterior: ViewCounts
-    posterior: ViewCounts
-    corrections: PlanarShuntOptions
-    messages: tuple[Message, ...] = ()
-    inputs: tuple[InputFile, ...] = ()
-
-
-def counted_views(given: PlanarViewOptions) -> ViewPair:
-    """The two views from counts that were read off elsewhere."""
+def shunt_of_counts(given: PlanarViewOptions) -> LungShunt:
+    """The lung shunt of counts of both views that were read off elsewhere."""
     pairs = zip(given.lung_counts or (), given.liver_counts or (), strict=True)
-    anterior, posterior = (ViewCounts(lungs, liver, 1.0, 1.0) for lungs, liver in pairs)
-    return ViewPair(anterior, posterior, given.corrections)
+    anterior, posterior = (PlanarView(lungs, liver, 1.0, 1.0) for lungs, liver in pairs)
+    return planar_lung_shunt(anterior, posterior, given.corrections)
 
 
-def views_of(
-    planar: PlanarSource | Sequence[PlanarSource],
+def measured_shunt(
+    planar: PlanarInput | Sequence[PlanarInput],
     structures: Sequence[StructureSource],
     reading: ScoutOptions,
     given: PlanarViewOptions,
-) -> ViewPair:
-    """Counts of an anterior and a posterior view.
-
-    The views are told apart by DetectorInformationSequence/ViewCodeSequence, or as stated. The structures are lungs,
-    liver and, if there is one, a region whose name starts with "background"; without `structures` they are the overlay
-    planes of the NM files. Drawn on one view only, they are carried
-    over to the other: flipped left to right where the posterior view is stored as seen from behind, as they are where
-    it is stored mirrored. Both heads are then taken to see the same field, centred on each other.
+    progress: Progress,
+) -> ShuntOfViews:
+    """The lung shunt of planar views; see `hepatica.workflow.planar.shunt`.
 
     Raises
     ------
-    DicomError
-        If the header does not say which view is which and nothing is stated.
     InputError
-        If structures are missing, or what is stated contradicts the header.
+        If corrections are stated that are of counts which were read off elsewhere.
     """
-    several = isinstance(planar, Sequence) and not isinstance(planar, str)
-    sources: Sequence[PlanarSource] = planar if several else [planar]  # type: ignore[assignment, list-item]
-    files = read_planar(sources, unit=reading.activity_unit, energy_window=given.energy_window)
-    of_file: Sequence[StructureSource | None] = list(structures) or [_overlays(file) for file in files]
-    if structures and len(structures) not in (1, len(files)):
-        raise InputError(
-            f"{len(structures)} sets of structures for {len(files)} planar files",
-            remedy="give one set of `structures`, or one for each file",
-        )
-    views = anterior_and_posterior(files, given.view_order or None)
-    messages = [message for file in files for message in file.image.messages]
-    inputs = [file.image.source for file in files]
-    drawn: list[Drawn | None] = [None, None]
-    for n, view in enumerate(views):
-        own = of_file[view.file] if view.file < len(of_file) else None
-        if own is not None:
-            drawn[n], read = drawn_on(view, files[view.file], own, reading.structure_roles)
-            inputs += [file for file in read if file not in inputs]
-    messages += carry_over(views, drawn, given.posterior)
-    if views[0].file != views[1].file and views[0].duration_s is None and views[1].duration_s is None:
-        text = "the views are two files without ActualFrameDuration: they are taken to have lasted equally long"
-        messages.append(Message("view-durations-unknown", text))
-    anterior, posterior = (
-        view_counts(view.image, *on, duration_s=view.duration_s)
-        for view, on in zip(views, drawn, strict=True)
-        if on is not None
+    require_unstated(
+        given.corrections,
+        why="only of counts that were read off elsewhere; views are corrected by `attenuation`, `planar_scatter` and "
+        "their uncertainties, as in a biodistribution",
     )
-    corrections = given.corrections
-    if corrections.half_life_s is None and views[0].half_life_s is not None:
-        corrections = replace(corrections, half_life_s=views[0].half_life_s)
-    return ViewPair(anterior, posterior, corrections, tuple(messages), tuple(inputs))
-
-
-def _overlays(file: PlanarFile) -> StructureSource | None:
-    """Overlay planes of an NM file; None where there are none, or the views are no DICOM."""
-    if not file.path.is_file() or is_itk_file(file.path):
-        return None
-    return overlay_regions(open_dicom(file.path), file.image.grid) or None
+    return shunt_of_views(
+        planar, structures, reading.ct, given.measuring(reading), unit=reading.activity_unit, progress=progress
+    )

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from hepatica.case.steps.common import SCOUT_IMAGES
-from hepatica.case.steps.inputs import Section
+from hepatica.case.steps.inputs import FirstOf, ImageOf, Section
+from hepatica.case.steps.planar import shunt_of_planar_scout
+from hepatica.case.steps.projections import SCOUT_IMAGE
 from hepatica.case.steps.shown import Layout, at, quantity
 from hepatica.case.steps.step import Step
 from hepatica.core.numbers.wording import percent, three
@@ -29,6 +31,11 @@ STEP = Step(
     "lung-shunt",
     "Lung shunt",
     "lung_shunt",
-    (*SCOUT_IMAGES, Section("lung-shunt")),
+    (
+        FirstOf((*SCOUT_IMAGE.inputs, ImageOf("planar", ("scout-planar",), needed=True, several=True)), needed=True),
+        *SCOUT_IMAGES[1:],
+        Section("lung-shunt"),
+    ),
+    needless=shunt_of_planar_scout,
     layout=Layout(_facts, {"lung-shunt": "", "extrahepatic": "Outside liver and lungs"}),
 )

@@ -13,6 +13,7 @@ from hepatica.imaging.planar.from_ct.projected import ProjectedFit, ProjectedMea
 from hepatica.imaging.planar.from_ct.projection import REST, Projected, on_views, place_of_ct, stated_place
 from hepatica.imaging.planar.options import PlanarUncertaintyOptions
 from hepatica.imaging.planar.organs import STILL, OrganRates, share_interval
+from hepatica.imaging.planar.orientation import WAYS, FloatArray
 from hepatica.imaging.planar.rates import PlanarRates
 from hepatica.imaging.planar.whole_body import Besides, besides
 
@@ -155,23 +156,42 @@ def poorly(explained: float) -> list[Message]:
 
 
 def turned(rates: PlanarRates, plain: Projected, explained: float) -> list[Message]:
-    """A message if the views fit the CT better when they are turned."""
-    ways = {"left for right": rates.net[:, ::-1], "head for feet": rates.net[:, :, ::-1],
-            "head for feet and left for right": rates.net[:, ::-1, ::-1]}  # fmt: skip
-    found = {}
-    for way, net in ways.items():
+    """A message if the views, or one of them alone, fit the CT better when they are turned."""
+    together = _turned_of(rates.net, plain, explained, "views")
+    if together or len(rates.net) == 1:
+        return together
+    found = []
+    for number, side in enumerate(rates.sides):
+        alone = replace(
+            plain,
+            templates=plain.templates[:, [number]],
+            other=None if plain.other is None else plain.other[:, [number]],
+        )
+        net = rates.net[[number]]
         try:
-            found[way] = place_of_ct(net, plain)[1]
+            here = place_of_ct(net, alone)[1]
+        except GeometryError:
+            here = 0.0
+        found += _turned_of(net, alone, here, f"{side} view")
+    return found
+
+
+def _turned_of(net: FloatArray, plain: Projected, explained: float, what: str) -> list[Message]:
+    """A message if some views fit the CT better turned."""
+    found = {}
+    for way, (x, z) in WAYS.items():
+        try:
+            found[way] = place_of_ct(net[:, x, z], plain)[1]
         except GeometryError:
             continue
     best = max(found, key=found.__getitem__, default="")
     if not best or found[best] < explained + TURNED:
         return []
     text = (
-        f"the CT's structures explain {100 * found[best]:.0f} % of the views turned {best}, and "
-        f"{100 * explained:.0f} % of them as they are"
+        f"the CT's structures explain {100 * found[best]:.0f} % of the {what} turned {best}, and "
+        f"{100 * explained:.0f} % as stored"
     )
-    remedy = "check ImageOrientationPatient of the detectors and how the views are stored"
+    remedy = "check ImageOrientationPatient of the detectors and how each view is stored"
     return [Message("views-turned", text, remedy, "critical")]
 
 

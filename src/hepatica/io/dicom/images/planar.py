@@ -51,10 +51,12 @@ _ACROSS = 0.7
 
 @dataclass(frozen=True, slots=True)
 class WholeBodyScan:
-    """How a view was scanned along the body: speed in mm/s and length of the field in mm, None where not stated."""
+    """How a view was scanned along the body: speed in mm/s, lengths of field and scan in mm, None where not stated."""
 
     speed_mm_s: float | None
     field_mm: float | None
+    length_mm: float | None = None
+    one_pass: bool = True
 
     @property
     def dwell_s(self) -> float | None:
@@ -93,6 +95,8 @@ class PlanarView:
         Largest count that a pixel of the file can hold, or at which its pixels stand as at a limit.
     column_to_head : bool
         Whether a column runs from feet to head (ImageOrientationPatient of the detector); else from head to feet.
+    angle_deg : float or None
+        StartAngle of the detector: 0 behind the patient, 180 before it.
     """
 
     image: Volume
@@ -108,6 +112,15 @@ class PlanarView:
     place_mm: tuple[float, float] | None = None
     limit: float = math.inf
     column_to_head: bool = False
+    angle_deg: float | None = None
+
+    @property
+    def from_front(self) -> bool | None:
+        """Whether rows run as a head before the patient sees them; None where the header has none.
+
+        None of an image stored feet up too: it is turned about, or upside down, and rows tell nothing.
+        """
+        return None if self.row_to_left is None or self.column_to_head else self.row_to_left > 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -233,6 +246,7 @@ def _view(header: Header | None, image: Image, file: int, frame: int) -> PlanarV
         None if detector is None or header is None else _place(header, detector),
         math.inf if header is None else _limit(header, one),
         detector is not None and _column_to_head(detector),
+        None if detector is None else detector.number("StartAngle"),
     )
 
 
@@ -278,7 +292,8 @@ def _scan_of(header: Header, detector: Header | None) -> WholeBodyScan | None:
         raise header.error("ScanVelocity", f"{speed:g} mm/s is no speed of a scan", remedy="correct the file (mm/s)")
     field = detector.numbers("FieldOfViewDimensions") if detector and "FieldOfViewDimensions" in detector else ()
     along = float(field[-1]) if field and 0 < field[-1] < LARGEST_FIELD_MM else None
-    return WholeBodyScan(speed, along)
+    length, technique = header.number("ScanLength"), header.text("WholeBodyTechnique").strip()
+    return WholeBodyScan(speed, along, length if length and length > 0 else None, technique in ("", "1PS"))
 
 
 def _place(header: Header, detector: Header) -> tuple[float, float] | None:
@@ -353,51 +368,3 @@ def _require_one_patient(files: Sequence[PlanarFile]) -> None:
     patients = {f.image.context.patient_id for f in files if f.image.context is not None}
     if len(patients) > 1:
         raise InputError(f"the planar views are of several patients: {', '.join(sorted(map(repr, patients)))}")
-
-
-def anterior_and_posterior(
-    files: Sequence[PlanarFile], stated: Sequence[str] | None = None
-) -> tuple[PlanarView, PlanarView]:
-    """The two views, by their tags or as stated, never by their order alone.
-
-    Parameters
-    ----------
-    files : sequence of PlanarFile
-        As `read_planar` gives them.
-    stated : sequence of str, optional
-        "anterior" or "posterior" for every view, in the order of files and frames.
-
-    Raises
-    ------
-    DicomError
-        If the header does not say which view is which, and neither does the user.
-    InputError
-        If what is stated contradicts the header, or there is not one view of each.
-    """
-    views = [view for file in files for view in file.views]
-    if stated is not None:
-        if len(stated) != len(views):
-            raise InputError(f"{len(stated)} `view_order` are stated, but the files hold {len(views)}")
-        for view, word in zip(views, stated, strict=True):
-            if view.view not in (None, word):
-                where = f"{files[view.file].path}, frame {view.frame + 1}"
-                raise InputError(f"{where}: stated as {word}, but {VIEW_TAG} says {view.view}")
-        named = list(stated)
-    else:
-        unknown = [view for view in views if view.view is None]
-        if unknown:
-            where = ", ".join(f"{files[v.file].path.name} frame {v.frame + 1}" for v in unknown)
-            raise DicomError(
-                f"{VIEW_TAG} (with DetectorVector) does not say which view is anterior and which posterior ({where})",
-                path=files[unknown[0].file].path,
-                remedy=(
-                    "state it, one word per frame (`view_order` anterior posterior), and name the files one by one "
-                    "(`planar`) if there are several"
-                ),
-            )
-        named = [view.view or "" for view in views]
-    picked = [[view for view, word in zip(views, named, strict=True) if word == name] for name in VIEWS]
-    for name, found in zip(VIEWS, picked, strict=True):
-        if len(found) != 1:
-            raise InputError(f"a planar lung shunt needs one {name} view; the files hold {len(found)} of {len(views)}")
-    return picked[0][0], picked[1][0]

@@ -12,12 +12,22 @@ from numpy.typing import NDArray
 from hepatica.core import InputFile, seconds_between
 from hepatica.core.message import Message
 from hepatica.errors import DicomError, InputError, TimeError
+from hepatica.imaging.planar.orientation import alike, upside_down
 from hepatica.imaging.planar.views import OneView, PlanarViews, opposed
 from hepatica.imaging.spect.projections import Window
 from hepatica.io.dicom.images.planar import VIEW_TAG, PlanarFile, PlanarView
-from hepatica.io.dicom.images.planar_structures import CLEARLY
 
 Stored = Literal["as-seen", "mirrored"]
+
+CLEARLY = 0.1
+"""Difference of correlation coefficients above which the other orientation fits the anterior view better; uncertain."""
+
+OPPOSITE_DEG = 45.0
+"""From the place of the other view, within which a detector's angle contradicts its view code. Our choice."""
+
+SPEED_TOLERANCE = 1.25
+"""Factor between what a couch travels by its speed in the view's time and the length of the scan, give or take the
+field; acceleration and waiting take some per cent. Our choice."""
 
 LONGEST_BETWEEN_S, LONG_BETWEEN_S = 3 * 3600.0, 3600.0
 """Between the views of one time: what moves in between is not told from depth. A scan lasts half an hour; ours."""
@@ -35,11 +45,18 @@ class ViewOptions:
         How the posterior view is stored: "as-seen" from behind, or "mirrored" onto the anterior one.
     dwell_s : float or None
         Time for which a point of a whole-body scan is in view.
+    window : Window or None
+        Energy window of files that state none.
+    shares_alone : bool
+        Only shares within these views count: views that do not say how long they lasted are taken to have lasted
+        equally long.
     """
 
     order: tuple[str, ...] = ()
     posterior: Stored | None = None
     dwell_s: float | None = None
+    window: Window | None = None
+    shares_alone: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,9 +101,14 @@ def opposed_views(files: Sequence[PlanarFile], options: ViewOptions = ViewOption
     """
     files = [replace(f, views=tuple(replace(v, file=n) for v in f.views)) for n, f in enumerate(files)]
     by_side = _by_side(files, options.order)
-    windows = {side: _windows(files, views) for side, views in by_side.items()}
+    windows = {side: _windows(files, views, options.window) for side, views in by_side.items()}
     flips, notes = _flips(by_side, options.posterior)
+    notes += _about_turned(by_side, flips)
+    if not options.order:
+        notes += _about_codes(by_side)
     first = min((v.image.time for views in by_side.values() for v in views if v.image.time), default=None)
+    dwells, more = _dwells(by_side, files, options)
+    notes += more
     built: dict[str, OneView] = {}
     for side, views in by_side.items():
         view, file = views[0], files[views[0].file]
@@ -107,8 +129,7 @@ def opposed_views(files: Sequence[PlanarFile], options: ViewOptions = ViewOption
             )
             notes.append(Message("views-apart", text))
         patient = None if file.image.context is None else file.image.context.patient_id
-        dwell, more = _dwell(file, view, options.dwell_s)
-        notes += more
+        dwell = dwells[side]
         spacing = file.image.grid.spacing_mm
         built[side] = OneView(
             counts, windows[side], (spacing[0], spacing[1]), dwell, start, f"{file.path.name}", patient, view.limit
@@ -173,13 +194,17 @@ def _same_head(first: PlanarView, other: PlanarView, file: PlanarFile) -> bool:
     return len(own) == len(others) and own.index(first.frame) == others.index(other.frame)
 
 
-def _windows(files: Sequence[PlanarFile], views: Sequence[PlanarView]) -> tuple[Window, ...]:
+def _windows(
+    files: Sequence[PlanarFile], views: Sequence[PlanarView], usual: Window | None = None
+) -> tuple[Window, ...]:
     limits = files[views[0].file].image.acquisition.energy_windows_kev
     numbers = [view.window for view in views]
     if len(set(numbers)) != len(numbers):
         raise InputError(f"{files[views[0].file].path}: several frames of one view and energy window; export one")
     if limits and max(numbers) <= len(limits):
         return tuple(Window(*limits[n - 1]) for n in numbers)
+    if not limits and usual is not None and len(views) == 1:
+        return (usual,)
     if len(views) > 1 or not limits:
         raise InputError(
             f"{files[views[0].file].path}: EnergyWindowInformationSequence does not say the limits of "
@@ -207,9 +232,8 @@ def _flips(by_side: dict[str, list[PlanarView]], stated: Stored | None) -> tuple
     if stated is not None or opposite:
         other = opposite or stated == "as-seen"
         return {"anterior": turned, "posterior": turned != other}, []
-    firsts = [by_side[side][0] for side in ("anterior", "posterior")]
-    images = [v.image.values[:, :: -1 if v.column_to_head else 1, 0].astype(np.float64) for v in firsts]
-    same, flipped = _alike(images[0], images[1]), _alike(images[0], images[1][::-1])
+    images = _as_stored(by_side)
+    same, flipped = alike(images[0], images[1]), alike(images[0], images[1][::-1])
     if abs(same - flipped) <= CLEARLY:
         raise InputError(
             "how the posterior view is stored is not said by DetectorInformationSequence, and the images do not show "
@@ -225,27 +249,109 @@ def _flips(by_side: dict[str, list[PlanarView]], stated: Stored | None) -> tuple
     ]
 
 
-def _alike(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
-    if a.shape != b.shape or not a.std() or not b.std():
-        return 0.0
-    return float(np.corrcoef(a.ravel(), b.ravel())[0, 1])
+def _as_stored(by_side: dict[str, list[PlanarView]]) -> list[NDArray[np.float64]]:
+    """Anterior and posterior image (x, z) towards the feet, rows as they are stored."""
+    firsts = [by_side[side][0] for side in ("anterior", "posterior")]
+    return [v.image.values[:, :: -1 if v.column_to_head else 1, 0].astype(np.float64) for v in firsts]
 
 
-def _dwell(file: PlanarFile, view: PlanarView, stated: float | None) -> tuple[float, list[Message]]:
+def _about_codes(by_side: dict[str, list[PlanarView]]) -> list[Message]:
+    """A critical message where orientation or angle of every detector is that of the other side."""
+    firsts = {side: views[0] for side, views in by_side.items()}
+    pair = len(firsts) == 2
+    by_rows = [v.from_front is not None and v.from_front != (side == "anterior") for side, v in firsts.items()]
+    by_angle = [v.angle_deg is not None and _is_opposite(v.angle_deg, side) for side, v in firsts.items()]
+    against = ["ImageOrientationPatient"] if pair and all(by_rows) else []
+    against += ["StartAngle"] if all(by_angle) else []
+    if not against:
+        return []
+    text = (
+        f"{VIEW_TAG} says {' and '.join(firsts)}, and {' and '.join(against)} of the detectors the opposite: front and "
+        "back may be changed over, and with them their attenuation"
+    )
+    remedy = "find out which view is which, and state it (`view_order`)"
+    return [Message("view-codes-contradicted", text, remedy, "critical")]
+
+
+def _is_opposite(angle_deg: float, side: str) -> bool:
+    """Whether a detector's angle (0 behind the patient) is within `OPPOSITE_DEG` of that of the other side."""
+    other = 0.0 if side == "anterior" else 180.0
+    return abs((angle_deg - other + 180.0) % 360.0 - 180.0) <= OPPOSITE_DEG
+
+
+def _about_turned(by_side: dict[str, list[PlanarView]], flips: dict[str, bool]) -> list[Message]:
+    """What must be said where the two views fit each other better another way round than they are taken."""
+    if len(by_side) < 2:
+        return []
+    a, p = (image[:: -1 if flips[side] else 1] for side, image in zip(("anterior", "posterior"), _as_stored(by_side),
+                                                                     strict=True))  # fmt: skip
+    found = upside_down(a, p)
+    here, other = alike(a, p), alike(a, p[::-1])
+    if other - here > CLEARLY:
+        text = (
+            f"the posterior view fits the anterior one better the other way round (correlation {other:.2f} against "
+            f"{here:.2f})"
+        )
+        remedy = "check whether it is stored as seen from behind or mirrored (`posterior`)"
+        found.append(Message("posterior-the-other-way", text, remedy))
+    return found
+
+
+def _dwells(
+    by_side: dict[str, list[PlanarView]], files: Sequence[PlanarFile], options: ViewOptions
+) -> tuple[dict[str, float], list[Message]]:
+    """Time for which a pixel of each view was in view, and what must be known."""
+    firsts = {side: views[0] for side, views in by_side.items()}
+    if not options.shares_alone or options.dwell_s is not None:
+        return {side: _dwell(files[view.file], view, options.dwell_s) for side, view in firsts.items()}, []
+    known = {side: (None if view.scan is None else view.scan.dwell_s) or view.duration_s
+             for side, view in firsts.items()}  # fmt: skip
+    if None not in known.values():
+        return {side: seconds for side, seconds in known.items() if seconds is not None}, []
+    if any(known.values()):
+        raise TimeError("one planar view has a duration and the other none")
+    if len({view.file for view in firsts.values()}) < 2:
+        return dict.fromkeys(known, 1.0), []
+    text = "the views are two files without ActualFrameDuration: they are taken to have lasted equally long"
+    return dict.fromkeys(known, 1.0), [Message("view-durations-unknown", text)]
+
+
+def _dwell(file: PlanarFile, view: PlanarView, stated: float | None) -> float:
     """Time for which a pixel was in view."""
     if view.scan is None:
         if stated is not None:
             raise InputError(f"{file.path}: a static view lasts as long as its file says; `dwell_s` is of a scan")
         if view.duration_s is None:
             raise InputError(f"{file.path}: ActualFrameDuration is missing: how long the view lasted is not known")
-        return view.duration_s, []
+        return view.duration_s
     if stated is not None:
-        return stated, []
+        return stated
     if view.scan.dwell_s is not None:
-        return view.scan.dwell_s, []
+        _require_speed(file, view)
+        return view.scan.dwell_s
     raise InputError(
         f"{file.path}: ScanVelocity and FieldOfViewDimensions do not say for how long a point was in view",
         remedy="state `dwell_s`: length of the field over the speed",
+    )
+
+
+def _require_speed(file: PlanarFile, view: PlanarView) -> None:
+    """InputError where a couch at the stated speed does not travel the length of the scan in the time of the view."""
+    scan, seconds = view.scan, view.duration_s
+    if scan is None or scan.speed_mm_s is None or seconds is None or not scan.one_pass:
+        return
+    travelled, field = scan.speed_mm_s * seconds, scan.field_mm or 0.0
+    grid = file.image.grid
+    length = scan.length_mm or grid.shape[1] * grid.spacing_mm[1]
+    # A matrix may be longer than what was scanned: without ScanLength only the longest is known.
+    least = 0.0 if scan.length_mm is None else max(length - field, length / 3) / SPEED_TOLERANCE
+    if least <= travelled <= SPEED_TOLERANCE * (length + field):
+        return
+    raise InputError(
+        f"{file.path}: ScanVelocity {scan.speed_mm_s:g} mm/s over ActualFrameDuration {seconds:.4g} s is "
+        f"{travelled:.4g} mm, {'ScanLength' if scan.length_mm else 'the image'} {length:.4g} mm: one of them is in "
+        "another unit",
+        remedy="correct the file (mm/s, ms, mm), or state `dwell_s`: length of the field over the speed",
     )
 
 

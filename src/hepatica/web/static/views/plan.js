@@ -372,7 +372,7 @@ function summaryRows(plans) {
 const given = (territory) => territory.methods[territory.chosen] ?? territory.given ?? Object.values(territory.methods)[0]
 
 function limits(plan) {
-  const rank = { violated: 0, near: 1, met: 2 }
+  const rank = { violated: 0, 'not evaluated': 1, near: 2, met: 3 }
   const rows = [...plan.limits].sort((a, b) => (rank[a.status] ?? 3) - (rank[b.status] ?? 3)).map((one) => [one.text || one.id, h('span', { class: `state ${one.status}` }, one.status), one.value ?? '–', `${one.bound === 'min' ? 'at least' : 'at most'} ${number(one.limit)}`, one.source])
   return table('Limits', ['limit', 'how it stands', 'value', 'bound', 'source'], rows)
 }
@@ -383,7 +383,7 @@ function methods(territory) {
 }
 
 function chances(planner) {
-  const percent = (share) => `${number(100 * share)} %`
+  const percent = (share) => share === null ? 'not known' : `${number(100 * share)} %`
   const rows = [
     ...Object.entries(planner.administered_gbq).map(([name, value]) => [`activity with the best chance, ${name}`, `${number(value, 4)} GBq`]),
     ['chance that the tumours reach their aim', percent(planner.probability_tumour_reached)],

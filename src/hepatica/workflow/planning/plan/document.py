@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import nan
 from typing import Any
 
 from hepatica.core import Provenance
@@ -85,7 +86,7 @@ def _chances(planner: Optimum) -> Section:
     curves = [
         [point.probability_tumour_reached for point in planner.trade_off],
         [point.probability_normal_liver_exceeded for point in planner.trade_off],
-        [point.probability_lung_exceeded for point in planner.trade_off],
+        [nan if (lungs := point.probability_lung_exceeded) is None else lungs for point in planner.trade_off],
     ]
     totals = [point.administered_total_gbq for point in planner.trade_off]
     figure = draw_trade_off(totals, curves, sum(planner.administered_gbq.values()))
