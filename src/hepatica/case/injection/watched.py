@@ -14,6 +14,7 @@ from typing import Any
 from hepatica.case.adding import Wish, add_files, patient_ids, take_heap
 from hepatica.case.case import Case
 from hepatica.case.changing import changing
+from hepatica.case.injection.planned import unlike_plan
 from hepatica.case.layout import MONITORING, folder_name
 from hepatica.case.log import Log
 from hepatica.case.running.run import enter_result
@@ -254,7 +255,7 @@ def _begun(
             write_text(kept, json.dumps({**json_file(setup), "already_there": already_there}) + "\n")
     prepared = None if kept is None else Prepared.from_document(json_file(kept), str(setup or kept))
     planned = str(case.situation().facts.treatments[treatment - 1].get("agent") or "")
-    said = () if prepared is None else other_agent(prepared, planned)
+    said = () if prepared is None else (*other_agent(prepared, planned), *unlike_plan(case, treatment, prepared))
     live = LiveFile(
         place / LIVE_FILE, source, prepared.agent if prepared else "", prepared.setup.limits_bq if prepared else {},
         planned, tuple(one.text for one in said), prepared.setup.planned_bq if prepared else None,

@@ -102,7 +102,7 @@ def monitor(  # noqa: PLR0913  (one group of options for each step)
         found = watch_injection(frames, setup=run.setup, outlets=outlets, **given)
         meter = None if readings is None else Path(readings)
         # What is said of the run is part of what enters the case.
-        found = replace(found, messages=(*found.messages, *run.messages))
+        found = replace(found, messages=(*run.messages, *found.messages))
         return _entered(run, found, Path(frames), meter, options=_words(which, watching))
 
 
