@@ -186,3 +186,20 @@ def test_what_cannot_be_watched_is_refused(whole: Path) -> None:
             watched(whole, which=FrameOptions(before_beads=late))
     with pytest.raises(InputError, match="with a setup"):
         hp.monitor(whole / "mr", structures=whole / "seg.dcm", holmium=HOLMIUM)
+
+
+def test_in_a_case_it_is_an_item_and_its_step_replays_it(whole: Path, tmp_path: Path) -> None:
+    case = hp.Case.new(tmp_path / "case")
+    case.set(**{"treatment.agent": "ho166-scout"})
+    found = watched(whole, keeping=hp.KeepOptions(case=case.folder))
+    assert found.is_usable
+    roles = {item.role for item in case.situation().catalogue}
+    assert roles == {"injection-frames", "injection-setup", "injection-structures"}
+    stated = (case.folder / "case.toml").read_text()
+    assert 'specific-activity = "3 MBq/mg"' in stated
+    # The step again, from what the case holds alone, once an option makes it out of date.
+    case.set(**{"treatment.1.injection.rehearsals": "1100"})
+    (again,) = case.run("injection")
+    assert again.state == "done"
+    kept = json.loads((case["injection"] / "result.json").read_text())
+    assert kept["delivered_bq"] == pytest.approx(found.delivered_bq)
