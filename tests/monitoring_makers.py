@@ -27,7 +27,8 @@ def setup_of(cps: float = 13e3, infusion_s: float = 60.0, **more: Any) -> Setup:
     """Five regions; `cps` in the whole field when all has arrived."""
     response = RESPONSE * cps / PLANNED / float((RESPONSE @ SHARES).sum())
     given = {"goal_bq": 0.6 * PLANNED, "limits_bq": {"lungs": 0.1 * PLANNED}, **more}
-    return Setup(ROLES, ROLES, response, np.full(5, cps / 500), 21636.0, PLANNED, infusion_s, SHARES, **given)
+    roles = given.pop("roles", ROLES)
+    return Setup(ROLES, roles, response, np.full(5, cps / 500), 21636.0, PLANNED, infusion_s, SHARES, **given)
 
 
 @functools.cache

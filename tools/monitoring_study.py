@@ -58,13 +58,16 @@ SHOWS = {
 
 def boundaries_of(source: Source, setup: Any, injections: int, folder: Path) -> Boundaries:
     """Boundaries, kept in a file: they are the longest part."""
-    kept = folder / f"boundaries-{source.name}-{injections}.npz"
+    kept = folder / f"boundaries-{source.name}{'' if setup.has_meter else NO_METER}-{injections}.npz"
     if kept.is_file():
         with np.load(kept) as held:
             return Boundaries(0.01, {kind: held[kind] for kind in KINDS}, CALIBRATION)
     found = calibrated(setup, source.flow, look_s=look_of(source), injections=injections, seed=CALIBRATION)
     np.savez(kept, **found.largest)
     return found
+
+
+NO_METER = "-without-meter"
 
 
 def uneventful(source: Source, setup: Any, limits: Boundaries, injections: int) -> dict[str, Any]:
@@ -136,18 +139,20 @@ def run(arguments: argparse.Namespace) -> None:
     """One source, all numbers."""
     source = source_named(arguments.source)
     arguments.out.mkdir(parents=True, exist_ok=True)
-    setup = scene(source).setup
+    setup = scene(source).setup.changed(has_meter=not arguments.without_meter)
+    name = source.name + NO_METER * arguments.without_meter
     started = time.process_time()
     limits = boundaries_of(source, setup, arguments.calibration, arguments.out)
     found: dict[str, Any] = {
-        "source": source.name, "title": source.title, "calibration_injections": arguments.calibration,
+        "source": name, "title": source.title + ", no meter" * arguments.without_meter,
+        "calibration_injections": arguments.calibration,
         "look_s": look_of(source), "boundaries": {kind: limits.of(kind) for kind in KINDS},
         "uneventful": uneventful(source, setup, limits, arguments.uneventful), "events": {},
     }  # fmt: skip
-    for event in SHOWS:
+    for event in ("stasis",) if arguments.without_meter else SHOWS:
         found["events"][event] = eventful(source, setup, limits, event, arguments.events)
     found["processor_s"] = time.process_time() - started
-    (arguments.out / f"{source.name}.json").write_text(json.dumps(found, indent=1) + "\n")
+    (arguments.out / f"{name}.json").write_text(json.dumps(found, indent=1) + "\n")
     print(json.dumps(found, indent=1))
 
 
@@ -250,6 +255,7 @@ def unmeasured(arguments: argparse.Namespace) -> None:
     """In how many injections what was delivered is no measured value at the end, by reason; and was contradicted."""
     source = source_named(arguments.source)
     table = scene(source)
+    table = replace(table, setup=table.setup.changed(has_meter=not arguments.without_meter))
     limits = boundaries_of(source, table.setup, arguments.calibration, arguments.boundaries)
     for event in ("none", "stasis"):
         ends: Counter[str] = Counter()
@@ -278,8 +284,9 @@ def ends_of(source: Source, table: Scene, limits: Boundaries, event: str, inject
             for counts, where in zip(one.counts[n], pixels, strict=True):
                 values[where] = random.multinomial(int(counts), np.full(len(where), 1 / len(where)))
             at = (number + 1) * look_s
-            watch.reading(Reading("vial", at, max(1 - float(one.infused_bq[n]) / setup.planned_bq, 0.0)))
-            watch.reading(Reading("pushed", at, min(float(one.pushed_bq[n]) / setup.planned_bq, 1.0)))
+            if setup.has_meter:
+                watch.reading(Reading("vial", at, max(1 - float(one.infused_bq[n]) / setup.planned_bq, 0.0)))
+                watch.reading(Reading("pushed", at, min(float(one.pushed_bq[n]) / setup.planned_bq, 1.0)))
             watch.frame(Frame(values.reshape(mask.shape), number * look_s, look_s, number))
         yield watch.stop()
 
@@ -298,6 +305,7 @@ def main() -> None:
     one.add_argument("--calibration", type=int, default=10000)
     one.add_argument("--uneventful", type=int, default=2000)
     one.add_argument("--events", type=int, default=500)
+    one.add_argument("--without-meter", action="store_true", help="the planned infusion alone; of events stasis")
     one.set_defaults(call=run)
     table = commands.add_parser("show")
     table.add_argument("folder", type=Path)
@@ -318,6 +326,7 @@ def main() -> None:
     known.add_argument("--injections", type=int, default=200)
     known.add_argument("--calibration", type=int, default=6000)
     known.add_argument("--boundaries", type=Path, default=Path("monitoring-study"), help="folder of `run`")
+    known.add_argument("--without-meter", action="store_true")
     known.set_defaults(call=unmeasured)
     speed = commands.add_parser("latency")
     speed.add_argument("--seconds", type=float, default=60.0)

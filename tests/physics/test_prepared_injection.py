@@ -203,12 +203,36 @@ def test_it_is_written_read_and_said(made: Made, tmp_path: Path) -> None:
         hp.prepare_injection(tmp_path / "empty", ct="x", structures="x", agent="maa")
 
 
-def prepared(folder: Path, seen_by: hp.InjectionCameraOptions, agent: str = "maa") -> hp.InjectionSetupResult:
+def prepared(
+    folder: Path, seen_by: hp.InjectionCameraOptions, agent: str = "maa",
+    planned: hp.PlannedInjectionOptions = hp.PlannedInjectionOptions(),
+) -> hp.InjectionSetupResult:  # fmt: skip
     """Of a block of water whose liver is all of it."""
     grid = Grid.axial((16, 10, 16), spacing_mm=(20, 20, 20))
     ct = hp.Image.from_array(np.zeros(grid.shape), unit="HU", grid=grid)
     liver = hp.Region.from_coverage("liver", grid, np.pad(np.ones((8, 6, 8)), ((4, 4), (2, 2), (4, 4))))
-    return hp.prepare_injection(folder / "empty.dcm", ct=ct, structures=[liver], agent=agent, seen_by=seen_by)
+    return hp.prepare_injection(folder / "empty.dcm", ct=ct, structures=[liver], agent=agent, seen_by=seen_by,
+                                planned=planned)  # fmt: skip
+
+
+def test_bremsstrahlung_has_a_setup_where_a_sensitivity_is_stated(tmp_path: Path) -> None:
+    """90Y has no photon line: refused without a factor of its own, with a remedy that helps; made with one."""
+    emission = Emission("Y-90", START, 0.5, energy_window_kev=(75.0, 225.0))
+    context = DicomContext.invented(patient_id="", patient_name="", when=START)
+    write_dynamic(tmp_path / "empty.dcm", np.full((4, 64, 64), 1), context, emission, pixel_mm=8.0)
+    at = hp.InjectionCameraOptions(head="anterior", offset_mm=(0.0, 0.0), camera="siemens-megp", empty_field=True)
+    planned = hp.PlannedInjectionOptions(
+        planned_bq=3e9, lung_shunt=0.05, target_activity_limit_bq=2.5e9, goal_bq=2.8e9
+    )  # fmt: skip
+    for agent in ("glass", "resin"):
+        with pytest.raises(InputError, match=r"no photon line lies there; give `calibration` or state"):
+            prepared(tmp_path, at, agent, planned)
+        found = prepared(tmp_path, replace(at, sensitivity_cps_per_mbq=8.0), agent, planned)
+        assert found.prepared.setup.limits_bq == found.limits_bq == {"target": 2.5e9}
+        codes = {message.code for message in found.messages}
+        assert {"scatter-of-bremsstrahlung", "goal-over-limit", "not-asked"} <= codes
+        # In its mask at most what a source in air counts; scatter in tissue adds to what is not absorbed.
+        assert 0.05 * 8 < found.prepared.setup.response_cps_per_bq[0, 0] * 1e6 < 8
 
 
 def test_overlap_is_a_share_of_the_part() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from hepatica.cli.streams import say
 from hepatica.core.text.visible import one_line
+from hepatica.monitoring.wording import not_judged
 
 WORDS = {
     "waiting": ("WAITING: no frame has come", "yellow"),
@@ -91,15 +92,8 @@ def _raised(state: Any) -> str:
 
 
 def reasons(state: Any) -> list[str]:
-    """What is wrong, and which tests are not judged and why."""
-    out = list(state.notes)
-    if state.watching == "degraded":
-        why: dict[str, list[str]] = {}
-        for test in state.tests:
-            if test.why_not:
-                why.setdefault(test.why_not, []).append(test.kind)
-        out += [f"{', '.join(kinds)}: {text}" for text, kinds in why.items()]
-    return out
+    """What is wrong, and which tests are not judged and why, as `live.json` says it."""
+    return [*state.notes, *not_judged(state)]
 
 
 def page(state: Any) -> Any:

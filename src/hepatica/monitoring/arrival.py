@@ -217,6 +217,27 @@ class Arrival:
         return tuple(name for name, is_so in zip(self.setup.regions, under, strict=True) if is_so)
 
 
+def whole_field(setup: Setup, counts: Array, exposure_s: float, time_s: float) -> tuple[float, float]:
+    """Activity by the counts of the whole field, all counted as the plan spreads them, Bq, and its variance, Bq².
+
+    Parameters
+    ----------
+    setup : Setup
+        Response, background, dead time, half-life.
+    counts : ndarray, shape (regions,)
+        In each mask.
+    exposure_s, time_s : float
+        In which they came, and the middle of that from the start of the injection.
+    """
+    total = float(counts.sum())
+    live = float(live_share(np.array([total / exposure_s]), setup.tau_s)[0])
+    decayed = math.exp(-math.log(2) / setup.half_life_s * time_s)
+    per_cps = 1 / (float((setup.response_cps_per_bq @ setup.expected_shares).sum()) * decayed)
+    kept = live * exposure_s
+    rate = total / kept - float(setup.background_cps.sum())
+    return rate * per_cps, max(total, 1.0) * (per_cps / kept) ** 2
+
+
 def live_share(recorded_cps: Array, tau_s: float) -> Array:
     """Share of the events that a paralysable camera kept, from the rate that it recorded, shape as given.
 

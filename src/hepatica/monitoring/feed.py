@@ -31,10 +31,25 @@ STANDING = 8
 
 METER_SILENT_S = 5.0
 
+CLIPPED = 0.97
+"""Of the reading of the full vial, from which on a meter that stands still was saturated when it read that."""
+
 ALIKE = 0.02
 """Of the spread between two frames that counting alone makes (the sum of their counts); less shows one frame twice."""
 
 ALIKE_COUNTS = 100.0
+
+MORE_THAN_ALIKE = 16.0
+"""Sums of blocks keep the differences of alike frames, and where these have a sign in common they add up: so many times
+`ALIKE` is let through to be looked at pixel by pixel."""
+
+SURELY_UNLIKE = 20
+"""Counts of a frame, from which on another one with the same in every pixel is the same frame."""
+
+STANDS_STILL = "the picture stands still: a frame is alike to an older one beyond chance"
+
+BLOCKS = 8
+"""Along rows and columns of a frame."""
 
 SHORTEST_S = 0.005
 """Exposure of a frame; a shorter one is a mistake of its header."""
@@ -156,6 +171,8 @@ class FrameGate:
     _offset_s: float = 0.0
     _end_s: float = 0.0
     _seen: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=64))
+    _contents: set[int] = field(default_factory=set)
+    _older: deque[tuple[Frame, Array]] = field(default_factory=lambda: deque(maxlen=64))
 
     def judge(self, frame: Frame) -> Judged:
         """Whether a frame is used, and when it was.
@@ -176,16 +193,16 @@ class FrameGate:
             return Judged(False, self._end_s, 0.0, f"{error.args[0]}; it is not used")
         if last is None:
             self._last, self._offset_s, self._end_s = frame, -frame.start_s, frame.duration_s
-            self._seen.append((frame.start_s, hash(frame.values.tobytes())))
+            self._keep(frame, hash(frame.values.tobytes()))
             return Judged(True, 0.0, 0.0)
         content = hash(frame.values.tobytes())
         if (frame.start_s, content) in self._seen or (frame.number is not None and frame.number == last.number):
             self.doubled += 1
             return Judged(False, self._end_s, 0.0, "a frame came twice; it counts once")
-        if is_alike(frame, last) or (content == self._seen[-1][1] and frame.values.sum() >= 20):
+        if self._is_old(frame, content):
             self.standing += 1
             now = max(frame.start_s + self._offset_s, self._end_s) + frame.duration_s
-            return Judged(False, now, 0.0, "the picture stands still: two frames are alike beyond chance")
+            return Judged(False, now, 0.0, STANDS_STILL)
         step = frame.start_s - last.start_s
         note = self._clock(frame, last, step)
         time_s = frame.start_s + self._offset_s
@@ -202,8 +219,27 @@ class FrameGate:
             note = note or f"{missing} frame{'s' if missing > 1 else ''} of {frame.duration_s:g} s did not come"
         time_s, gap = max(time_s, self._end_s), max(gap, 0.0)
         self._last, self._end_s = frame, time_s + frame.duration_s
-        self._seen.append((frame.start_s, content))
+        self._keep(frame, content)
         return Judged(True, time_s, gap, note)
+
+    def _keep(self, frame: Frame, content: int) -> None:
+        self._seen.append((frame.start_s, content))
+        if frame.values.sum() >= SURELY_UNLIKE:
+            self._contents.add(content)
+        if frame.variances is None:
+            self._older.append((frame, blocks_of(frame.values)))
+
+    def _is_old(self, frame: Frame, content: int) -> bool:
+        """Whether a frame shows what an older one has shown: a source that repeats itself, in turn or not."""
+        if content in self._contents:
+            return True
+        if frame.variances is not None or not self._older:
+            return False
+        own = blocks_of(frame.values)
+        # Where the sums of blocks differ as counts do, pixels need not be looked at.
+        older = np.stack([blocks for _, blocks in self._older])
+        near = ((older - own) ** 2).sum(axis=1) < MORE_THAN_ALIKE * ALIKE * (older.sum(axis=1) + own.sum())
+        return any(is_alike(frame, self._older[n][0]) for n in np.flatnonzero(near))
 
     def _clock(self, frame: Frame, last: Frame, step: float) -> str:
         """Follow another clock where the camera's was set: frame numbers, else the receiver's; what was done."""
@@ -237,6 +273,12 @@ class FrameGate:
                 f"the frames are of {frame.nuclide}, the injection is of {self.nuclide}",
                 remedy="take the camera's protocol of this nuclide; nothing is judged of another one's counts",
             )
+
+
+def blocks_of(values: Array) -> Array:
+    """Sums of a frame's blocks, shape (`BLOCKS`², or fewer where the frame has fewer pixels)."""
+    rows, columns = (np.arange(0, size, max(1, math.ceil(size / BLOCKS))) for size in values.shape)
+    return np.asarray(np.add.reduceat(np.add.reduceat(values, rows, axis=0), columns, axis=1), np.float64).ravel()
 
 
 def is_alike(frame: Frame, last: Frame) -> bool:
@@ -320,6 +362,7 @@ class MeterGate:
             self._same = 0
         self._last = reading
         if self.is_standing(body_bq):
+            self._find_clipped(reading.value)
             return f"the meter stands still at {reading.value:g} while beads arrive"
         if reading.at_s <= 0:
             self._first.append(reading.value)
@@ -330,6 +373,14 @@ class MeterGate:
         self._contradiction(reading.at_s, infused)
         self.history.append((reading.at_s, infused))
         return ""
+
+    def _find_clipped(self, value: float) -> None:
+        """A meter that stands still where it read the full vial was saturated then: the full vial is not known."""
+        if self._first and value >= CLIPPED * float(np.mean(self._first)):
+            self.lost = (
+                f"the meter stood still at {value:g} while beads arrived, and read the full vial as that: it was "
+                "saturated, and what the full vial reads is not known"
+            )
 
     def _contradiction(self, at_s: float, infused_bq: float) -> None:
         """Notice what no vial does: it fills again, or is empty from one reading to the next."""

@@ -82,6 +82,9 @@ class Motion:
         self.is_seeing = float(old.sum()) >= LEAST_COUNTS and not self.is_flooded
         if not self.is_seeing:
             return ""
+        if self._is_turned(old, new):
+            self._parts.clear()
+            return "the patient moved or the head was turned: the picture is that of before, mirrored"
         left, head, sd = self._shift_mm(old, new)
         size = float(np.hypot(left, head))
         if size < LEAST_MM or size < LEAST_SD * sd:
@@ -89,6 +92,15 @@ class Motion:
         self._parts.clear()
         # The fit is linear in the shift: beyond the picture's blur it falls short, and is no size to move masks by.
         return f"the patient moved by {LEAST_MM:.0f} mm or more: the masks lie no more where they were drawn"
+
+    def _is_turned(self, old: Array, new: Array) -> bool:
+        """Whether the new picture is rather the old one mirrored than the old one: beads stay where they are."""
+        from scipy.ndimage import gaussian_filter
+
+        before, after = (gaussian_filter(picture, SMOOTH_PIXELS) for picture in (old, new))
+        same = _correlation(before, after)
+        turned = (before[:, ::-1], before[::-1], before[::-1, ::-1])
+        return max(_correlation(picture, after) for picture in turned) > same + TURNED
 
     def _shift_mm(self, old: Array, new: Array) -> tuple[float, float, float]:
         from scipy.ndimage import gaussian_filter
@@ -105,3 +117,14 @@ class Motion:
         # Smoothing by a Gaussian correlates neighbours over 4 pi s^2 pixels and shrinks their noise by as much.
         sd = float(np.sqrt(max(normal[-2, -2], normal[-1, -1]))) * self._pixel_mm
         return -float(found[-1]) * self._pixel_mm, float(found[-2]) * self._pixel_mm, sd
+
+
+def _correlation(one: Array, other: Array) -> float:
+    """Of two pictures, 1 where they are alike but for a factor and a constant."""
+    a, b = one - one.mean(), other - other.mean()
+    return float((a * b).sum() / max(float(np.sqrt((a * a).sum() * (b * b).sum())), 1e-300))
+
+
+TURNED = 0.1
+"""By which a mirrored picture must be more like the new one than the picture itself: more than its noise at
+`LEAST_COUNTS`, and a picture that is so symmetric is in no danger of being taken for its mirror."""

@@ -55,6 +55,25 @@ class Share:
     activity_sd_bq: float | None = None
 
 
+def rates_of(states: Sequence[State]) -> list[float]:
+    """Counts per second without dead time, of states with frames."""
+    return [one.rate_cps / one.live for one in states if one.frames and one.silent_s == 0]
+
+
+def fallen(rates_cps: Sequence[float], frame_s: float) -> tuple[float, float] | None:
+    """From where to where counts fell, which beads that stay cannot; None where they did not.
+
+    The end is the mean of the last tenth; that it lies `FALL` and `FALL_SD` of a frame's noise under the largest rate
+    is a fall.
+    """
+    if len(rates_cps) < 2:
+        return None
+    late = rates_cps[-max(1, round(END * len(rates_cps))) :]
+    largest, end = max(rates_cps), sum(late) / len(late)
+    noise = math.sqrt(max(largest, 1.0 / frame_s) / frame_s)
+    return (largest, end) if largest - end > FALL * largest + FALL_SD * noise else None
+
+
 def drawn_bq(setup: Setup, before: float, after: float, elapsed_s: float) -> tuple[float, float]:
     """Activity that left the vial and its standard deviation, Bq, decay between the two readings taken back.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from bisect import insort
-from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from statistics import NormalDist
@@ -13,21 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepatica.errors import InputError
-from hepatica.monitoring.arrival import is_saturated, live_share
+from hepatica.monitoring.arrival import is_saturated, live_share, whole_field
+from hepatica.monitoring.contradictions import Contradictions, Heard, settled_s
+from hepatica.monitoring.falls import SUDDEN_S, Falls
 from hepatica.monitoring.feed import METER_SILENT_S, SILENT_FRAMES, SILENT_S, Frame, FrameGate, MeterGate, Reading
 from hepatica.monitoring.judging.boundaries import Boundaries, Pushed, tests_of
-from hepatica.monitoring.judging.sequential import (
-    AGREE_SD,
-    BY_METER,
-    DISAGREE_S,
-    DISAGREE_SD,
-    FROM_NOTHING,
-    KINDS,
-    Statistics,
-)
+from hepatica.monitoring.judging.sequential import AGREE_SD, BY_METER, FROM_NOTHING, KINDS, Statistics
 from hepatica.monitoring.line import LineMeter
 from hepatica.monitoring.motion import BEFORE_S, Motion, moved_mask
-from hepatica.monitoring.relative import FALL, FALL_SD, KEPT_S, TREND_S, has_slowed, residual_of
+from hepatica.monitoring.relative import has_slowed, residual_of
 from hepatica.monitoring.setup import Setup
 from hepatica.monitoring.state import Alarm, RegionState, Residual, State, Test, Watching
 from hepatica.monitoring.wording import (
@@ -37,18 +30,22 @@ from hepatica.monitoring.wording import (
     COME_THROUGH,
     DEAD,
     FELL,
-    MISFIT,
+    GOES_ON,
+    MOST_IS_THERE,
     MOVED,
+    NO_METER,
     NO_SHARE,
     NO_SOURCE,
-    NOT_ASKED,
     OVER_METER,
     OVER_PLAN,
+    RESUMED,
     TOO_FEW,
     UNDER_METER,
+    UNDER_PLAN,
+    not_asked,
     reason,
     stamped,
-)  # fmt: skip
+)
 
 LEAST_EXPECTED = 20.0
 """Counts of a frame; none at all is then chance in one of half a milliard."""
@@ -116,13 +113,10 @@ class Watch:
     _notes: dict[str, float] = field(default_factory=dict)
     _rate_cps: float = 0.0
     _duration_s: float = 0.5
-    _largest_bq: float = 0.0
     _blind_from_s: float | None = None
     _read_until_s: float = 0.0
     _meter_from_s: float | None = None
-    _odds: dict[str, float] = field(default_factory=dict)
     _faults: dict[str, float] = field(default_factory=dict)
-    _never_measured: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         count = len(self.setup.regions)
@@ -134,7 +128,7 @@ class Watch:
         self.gate = FrameGate(self.nuclide, (self.mask.shape[0], self.mask.shape[1]))
         self._meter = MeterGate(self.setup.planned_bq, self.full_scale, self.setup.doubts.meter)
         self._ahead: list[Reading] = []
-        self._recent: deque[tuple[float, float]] = deque()
+        self._falls, self._contradictions = Falls(), Contradictions(self.setup)
         self._statistics = Statistics(self.setup, 1, self.look_s)
         self._expected = Pushed(self.setup, 1)
         self._motion = Motion(self.mask, self.pixel_mm)
@@ -195,7 +189,7 @@ class Watch:
         if is_saturated(self._rate_cps, self.setup.tau_s):
             self._note("the camera is saturated: it records all it can, and the true rate cannot be told", 5.0)
         if frame.variances is None and (note := self._motion.take(frame.values, frame.duration_s)):
-            self._notes = {text: until for text, until in self._notes.items() if not text.startswith(MOVED)}
+            self._drop(MOVED)
             self._note(note, math.inf)
             self._doubt(f"{note}; this was seen at {self._time_s:.1f} s", self._time_s - BEFORE_S, KINDS)
         if self._exposure >= self.look_s * (1 - 1e-6):
@@ -262,11 +256,10 @@ class Watch:
         moved = moved_mask(self.mask, across, up)
         self._counts, self._exposure = np.zeros_like(self._counts), 0.0
         self._statistics.restart()
-        self._largest_bq = 0.0
-        self._recent.clear()
+        self._falls.forget()
         self.mask, self._flat = moved, moved.ravel()
         self._motion = Motion(moved, self.pixel_mm)
-        self._notes = {note: until for note, until in self._notes.items() if not note.startswith(MOVED)}
+        self._drop(MOVED, FELL)
 
     def stop(self) -> State:
         """The injection is over; the last state."""
@@ -301,7 +294,8 @@ class Watch:
         self._meter_from_s = None if infused is None else (self._meter_from_s or middle)
         pushed = None if self._pushed is None else self._pushed * setup.planned_bq
         variances = self._variances[None] if self._variances.any() else None
-        planned = min(max(middle - self.begins_s, 0.0) / setup.infusion_s, 1.0) * setup.planned_bq
+        # By the planned speed, as long as the camera does not say that the vial is empty.
+        planned = max(middle - self.begins_s, 0.0) / setup.infusion_s * setup.planned_bq
         if setup.has_meter:
             # Without a reading the camera itself stands in: the tests that need the meter then see no difference.
             instead = float(statistics.arrival.mean_bq[0, -1])
@@ -311,9 +305,10 @@ class Watch:
         else:
             out = np.array([planned if pushed is None else pushed])
             statistics.look(self._counts[None], self._exposure, middle, out, out, variances)
+        seen, exposure_s = whole_field(setup, self._counts, self._exposure, middle), self._exposure
         self._counts, self._variances, self._exposure = np.zeros_like(self._counts), np.zeros_like(self._counts), 0.0
-        self._check_fall()
-        self._check_contradictions(infused is not None)
+        self._check_fall(seen, exposure_s, infused)
+        self._check_contradictions(middle, infused)
         self._skipped = self._not_judged(infused is None)
         self._decide()
 
@@ -324,67 +319,45 @@ class Watch:
             return None
         return meter.infused_bq()
 
-    def _check_fall(self) -> None:
-        arrival = self._statistics.arrival
-        body, sd = float(arrival.mean_bq[0, -1]), math.sqrt(float(arrival.variance_bq2[0, -1]))
-        self._recent.append((self._silent_from_s, body - 2 * sd))
-        if self._silent_from_s - self._recent[0][0] >= KEPT_S:
-            kept = min(value for at, value in self._recent if self._silent_from_s - at <= KEPT_S)
-            self._largest_bq = max(self._largest_bq, kept)
-        while self._silent_from_s - self._recent[0][0] > TREND_S:
-            self._recent.popleft()
-        if self._largest_bq - body > FALL * self._largest_bq + FALL_SD * sd:
+    def _check_fall(self, seen: tuple[float, float], exposure_s: float, infused: float | None) -> None:
+        """Say that counts fall, as long as they are low; alarms of that moment may be of it."""
+        arrival, falls = self._statistics.arrival, self._falls
+        falls.slow(self._silent_from_s, float(arrival.mean_bq[0, -1]), math.sqrt(float(arrival.variance_bq2[0, -1])))
+        if falls.is_low:
             self._note(FELL)
-
-    def _check_contradictions(self, has_meter: bool) -> None:
-        """Camera against meter and plan: what has lasted `DISAGREE_S` is said, as long as it lasts."""
-        setup, statistics = self.setup, self._statistics
-        delivered, sd = (float(one[0]) for one in statistics.delivered_bq(by_meter=False))
-        is_known = not self._already_bq or setup.already_there == "apart"
-        seen = f"the camera sees {delivered / 1e6:.3g} MBq"
-        holds: dict[str, str] = {}
-        # Where what was there counts it is of this vial too.
-        is_of_vial = is_known or setup.already_there == "counts"
-        if is_of_vial and delivered - DISAGREE_SD * sd > setup.planned_bq:
-            holds[OVER_PLAN] = f"{seen}, the vial held {setup.planned_bq / 1e6:.3g} MBq"
-        if delivered < -DISAGREE_SD * sd:
-            holds[BELOW_ZERO] = "there are fewer counts than the background gives"
-        if below := statistics.arrival.below_nothing():
-            holds[MISFIT] = ", ".join(below)
-        if setup.has_meter and is_known and (contradicts := self._against_meter(delivered, has_meter)):
-            holds[contradicts[0]] = f"{seen}, {contradicts[1]}"
-        self._odds = {kind: self._odds.get(kind, self._silent_from_s) for kind in holds}
-        for kind, since in self._odds.items():
-            if self._silent_from_s - since < DISAGREE_S:
-                continue
-            # As it was first seen, as long as it lasts: a note for each look would be a log.
-            first = self._has(kind) or f"{kind}: {holds[kind]}"
-            self._note(first)
-            if kind in (BELOW_ZERO, MISFIT):
-                self._never_measured.setdefault(kind, first)
-            if kind == OVER_METER:
-                self._doubt(kind, self._silent_from_s - BEFORE_S, BY_METER)
-
-    def _against_meter(self, delivered: float, has_meter: bool) -> tuple[str, str] | None:
-        """Which of the two shows more, and what the meter says; None where they agree."""
+        if self._is_signal:
+            return
         over, spread = (float(one[0]) for one in self._statistics.camera_over_meter())
-        come = f"by the meter {float(self._statistics.come_bq[0]) / 1e6:.3g} MBq had time to arrive"
-        if not has_meter:
-            # What had left the vial when the meter fell silent has not vanished since.
-            if (last := self._left_before_silence()) is None:
-                return None
-            over, spread = min(delivered - last, 0.0), math.hypot(spread, self.setup.doubts.meter * last)
-            come = f"by the last reading of the meter {last / 1e6:.3g} MBq had left the vial"
-        if abs(over) <= DISAGREE_SD * spread:
-            return None
-        return (OVER_METER if over > 0 else UNDER_METER), come
+        agrees = self.setup.has_meter and infused is not None and abs(over) < AGREE_SD * spread
+        if falls.sudden(self._silent_from_s, exposure_s, seen, agrees=agrees):
+            self._doubt(FELL, self._silent_from_s - 2 * SUDDEN_S[-1], KINDS)
+        self._drop(f"{FELL}: ")
+        if falls.lost:
+            self._note(f"{FELL}: {100 * falls.lost:.0f} % at {falls.at_s:.1f} s", math.inf)
 
-    def _left_before_silence(self) -> float | None:
-        """What had left the vial by the last good reading, once it had time to arrive; None where none is believed."""
-        if self._meter.lost or not self._meter.has_begun:
-            return None
-        at_s, left = self._meter.history[-1]
-        return left if self._silent_from_s - at_s > self._settled_s else None
+    def _check_contradictions(self, middle_s: float, infused: float | None) -> None:
+        """Camera against meter and plan; and whether a stasis that was said was one."""
+        is_known = not self._already_bq or self.setup.already_there == "apart"
+        planned_s = middle_s - self.begins_s
+        heard = Heard(infused is not None, is_known, planned_s, self._pushed)
+        holds = self._contradictions.look(self._silent_from_s, self._statistics, self._meter, heard)
+        for note in holds.values():
+            self._note(note)
+        if OVER_METER in holds:
+            self._doubt(OVER_METER, self._silent_from_s - BEFORE_S, BY_METER)
+        if self._has_stasis():
+            body = float(self._statistics.arrival.mean_bq[0, -1])
+            left = float(self._statistics.come_bq[0]) if infused is not None or not self.setup.has_meter else None
+            if self._contradictions.has_resumed(body, left):
+                self._doubt(RESUMED, -math.inf, ("stasis",))
+
+    def _has_stasis(self) -> bool:
+        """Whether a stasis was said that nothing has put in doubt."""
+        return any(alarm.kind == "stasis" and not alarm.doubtful for alarm in self.alarms)
+
+    def _drop(self, *beginnings: str) -> None:
+        """Notes that begin so hold no more."""
+        self._notes = {note: until for note, until in self._notes.items() if not note.startswith(beginnings)}
 
     def _doubt(self, why: str, since_s: float, kinds: tuple[str, ...]) -> None:
         """Mark alarms that what was seen now may have raised."""
@@ -427,19 +400,17 @@ class Watch:
         if why := self._no_stasis():
             out["stasis"] = out.get("stasis") or why
         if self._pushed is None or not self.setup.has_meter:
-            why = "nobody says how much is pushed" if self.setup.has_meter else NOT_ASKED["meter"]
+            why = "nobody says how much is pushed" if self.setup.has_meter else NO_METER
             out["no-delivery"] = out.get("no-delivery") or why
-        if self.setup.goal_bq is None:
-            out["target-reached"] = NOT_ASKED["goal"]
-        if not self.setup.limits_bq:
-            out["limit-in-sight"] = NOT_ASKED["limit"]
-        return out
+        return out | not_asked(self.setup)
 
     def _no_stasis(self) -> str:
         """Why stasis alone is not judged."""
         if self._statistics.clocks.is_apart()[0]:
             return CLOCK_APART
-        return COME_THROUGH if bool(self._statistics.has_come_through()[0]) else ""
+        if not bool(self._statistics.has_come_through()[0]):
+            return ""
+        return COME_THROUGH if self.setup.has_meter else MOST_IS_THERE
 
     def _decide(self) -> None:
         if self.boundaries is None:
@@ -458,6 +429,9 @@ class Watch:
                 self.boundaries.of(kind), self.boundaries.chance(kind, value), probability,
                 self.allowed.get(kind) or self.allowed.get("", NO_SOURCE),
             ))  # fmt: skip
+            if kind == "stasis":
+                # What stands still from now on must not pass for a clock that is late.
+                self._statistics.clocks.hold()
 
     def state(self) -> State:
         """What is known now."""
@@ -490,14 +464,10 @@ class Watch:
             return None
         return self.line.come_bq(self.setup, now)
 
-    @property
-    def _settled_s(self) -> float:
-        """From the vial until all has arrived."""
-        return self.setup.lag_s + 3 * self.setup.dispersion_s
-
     def _is_by_meter(self) -> bool:
         """Whether the meter counts in what was delivered: it has been good for longer than the transit."""
-        is_believed = self._meter_from_s is not None and self._silent_from_s - self._meter_from_s > self._settled_s
+        since = self._meter_from_s
+        is_believed = since is not None and self._silent_from_s - since > settled_s(self.setup)
         return is_believed and not self._has(OVER_METER, UNDER_METER)
 
     def _not_measured(self) -> tuple[str, ...]:
@@ -505,11 +475,13 @@ class Watch:
         if not self.frames:
             return ("no frame has come",)
         wrong: tuple[str, ...] = (OVER_PLAN, OVER_METER)
-        if not any(alarm.kind == "stasis" for alarm in self.alarms):
+        if not self._has_stasis():
             # With stasis less arrives than left the vial; without it one of the two is wrong.
-            wrong = (*wrong, UNDER_METER)
+            wrong = (*wrong, UNDER_METER, UNDER_PLAN)
         out = [note for note in self._notes if note.startswith(wrong) and self._has(note)]
-        out += self._never_measured.values()
+        if not out and self._has_lost_counts():
+            out.append(f"less has arrived than left the vial, and no flow stood: {RESUMED}")
+        out += self._contradictions.never_measured.values()
         if self.setup.doubts.camera > UNSCALED and not self._is_by_meter() and self._by_line() is None:
             out.append("no camera factor is known, and no meter says how much has left the vial: only shares are")
         if self._already_bq and self.setup.already_there == "unknown":
@@ -520,6 +492,13 @@ class Watch:
             out.append(f"nothing was judged from {self._blind_from_s:.1f} s on")
         return tuple(out)
 
+    def _has_lost_counts(self) -> bool:
+        """Whether a stasis that was none has left less in the body than the meter says."""
+        if not self.setup.has_meter or not any(one.doubtful == RESUMED for one in self.alarms):
+            return False
+        over, spread = (float(one[0]) for one in self._statistics.camera_over_meter())
+        return over < -AGREE_SD * spread
+
     def _had_ended(self) -> bool:
         """Whether the flow had ended when frames stopped coming, and nothing else is wrong with them."""
         if self._has(MOVED, FELL, DEAD, *self._faults, "the camera is saturated", "the picture stands still"):
@@ -527,9 +506,9 @@ class Watch:
         infused = self._meter.infused_bq() if self.setup.has_meter and not self._meter.lost else None
         if infused is not None and self._meter.silent_s(self._time_s) <= METER_SILENT_S:
             return infused - float(self._statistics.come_bq[0]) < LEFT_LATER * self.setup.planned_bq
-        if bool(self._statistics.has_come_through()[0]):
+        if self.setup.has_meter and bool(self._statistics.has_come_through()[0]):
             return True
-        return has_slowed(self.setup, self._recent)
+        return has_slowed(self.setup, self._falls.recent)
 
     def _remarks(self) -> tuple[str, ...]:
         out = []
@@ -539,7 +518,9 @@ class Watch:
         if self._already_bq:
             out.append(f"{self._already_bq / 1e6:.3g} MBq were there at the first frame")
         low, high = (float(one[0]) for one in self._statistics.clocks.offset_s())
-        if self.frames and (low > 0 or high < 0) and not self._statistics.clocks.is_apart()[0]:
+        is_told = self.frames and not self._has_stasis() and not self._statistics.clocks.is_apart()[0]
+        # While flow stands readings run ahead of the camera, as those of a clock that is late do.
+        if is_told and (low > 0 or high < 0):
             out.append(stamped(low, high))
         if self._meter.has_come:
             out.append("a meter at the vial does not see what stays in line and catheter")
@@ -567,15 +548,8 @@ class Watch:
             return ("blind" if is_blind else "waiting"), notes
         if is_blind or all(kind in self._skipped for kind in KINDS):
             return "blind", notes
-        asked = {kind for kind, why in self._skipped.items() if why != COME_THROUGH} - self._never()
+        asked = {kind for kind, why in self._skipped.items() if why not in GOES_ON}
         return ("degraded" if notes or asked else "watching"), notes
-
-    def _never(self) -> set[str]:
-        """Tests that the setup does not ask for."""
-        setup = self.setup
-        out = {"target-reached"} if setup.goal_bq is None else set()
-        out |= set() if setup.limits_bq else {"limit-in-sight"}
-        return out if setup.has_meter else out | {"no-delivery"}
 
     def _regions(self) -> tuple[RegionState, ...]:
         already, sd = self._statistics.already_by_region(is_apart=self.setup.already_there == "apart")

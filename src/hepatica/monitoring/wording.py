@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from hepatica.monitoring.state import Alarm, RegionState
+from hepatica.monitoring.setup import Setup
+from hepatica.monitoring.state import Alarm, RegionState, State
 
 
 def reason(kind: str, region: str, statistic: float, regions: tuple[RegionState, ...]) -> str:
@@ -110,5 +111,54 @@ MISFIT = "less than nothing is seen in a region: the setup does not fit these fr
 
 NO_SHARE = "what is said to be pushed is no share from 0 to 1: none of it is believed"
 
-NOT_ASKED = {"goal": "no goal is set", "limit": "no limit is set", "meter": "there is no meter"}
-"""Why a test is left out that the setup does not ask for, by what it lacks."""
+UNDER_PLAN = (
+    "less has arrived than planned by now: the flow stands or is slow, beads stay in line or catheter, or the camera "
+    "factor is wrong"
+)
+
+RESUMED = "what leaves the vial has arrived since: counts were lost once, or the flow went on"
+
+MOST_IS_THERE = "most of what the vial held has arrived, and without a meter nothing says how much of the rest will"
+
+NO_METER = "there is no meter"
+
+NO_GOAL = "no goal is set"
+
+NO_LIMIT = "no limit of an activity is set"
+
+NO_GUARD = "no organ that must get nothing is drawn"
+
+NO_LIVER = "no other part of the liver is drawn"
+
+NO_OUTSIDE = "no region outside all organs is drawn"
+
+GOES_ON = (COME_THROUGH, MOST_IS_THERE, NO_METER, NO_GOAL, NO_LIVER, NO_OUTSIDE)
+"""Why a test may be left out while all that the setup can ask for is judged. Without a limit or an organ that must get
+nothing nobody sees harm coming: that is said as a fault."""
+
+
+def not_asked(setup: Setup) -> dict[str, str]:
+    """Tests that a setup does not ask for, each with what it lacks."""
+    out = {}
+    if setup.goal_bq is None:
+        out["target-reached"] = NO_GOAL
+    if not setup.limits_bq:
+        out["limit-in-sight"] = NO_LIMIT
+    if "guard" not in setup.roles:
+        out |= dict.fromkeys(("off-target", "reflux"), NO_GUARD)
+    if "liver" not in setup.roles:
+        out["catheter-moved"] = NO_LIVER
+    if "outside" not in setup.roles:
+        out["outside"] = NO_OUTSIDE
+    return out
+
+
+def not_judged(state: State) -> list[str]:
+    """Tests that are not judged, those with one reason in one text; empty where nothing is, which is said as such."""
+    if state.watching in ("waiting", "blind"):
+        return []
+    by_reason: dict[str, list[str]] = {}
+    for test in state.tests:
+        if test.why_not:
+            by_reason.setdefault(test.why_not, []).append(test.kind)
+    return [f"not judged: {', '.join(kinds)} ({why})" for why, kinds in by_reason.items()]

@@ -344,7 +344,7 @@ def test_the_screen_never_looks_well_without_frames(
     assert "ALARM stasis" in said
     assert "alarms: stasis" in said.splitlines()[-1]
     degraded = replace(good, watching="degraded", tests=tuple(replace(t, why_not="no meter") for t in good.tests[:2]))
-    assert "target-reached, limit-in-sight: no meter" in summary(degraded)
+    assert "not judged: target-reached, limit-in-sight (no meter)" in summary(degraded)
     assert "0 MBq" not in summary(replace(good, watching="waiting", frames=0))
     assert "BLIND" in said
 

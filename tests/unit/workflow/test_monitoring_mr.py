@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pydicom import dcmread
 
 import hepatica as hp
 from command_line import answer
@@ -186,3 +187,51 @@ def test_what_cannot_be_watched_is_refused(whole: Path) -> None:
             watched(whole, which=FrameOptions(before_beads=late))
     with pytest.raises(InputError, match="with a setup"):
         hp.monitor(whole / "mr", structures=whole / "seg.dcm", holmium=HOLMIUM)
+
+
+def test_in_a_case_it_is_an_item_and_its_step_replays_it(whole: Path, tmp_path: Path) -> None:
+    case = hp.Case.new(tmp_path / "case")
+    case.set(**{"treatment.agent": "ho166-scout"})
+    few = WatchOptions(rehearsals=200, false_alarms=0.05, seed=5)
+    found = watched(whole, keeping=hp.KeepOptions(case=case.folder), watching=few)
+    assert found.is_usable
+    roles = {item.role for item in case.situation().catalogue}
+    assert roles == {"injection-frames", "injection-setup", "injection-structures"}
+    stated = (case.folder / "case.toml").read_text()
+    assert 'specific-activity = "3 MBq/mg"' in stated
+    # The step again, from what the case holds alone, once an option makes it out of date.
+    case.set(**{"treatment.1.injection.rehearsals": "210"})
+    (again,) = case.run("injection")
+    assert again.state == "done"
+    kept = json.loads((case["injection"] / "result.json").read_text())
+    assert kept["delivered_bq"] == pytest.approx(found.delivered_bq)
+
+
+@pytest.mark.parametrize("tag", ["AcquisitionNumber", "TemporalPositionIdentifier"])
+def test_instants_are_told_by_their_number_where_slices_have_times_of_their_own(tmp_path: Path, tag: str) -> None:
+    """Slices that are taken one after the other: by time alone each would be an instant."""
+    context = replace(DicomContext.invented(patient_id="M1", patient_name="x", when=WHEN), frame_of_reference="1.2.3")
+    numbers = [3, 1, 2, 5, 4, 6]
+    for n, number in enumerate(numbers):
+        write_multi_echo(tmp_path / f"{n}", image(n, noise=0.0), context, description="dynamic")
+        for k, path in enumerate(sorted((tmp_path / f"{n}").rglob("*.dcm"))):
+            header = dcmread(path)
+            for other in ("AcquisitionNumber", "TemporalPositionIdentifier", "AcquisitionDateTime"):
+                if other in header:
+                    delattr(header, other)
+            setattr(header, tag, number)
+            at = WHEN + timedelta(seconds=STEP_S * n + 0.1 * k)
+            header.AcquisitionDate, header.AcquisitionTime = at.strftime("%Y%m%d"), at.strftime("%H%M%S.%f")
+            header.save_as(path)
+    series = read_mr_series(tmp_path)
+    assert len(series.instants) == len(numbers)
+    # In the order of their times, whatever their numbers say.
+    assert [(one.at.replace(tzinfo=None) - WHEN).total_seconds() for one in series.instants] == [
+        STEP_S * n for n in range(len(numbers))
+    ]
+    for n, (_, magnitude, why) in enumerate(series.magnitudes()):
+        assert not why
+        assert magnitude is not None
+        # Kept to 7.6e-6 of its maximum.
+        wanted = image(n, noise=0.0).magnitude
+        assert magnitude == pytest.approx(wanted, abs=1e-5 * float(wanted.max()))

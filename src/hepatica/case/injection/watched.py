@@ -11,9 +11,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from hepatica.case.adding import Wish, add_files, patient_ids, take_heap
+from hepatica.case.adding import Added, Wish, add_files, patient_ids, take_heap
 from hepatica.case.case import Case
+from hepatica.case.catalogue import Catalogue
 from hepatica.case.changing import changing
+from hepatica.case.injection.planned import unlike_plan
 from hepatica.case.layout import MONITORING, folder_name
 from hepatica.case.log import Log
 from hepatica.case.running.run import enter_result
@@ -33,10 +35,20 @@ STEP, PREPARING = "injection", "prepare-injection"
 
 FRAMES, SETUP, METER = "injection-frames", "injection-setup", "injection-readings"
 
+DRAWN, UNUSED = "injection-structures", "unused"
+
 PATIENCE_S = 60.0
 """For which a case that another process holds is waited for: what was watched must not be lost to it."""
 
 LOCK = ".lock"
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What was given beside frames and setup: readings of the meter, structures on MR."""
+
+    readings: Path | None = None
+    structures: Path | None = None
 
 
 @dataclass
@@ -72,10 +84,8 @@ class WatchedRun:
     messages: tuple[Message, ...] = ()
     has_ended: bool = False
 
-    def enter(
-        self, result: MonitorResult, frames: Path, readings: Path | None, options: Mapping[str, str]
-    ) -> tuple[str, ...]:
-        """Take frames, setup and readings into the case, and the result as that of its step.
+    def enter(self, result: MonitorResult, frames: Path, beside: Beside, options: Mapping[str, str]) -> tuple[str, ...]:
+        """Take frames, setup and what was beside them into the case, and the result as that of its step.
 
         Parameters
         ----------
@@ -83,8 +93,8 @@ class WatchedRun:
             As it was watched.
         frames : Path
             File, or folder in which they arrived.
-        readings : Path or None
-            Of the meter; what was kept as it came, if they came by a serial line.
+        beside : Beside
+            Readings of the meter; what was kept as it came, if they came by a serial line; structures of MR.
         options : mapping of str to str
             Options of the run that are not the usual ones, by their words.
 
@@ -102,7 +112,7 @@ class WatchedRun:
                     "is_measured": result.is_measured, "alarms": [_line(alarm.kind, alarm.at_s) for alarm in
                                                                   result.alarms],
                 })  # fmt: skip
-                self._take_in(log, frames, readings)
+                self._take_in(log, frames, beside)
             if options:
                 self.case.state({f"treatment.{self.treatment}.{STEP}.{key}": text for key, text in options.items()})
             with changing(self.case.folder, wait_s=PATIENCE_S) as log:
@@ -115,7 +125,7 @@ class WatchedRun:
             return (str(error),)
         return ()
 
-    def _take_in(self, log: Log, frames: Path, readings: Path | None) -> None:
+    def _take_in(self, log: Log, frames: Path, beside: Beside) -> None:
         folder = self.case.folder
         heap = sort_heap(frames, [])
         if len(heap.found) > 1 and frames.is_dir():
@@ -123,12 +133,33 @@ class WatchedRun:
             first = next((one for one in heap.found if one.seen is not None), heap.found[0])
             files = tuple(file for one in heap.found for file in one.files if one.seen is not None)
             heap = Heap((Found(files or first.files, first.seen, Guess(FRAMES)),), heap.skipped)
-        take_heap(folder, log, frames, heap, Wish(FRAMES, self.treatment))
+        self._taken(log, take_heap(folder, log, frames, heap, Wish(FRAMES, self.treatment)), FRAMES)
         if self.setup is not None and not self.is_of_case:
-            add_files(folder, log, self.setup, Wish(SETUP, self.treatment))
+            self._own_setup()
+            self._taken(log, add_files(folder, log, self.setup, Wish(SETUP, self.treatment)), SETUP)
+        readings = beside.readings
         kept = readings if readings is not None and readings.is_file() else self.folder / READINGS
         if readings is not None and kept.is_file():
-            add_files(folder, log, kept, Wish(METER, self.treatment))
+            self._taken(log, add_files(folder, log, kept, Wish(METER, self.treatment)), METER)
+        if beside.structures is not None:
+            self._taken(log, add_files(folder, log, beside.structures, Wish(DRAWN, self.treatment)), DRAWN)
+
+    def _taken(self, log: Log, added: Added, role: str) -> None:
+        """What the case held already and used for nothing is taken for what it is now."""
+        catalogue = Catalogue.read(self.case.folder)
+        for name in added.known:
+            if catalogue[name].role == UNUSED:
+                catalogue = catalogue.retaken(name, role, self.treatment)
+                log.append("taken", {"item": name, "role": role, "treatment": self.treatment})
+        catalogue.write(self.case.folder)
+
+    def _own_setup(self) -> None:
+        """A case holds a file once: the same setup of another treatment is written in another way."""
+        assert self.setup is not None
+        held = Catalogue.read(self.case.folder)
+        others = [item for item in held if item.role == SETUP and item.treatment != self.treatment]
+        if any(item.path(self.case.folder).read_bytes() == self.setup.read_bytes() for item in others):
+            write_text(self.setup, json.dumps(json_file(self.setup), indent=self.treatment) + "\n")
 
 
 def _line(kind: str, at_s: float) -> str:
@@ -254,7 +285,7 @@ def _begun(
             write_text(kept, json.dumps({**json_file(setup), "already_there": already_there}) + "\n")
     prepared = None if kept is None else Prepared.from_document(json_file(kept), str(setup or kept))
     planned = str(case.situation().facts.treatments[treatment - 1].get("agent") or "")
-    said = () if prepared is None else other_agent(prepared, planned)
+    said = () if prepared is None else (*other_agent(prepared, planned), *unlike_plan(case, treatment, prepared))
     live = LiveFile(
         place / LIVE_FILE, source, prepared.agent if prepared else "", prepared.setup.limits_bq if prepared else {},
         planned, tuple(one.text for one in said), prepared.setup.planned_bq if prepared else None,

@@ -200,6 +200,8 @@ def _activity(treatment: TreatmentSummary, steps: Steps, room: Room) -> Facts:
     given = "" if t.administered_gbq is None else f"{_with_sd(t.administered_gbq)} GBq{vial}{_of_planned(t)}"
     if t.administered_gbq is None and t.imaged_gbq is not None:
         given = f"{three(t.imaged_gbq)} GBq as the dose has it{_of_planned(t)}"
+    elif t.administered_gbq is None and t.watched_gbq is not None:
+        given = f"no readings of the vial; {_with_sd(t.watched_gbq)} GBq by the watched injection"
     shunt = "" if t.lung_shunt is None else f"{_percent(t.lung_shunt)}, {t.lung_shunt_method}"
     normal = "" if t.tumour_to_normal is None else _with_sd(t.tumour_to_normal)
     pairs = [
@@ -249,15 +251,25 @@ def _of_planned(treatment: TreatmentSummary) -> str:
 
 
 def about_given(treatment: TreatmentSummary) -> tuple[Message, ...]:
-    """What must be seen first where another activity was given than planned."""
-    ratio, number = _given_ratio(treatment), treatment.number
-    if ratio is None or abs(ratio - 1) < GIVEN_RELATIVE:
-        return ()
-    text = (
-        f"treatment {number}: {_signed(100 * (ratio - 1))} % activity given against planned "
-        f"({three(_given_gbq(treatment))} for {three(treatment.planned_administered_gbq)} GBq)"
-    )
-    return (Message("given-unlike-planned", text, "look at unit, instants and readings", severity="critical"),)
+    """What must be seen first where another activity was given than planned, or another one seen to arrive."""
+    given, watched = _given_gbq(treatment), treatment.watched_gbq
+    planned = treatment.planned_administered_gbq
+    out = []
+    if planned and given is not None and abs(given / planned - 1) >= GIVEN_RELATIVE:
+        out.append(_unlike(treatment.number, "given against planned", given, planned))
+    if planned and watched is not None and abs(watched.value / planned - 1) >= GIVEN_RELATIVE:
+        what = "seen to arrive by the watched injection against planned"
+        out.append(_unlike(treatment.number, what, watched.value, planned))
+    elif given and watched is not None and abs(watched.value / given - 1) >= GIVEN_RELATIVE:
+        out.append(_unlike(treatment.number, "seen to arrive by the watched injection against given",
+                           watched.value, given))  # fmt: skip
+    return tuple(out)
+
+
+def _unlike(number: int, what: str, found_gbq: float, wanted_gbq: float) -> Message:
+    change = _signed(100 * (found_gbq / wanted_gbq - 1))
+    text = f"treatment {number}: {change} % activity {what} ({three(found_gbq)} for {three(wanted_gbq)} GBq)"
+    return Message("given-unlike-planned", text, "look at unit, instants and readings", severity="critical")
 
 
 def _absent(steps: Steps, kind: str) -> str:

@@ -15,6 +15,7 @@ from hepatica.case.report.goals import Goal, goals_of_dose, goals_of_plan, left_
 from hepatica.case.steps.shown import at, estimate
 from hepatica.core.numbers.estimate import Estimate
 from hepatica.core.privacy.identity import withheld
+from hepatica.nuclides import is_same_agent
 from hepatica.planning.measured.treatment_results import administered_gbq_of
 
 TUMOUR, ALL_TUMOURS = "tumour", "all_tumours"
@@ -200,6 +201,8 @@ class TreatmentSummary:
         Of voxels by SPECT and by MR.
     watched : str
         What arrived by the watched injection; that it is not measured, where it is not.
+    watched_gbq : Estimate or None
+        The same as a number, where it is measured and of the treatment's agent.
     """
 
     number: int
@@ -239,6 +242,7 @@ class TreatmentSummary:
     mri_tumour_to_normal: Estimate | None = None
     spect_mri_correlation: float | None = None
     watched: str = ""
+    watched_gbq: Estimate | None = None
 
 
 NORMAL = "normal liver"
@@ -323,6 +327,7 @@ def summary_of(
         mri_tumour_to_normal=_ratio_by_mr(document("holmium-mri")),
         spect_mri_correlation=at(document("spect-mri-agreement"), "pearson"),
         watched=_watched(document("injection")),
+        watched_gbq=_watched_gbq(document("injection"), str(stated.get("agent", ""))),
         questions=tuple(_question(row) for row in verification.get("suggestions", ())),
     )
 
@@ -342,6 +347,15 @@ def _watched(injection: Mapping[str, Any]) -> str:
     if not injection.get("is_measured") or found is None or sd is None:
         return f"{what}: not measured"
     return f"{what}: {found / 1e6:.3g} ± {sd / 1e6:.2g} MBq"
+
+
+def _watched_gbq(injection: Mapping[str, Any], agent: str) -> Estimate | None:
+    """What a watched injection of the treatment's agent brought; None of a scout, and where nothing was measured."""
+    found, what = injection.get("delivered_bq"), str(injection.get("agent") or "")
+    if not injection.get("is_measured") or found is None or not what or not agent or not is_same_agent(what, agent):
+        return None
+    sd = injection.get("delivered_bq_sd")
+    return Estimate(float(found) / 1e9, None if sd is None else float(sd) / 1e9)
 
 
 def _ratio_by_mr(holmium: Mapping[str, Any]) -> Estimate | None:

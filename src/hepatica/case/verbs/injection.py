@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from hepatica.case.case import Case
-from hepatica.case.injection.watched import WatchedRun, watched_run
+from hepatica.case.injection.watched import Beside, WatchedRun, watched_run
 from hepatica.core.message import Message
-from hepatica.core.options import verb, word_of
+from hepatica.core.options import unit_of, verb, word_of
 from hepatica.core.options.stated import stated_names
 from hepatica.core.progress import Progress
 from hepatica.errors import InputError
@@ -84,10 +85,9 @@ def monitor(  # noqa: PLR0913  (one group of options for each step)
     ['stasis']
     """
     given: dict[str, Any] = {"readings": readings, "which": which, "watching": watching}
-    if structures is not None:
-        if keeping.case is not None:
-            raise InputError("MR is not watched in a case", remedy="watch it without `case`")
-        given["mr"] = MrGiven(Path(structures), holmium)
+    drawn = None if structures is None else Path(structures)
+    if drawn is not None:
+        given["mr"] = MrGiven(drawn, holmium)
     if keeping.case is None:
         if keeping.treatment is not None:
             raise InputError("`treatment` is one of a case", remedy="state the `case`")
@@ -100,20 +100,21 @@ def monitor(  # noqa: PLR0913  (one group of options for each step)
     with watched_run(case, keeping.treatment, source, stated, watching.already_there) as run:
         outlets = Outlets(live_view, keeping.state_log, run.keeper, progress)
         found = watch_injection(frames, setup=run.setup, outlets=outlets, **given)
-        meter = None if readings is None else Path(readings)
+        beside = Beside(None if readings is None else Path(readings), drawn)
         # What is said of the run is part of what enters the case.
-        found = replace(found, messages=(*found.messages, *run.messages))
-        return _entered(run, found, Path(frames), meter, options=_words(which, watching))
+        found = replace(found, messages=(*run.messages, *found.messages))
+        groups = (which, watching, holmium) if drawn is not None else (which, watching)
+        return _entered(run, found, Path(frames), beside, options=_words(*groups))
 
 
 def _entered(
-    run: WatchedRun, found: MonitorResult, frames: Path, readings: Path | None, *, options: Mapping[str, str]
+    run: WatchedRun, found: MonitorResult, frames: Path, beside: Beside, *, options: Mapping[str, str]
 ) -> MonitorResult:
     said = [
         Message("not-entered", f"the case did not take the watched injection: {why}",
                 f"mend it, and replay the frames with this case; what was watched is in {run.folder}",
                 severity="critical")
-        for why in run.enter(found, frames, readings, options)
+        for why in run.enter(found, frames, beside, options)
     ]  # fmt: skip
     if run.keeper.live.trouble:
         said.append(Message("not-shown", f"not every state could be kept: {run.keeper.live.trouble}"))
@@ -135,5 +136,12 @@ def _words(*given: Any) -> dict[str, str]:
     """Options that are not the usual ones, as a case states them."""
     names = [name for name in stated_names(*given) if name not in HOW]
     values = {name: getattr(one, name) for one in given for name in names if hasattr(one, name)}
-    return {word_of(name).replace("_", "-"): f"{value:g} s" if name.endswith("_s") else str(value) for name, value in
-            values.items()}  # fmt: skip
+    return {word_of(name).replace("_", "-"): _text(name, value) for name, value in values.items()}
+
+
+def _text(name: str, value: Any) -> str:
+    """A value with its unit, as a case states it."""
+    unit = unit_of(name)[1]
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return f"{value:.9g} {unit}" if unit else str(value)

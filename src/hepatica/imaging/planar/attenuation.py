@@ -37,9 +37,7 @@ def broad_share(nuclide: Nuclide) -> float:
     InputError
         If the nuclide is not in the table.
     """
-    rows = [line.split(",") for line in table_text("hepatica.imaging.planar", "broad_beam.csv").splitlines()
-            if line and not line.startswith("#")][1:]  # fmt: skip
-    known = {row[0]: float(row[3]) for row in rows}
+    known = _broad_shares()
     if nuclide.name not in known:
         raise InputError(
             f"there is no coefficient of counts of {nuclide.name} with their scatter; of {', '.join(known)} there is",
@@ -47,6 +45,17 @@ def broad_share(nuclide: Nuclide) -> float:
             "`attenuation_coefficient`",
         )
     return known[nuclide.name]
+
+
+def tabulated_broad_share(nuclide: Nuclide) -> float | None:
+    """The same; None where the nuclide is not in the table."""
+    return _broad_shares().get(nuclide.name)
+
+
+def _broad_shares() -> dict[str, float]:
+    rows = [line.split(",") for line in table_text("hepatica.imaging.planar", "broad_beam.csv").splitlines()
+            if line and not line.startswith("#")][1:]  # fmt: skip
+    return {row[0]: float(row[3]) for row in rows}
 
 
 def photon_energy_kev(nuclide: Nuclide, window: Window, camera: GammaCamera | None = None) -> float:

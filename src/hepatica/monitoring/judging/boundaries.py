@@ -195,8 +195,10 @@ class Watched:
         for _ in range(looks):
             seen = recording.step(look_s)
             expected = pushes.expected(seen.pushed_bq, seen.infused_bq)
-            infused = seen.infused_bq if setup.has_meter else seen.pushed_bq
             middle = recording.flow.time_s - look_s / 2
+            # Without a meter nobody says when a pulse is pushed: the planned speed is the reference.
+            planned = np.full(injections, setup.planned_bq * middle / setup.infusion_s)
+            infused = seen.infused_bq if setup.has_meter else planned
             statistics.look(seen.counts, look_s, middle, infused, expected, seen.variances)
             for kind in KINDS:
                 values[kind].append(statistics.values[kind])

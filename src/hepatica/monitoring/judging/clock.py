@@ -110,6 +110,10 @@ class Clocks:
         self._xy = self._xy + x * y * part
         self._yy = self._yy + (y * y - test.reference_noise) * part
 
+    def hold(self) -> None:
+        """Learn no more: what is seen from now on says nothing of a clock."""
+        self._has_learned = np.ones_like(self._has_learned)
+
     def misfit(self) -> Array:
         """Minus twice the log likelihood of each offset, the ratio of camera to meter at its best for it.
 

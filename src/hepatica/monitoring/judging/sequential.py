@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from hepatica.monitoring.arrival import Arrival
 from hepatica.monitoring.judging.clock import Clocks
 from hepatica.monitoring.judging.departure import Departure, Look, Transit
+from hepatica.monitoring.judging.slowing import Slowing
 from hepatica.monitoring.setup import Array, Setup
 
 KINDS = (
@@ -130,9 +131,9 @@ class Statistics:
         seen = response.sum(axis=0)
         whole = np.full(len(shares), 1 / float(seen @ shares))
         unlike = float(np.linalg.norm(shares * (seen / float(seen @ shares) - 1)))
-        own = METER_DRIFT if setup.has_meter else UNMETERED_DRIFT
-        drift = float(np.hypot(own, doubts.share_drift * unlike))
+        drift = float(np.hypot(METER_DRIFT, doubts.share_drift * unlike))
         late = float(np.hypot(doubts.lag_s, doubts.dispersion_s))
+        self._slowing = Slowing(setup, self._injections, self.look_s)
         self.clocks = Clocks(
             setup, self._injections, self.look_s, lambda: Transit(setup, self._injections, self.look_s),
             lambda: Departure(whole, None, 1.0, sd, drift, -1, noise, late),
@@ -243,7 +244,10 @@ class Statistics:
         rate = np.maximum(come - self.come_bq, 0.0) / look.dt
         self._come_rate = self._come_rate + min(1.0, look.dt / SMOOTH_S) * (rate - self._come_rate)
         self.come_bq = come
-        stasis = self.clocks.value(look, self._windows, self.arrival.mean_bq[:, -1])
+        if self.setup.has_meter:
+            stasis = self.clocks.value(look, self._windows, self.arrival.mean_bq[:, -1])
+        else:
+            stasis = self._slowing.value(look.net, look.variance, come)
         self.values["stasis"] = np.where(self.has_come_through(), -np.inf, stasis)
 
     def _judge_delivery(self, infused: Array, pushed: Array) -> None:
@@ -309,8 +313,16 @@ class Statistics:
         return np.asarray(np.sqrt(noise + (scale * self.come_bq) ** 2 + late**2))
 
     def has_come_through(self) -> Array:
-        """Whether nearly all that can leave the vial had time to arrive: nothing is left that could stand still."""
-        return np.asarray(self.come_bq > THROUGH * self.setup.planned_bq * (1 - self.setup.residual))
+        """Whether nearly all that can leave the vial had time to arrive: nothing is left that could stand still.
+
+        Without a meter the camera alone says it: an infusion that is faster than planned has less left than planned.
+        """
+        setup, doubts = self.setup, self.setup.doubts
+        most = setup.planned_bq * (1 - setup.residual)
+        if setup.has_meter:
+            return np.asarray(self.come_bq > THROUGH * most)
+        share = UNMETERED_THROUGH - 2 * math.hypot(doubts.camera, doubts.region)
+        return np.asarray(self.arrival.mean_bq[:, -1] > max(share, LEAST_ARRIVED) * most)
 
     def camera_over_meter(self) -> tuple[Array, Array]:
         """Delivered by the camera less what by the meter had time to arrive, Bq, and its sd, shape (injections,)."""
@@ -339,5 +351,6 @@ SMOOTH_S = 5.0
 THROUGH = 0.97
 """Of what is expected to leave the vial: what comes later is too little to tell a flow that stands from an error."""
 
-UNMETERED_DRIFT = 0.25
-"""Of what has arrived relative to the planned infusion, where no meter tells what has left the vial."""
+UNMETERED_THROUGH = 0.9
+"""Of what can leave the vial, from which on it clears ever more slowly (`flow.TAIL`), less two standard deviations of
+the camera factor: the camera's word where no meter says what has left."""

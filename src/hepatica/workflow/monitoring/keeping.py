@@ -18,7 +18,7 @@ from hepatica.errors import OutputError
 from hepatica.io.files import atomic_output
 from hepatica.monitoring.feed import FrameGate
 from hepatica.monitoring.state import Alarm, RegionState, State
-from hepatica.monitoring.wording import NOT_ASKED, certainty, severity
+from hepatica.monitoring.wording import certainty, not_judged, severity
 
 LIVE_SCHEMA = 1
 """Of ``live.json``; counted up when a reader of an older one would misread it."""
@@ -218,17 +218,6 @@ class LiveFile:
             }
             for one in state.regions if one.role != "body"
         ]  # fmt: skip
-
-
-def not_judged(state: State) -> list[str]:
-    """Tests that are asked for and not judged, those with one reason in one text; empty while the camera is silent."""
-    if state.watching == "blind":
-        return []
-    by_reason: dict[str, list[str]] = {}
-    for test in state.tests:
-        if test.why_not and test.why_not not in NOT_ASKED.values():
-            by_reason.setdefault(test.why_not, []).append(test.kind)
-    return [f"not judged: {', '.join(kinds)} ({why})" for why, kinds in by_reason.items()]
 
 
 def _faults(gate: FrameGate | None) -> dict[str, int]:

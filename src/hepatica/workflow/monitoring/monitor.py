@@ -30,7 +30,15 @@ from hepatica.monitoring.setup import Array
 from hepatica.monitoring.state import Residual, State
 from hepatica.monitoring.watch import Watch
 from hepatica.nuclides import agent as find_agent
-from hepatica.workflow.monitoring.arrival import about_arrival, about_goal, about_line, about_meter, arrival_of
+from hepatica.workflow.monitoring.arrival import (
+    about_arrival,
+    about_falls,
+    about_goal,
+    about_line,
+    about_meter,
+    about_missing,
+    arrival_of,
+)
 from hepatica.workflow.monitoring.keeping import Keeper
 from hepatica.workflow.monitoring.mr_frames import MrSource, mr_source
 from hepatica.workflow.monitoring.result import FrameFaults, MonitorResult
@@ -391,7 +399,9 @@ def messages_of(arrived: Arrived, prepared: Prepared | None, session: Session) -
         )
         out.append(Message("not-checked", f"not checked: {text}", "make sure that the frames are those of the setup"))
     if prepared is not None:
-        out += about_goal(prepared.setup)
+        out += [*about_goal(prepared.setup), *about_missing(prepared.setup)]
+    elif not session.is_signal:
+        out += about_falls(session.states, session.frame_s)
     gate = session.gate
     if gate is not None and any(asdict(faults_of(gate)).values()):
         text = (

@@ -18,11 +18,11 @@ from hepatica.core.message import Message
 from hepatica.core.options import Fraction, Limits, NonNegative, Positive, options, parameters, verb
 from hepatica.core.progress import Progress, silent
 from hepatica.core.tables.table import Table
-from hepatica.errors import InputError
-from hepatica.imaging.planar.attenuation import broad_share, photon_energy_kev
+from hepatica.errors import InputError, PhysicsError
+from hepatica.imaging.planar.attenuation import photon_energy_kev, tabulated_broad_share
 from hepatica.imaging.planar.even_uptake import Head, seen_by_head, uneven_uptake, within
 from hepatica.imaging.planar.measure import CtModel, ct_model
-from hepatica.imaging.spect.camera.cameras import gamma_camera
+from hepatica.imaging.spect.camera.cameras import GammaCamera, gamma_camera
 from hepatica.imaging.spect.projections import Window
 from hepatica.io.calibration_files import load_calibration
 from hepatica.io.dicom.images.dynamic import DynamicFile, read_dynamic
@@ -36,9 +36,9 @@ from hepatica.monitoring.setup import Doubts
 from hepatica.monitoring.simulation.flow import FlowSettings
 from hepatica.nuclides import Nuclide
 from hepatica.nuclides import agent as find_agent
-from hepatica.planning.measured.earlier_results import result_file
 from hepatica.planning.measured.treatment_results import planned_treatment
-from hepatica.workflow.monitoring.arrival import about_goal
+from hepatica.workflow.monitoring.arrival import about_goal, about_missing
+from hepatica.workflow.monitoring.planned import plan_limits
 from hepatica.workflow.result import Result, result
 from hepatica.workflow.sources import ImageSource, StructureSource, as_image, require_one_patient
 
@@ -116,6 +116,11 @@ class PlannedInjectionOptions:
         Activity that the target needs; what the plan sends there, if not given.
     lung_activity_limit_bq : float or None
         Largest activity of the lungs; that of the plan's dose limit, if not given.
+    target_activity_limit_bq : float or None
+        Largest activity of the target; that at which its normal liver has the dose that the plan allows it (what
+        earlier treatments left included), if not given.
+    other_liver_activity_limit_bq : float or None
+        Largest activity of the liver that is not the target; none if not given.
     pulse_s, pause_s : float
         Of a pulsed infusion; no pause if steady.
     has_meter : bool
@@ -138,6 +143,8 @@ class PlannedInjectionOptions:
     elsewhere: Annotated[Fraction, Limits(low=0, below=1)] = 0.02
     goal_bq: Positive | None = None
     lung_activity_limit_bq: Positive | None = None
+    target_activity_limit_bq: Positive | None = None
+    other_liver_activity_limit_bq: Positive | None = None
     pulse_s: NonNegative = 0.0
     pause_s: NonNegative = 0.0
     has_meter: bool = True
@@ -165,6 +172,7 @@ class InjectionSetupResult(Result):
     expected_share: dict[str, float]
     goal_bq: float | None
     lung_activity_limit_bq: float | None
+    limits_bq: dict[str, float]
     prepared: Prepared = field(metadata=HIDDEN)
 
     def title(self) -> str:
@@ -297,8 +305,8 @@ def prepare_injection(
         place_from="as stated" if seen_by.offset_mm is not None else "common frame of reference",
         structures={name: tuple(members) for name, members in groups.items()},
         expected_share=dict(zip(setup.regions, setup.expected_shares.tolist(), strict=True)), goal_bq=setup.goal_bq,
-        lung_activity_limit_bq=injection.limits_bq.get("lungs"), prepared=made,
-        messages=(*image.messages, *drawn.messages, *notes, *more, *about_goal(made.setup)),
+        lung_activity_limit_bq=injection.limits_bq.get("lungs"), limits_bq=dict(setup.limits_bq), prepared=made,
+        messages=(*image.messages, *drawn.messages, *notes, *more, *about_goal(made.setup), *about_missing(made.setup)),
         provenance=Provenance(
             inputs=(*inputs, *_plan_input(plan)), parameters=parameters(seen_by, planned, agent=agent),
             steps=("structures projected with the CT's attenuation", "masks by what shows most in each pixel"),
@@ -400,7 +408,7 @@ def _head(
     elif asked.sensitivity_cps_per_mbq is not None:
         factor, sd, where = asked.sensitivity_cps_per_mbq / 1e6, CALIBRATED, "as stated"
     elif camera is not None:
-        factor, sd, where = camera.sensitivity_cps_per_bq(nuclide, window), MODELLED, f"model of {camera.name}"
+        factor, sd, where = _modelled(camera, nuclide, window), MODELLED, f"model of {camera.name}"
         text = f"no camera factor: the sensitivity is that of the model of {camera.name}, uncertain by 10 %"
         notes.append(Message("camera-factor-modelled", text, "give `calibration`"))
     else:
@@ -422,15 +430,35 @@ BROAD = 0.7
 """Coefficient of broad beams over that of a narrow one, of a nuclide that is not in the table: 0.63 to 0.78 are."""
 
 
-def _broad(nuclide: Nuclide, notes: list[Message]) -> float:
-    from hepatica.errors import UnknownNameError
+BREMSSTRAHLUNG_BROAD = {"Y-90": 0.42}
+"""The same of bremsstrahlung, against a narrow beam at the window's middle: own Monte Carlo as in build_broad_beam.py
+(medium-energy collimator, 75 to 225 keV) of a disc in a trunk against one with no tissue around it, whose own betas
+make the bremsstrahlung; 99mTc so found is 2 % above the table."""
 
+
+def _broad(nuclide: Nuclide, notes: list[Message]) -> float:
+    if (found := tabulated_broad_share(nuclide)) is not None:
+        return found
+    if (found := BREMSSTRAHLUNG_BROAD.get(nuclide.name)) is not None:
+        text = (
+            f"scatter of {nuclide.name} is that of one trunk and a medium-energy collimator: {found:g} of a narrow beam"
+        )
+        notes.append(Message("scatter-of-bremsstrahlung", text, severity="note"))
+        return found
+    text = f"how much scatter of {nuclide.name} is counted is not tabulated: as of other nuclides (0.7)"
+    notes.append(Message("scatter-assumed", text))
+    return BROAD
+
+
+def _modelled(camera: GammaCamera, nuclide: Nuclide, window: Window) -> float:
+    """Sensitivity by the camera's model, which knows photon lines alone."""
     try:
-        return broad_share(nuclide)
-    except UnknownNameError:
-        text = f"how much scatter of {nuclide.name} is counted is not tabulated: as of other nuclides (0.7)"
-        notes.append(Message("scatter-assumed", text))
-        return BROAD
+        return float(camera.sensitivity_cps_per_bq(nuclide, window))
+    except PhysicsError as error:
+        raise InputError(
+            f"the model of {camera.name} gives no counts of {nuclide.name} in {window}: no photon line lies there",
+            remedy="give `calibration` or state `sensitivity_cps_per_mbq`, of this nuclide and window",
+        ) from error
 
 
 def _offset(view: PlanarView, model: CtModel, frames: DynamicFile, shape: tuple[int, int]) -> tuple[float, float]:
@@ -463,7 +491,8 @@ def _injection(
 ) -> tuple[PlannedInjection, list[Message]]:
     """What is to be injected: what is stated, else the plan's."""
     notes: list[Message] = []
-    planned_bq, shunt, goal, limit = asked.planned_bq, asked.lung_shunt, asked.goal_bq, asked.lung_activity_limit_bq
+    planned_bq, shunt, goal = asked.planned_bq, asked.lung_shunt, asked.goal_bq
+    limits: dict[str, float] = {}
     if plan is not None:
         held = planned_treatment(Path(plan), asked.territory)
         if held.nuclide != nuclide.name:
@@ -472,24 +501,20 @@ def _injection(
         planned_bq = planned_bq or held.planned_gbq * 1e9
         shunt = held.lung_shunt if shunt is None else shunt
         goal = goal or held.administered_gbq * 1e9 * (1 - (shunt or 0.0))
-        limit = limit or _lung_limit(Path(plan), held.administered_gbq * 1e9, held.lung_shunt)
+        limits = plan_limits(Path(plan), held, asked.territory)
     if planned_bq is None:
         raise InputError("nothing says how much is injected", remedy="give `plan` or state `planned_bq`")
     if shunt is None:
         text = "no lung shunt is known: nothing is expected in the lungs"
         notes.append(Message("lung-shunt-unknown", text, "state `lung_shunt` or give `plan`"))
+    stated = {
+        "lungs": asked.lung_activity_limit_bq, "target": asked.target_activity_limit_bq,
+        "liver": asked.other_liver_activity_limit_bq,
+    }  # fmt: skip
+    limits |= {role: bq for role, bq in stated.items() if bq is not None}
     shares = {"liver": asked.other_liver, "lungs": shunt or 0.0, "outside": asked.elsewhere}
     return PlannedInjection(
         nuclide=nuclide.name, agent=agent, planned_bq=planned_bq, infusion_s=asked.infusion_s, shares=shares,
-        residual=asked.residual, goal_bq=goal, limits_bq={} if limit is None else {"lungs": limit},
+        residual=asked.residual, goal_bq=goal, limits_bq=limits,
         flow=FlowSettings(pulse_s=asked.pulse_s, pause_s=asked.pause_s),
     ), notes  # fmt: skip
-
-
-def _lung_limit(plan: Path, administered_bq: float, shunt: float | None) -> float | None:
-    """Activity at which the lungs have the dose that the plan allows them: dose is in proportion to activity."""
-    for row in result_file(plan, "plan").get("lifetime") or ():
-        gray, most = row.get("this_treatment_gy"), row.get("treatment_limit_gy")
-        if row.get("organ") == "lungs" and gray and most and shunt:
-            return float(administered_bq * shunt * most / gray)
-    return None

@@ -278,7 +278,8 @@ def test_what_is_not_judged_is_said_with_its_reason(tmp_path: Path) -> None:
     state = replace(state_at(3.0), tests=tests, watching="degraded", notes=("the patient moved",))
     file = LiveFile(tmp_path / "live.json", "test")
     file.show(state, None)
-    said = ["the patient moved", "not judged: stasis, no-delivery (the meter is silent)"]
+    said = ["the patient moved", "not judged: stasis, no-delivery (the meter is silent)",
+            "not judged: limit-in-sight (no limit is set)"]  # fmt: skip
     assert file.document("running")["notes"] == said
 
 

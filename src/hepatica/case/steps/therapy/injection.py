@@ -40,6 +40,7 @@ STEP = Step(
         ImageOf("frames", ("injection-frames",), needed=True),
         SETUP,
         ImageOf("readings", ("injection-readings",)),
+        ImageOf("structures", ("injection-structures",)),
         Section("injection"),
     ),
     arguments=_arguments,
