@@ -117,3 +117,18 @@ def new_seen(browser: Any, bench: Bench) -> Iterator[Any]:
     yield make
     for one in made:
         one.close()
+
+
+@pytest.fixture
+def fresh(bench: Any) -> Iterator[str]:
+    """The oblique case with no drawing, before and after."""
+
+    def clear() -> str:
+        key = str(bench.key("oblique"))
+        bench.server.desk.release(key)
+        for one in bench.json("GET", f"/api/cases/{key}/drawing/drafts"):
+            bench.json("POST", f"/api/cases/{key}/drawing/discard", {"on": one["on"], "start": one["start"]})
+        return key
+
+    yield clear()
+    clear()

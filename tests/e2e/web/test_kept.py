@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
@@ -15,39 +14,7 @@ from hepatica import Case
 from hepatica.case.drafts import Draft, drafts_of
 from hepatica.case.protect.erase import erase
 from hepatica.errors import OutputError
-
-
-@pytest.fixture
-def fresh(bench: Any) -> Iterator[str]:
-    """The oblique case with no drawing, before and after."""
-
-    def clear() -> str:
-        key = str(bench.key("oblique"))
-        bench.server.desk.release(key)
-        for one in bench.json("GET", f"/api/cases/{key}/drawing/drafts"):
-            bench.json("POST", f"/api/cases/{key}/drawing/discard", {"on": one["on"], "start": one["start"]})
-        return key
-
-    yield clear()
-    clear()
-
-
-def ct_of(bench: Any, key: str) -> str:
-    images = bench.json("GET", f"/api/cases/{key}/images")["images"]
-    return next(str(one["key"]) for one in images if one["role"] == "ct")
-
-
-def draw(page: Any, name: str) -> None:
-    page.get_by_role("button", name="New structure").click()
-    page.get_by_label("Name").fill(name)
-    page.get_by_role("button", name="Make it").click()
-    page.get_by_role("radio", name=name).wait_for()
-    box = page.get_by_role("img", name="axial plane").bounding_box()
-    page.mouse.move(box["x"] + 0.5 * box["width"], box["y"] + 0.5 * box["height"])
-    page.mouse.down()
-    page.mouse.move(box["x"] + 0.5 * box["width"] + 30, box["y"] + 0.5 * box["height"], steps=3)
-    page.mouse.up()
-    page.get_by_text(f"{name}, 0 mL").wait_for(state="detached")
+from web_seen import ct_of, draw
 
 
 def test_a_drawing_outlives_tabs_reload_and_server(new_seen: Any, bench: Any, fresh: str) -> None:

@@ -238,7 +238,7 @@ class Saved(BaseModel):
 
 @router.post("/cases/{key}/drawing/save")
 def save_drawing(key: str, said: Saved, bench: Bench, tab: Tab = "") -> dict[str, Any]:
-    """Write all structures into the case, in place of the set that they began from."""
+    """Write all structures that hold a voxel into the case, in place of the set that they began from."""
     if not said.by.strip():
         raise InputError("a drawing needs the name of who drew it")
     one = bench.desk[key]
@@ -253,6 +253,7 @@ def save_drawing(key: str, said: Saved, bench: Bench, tab: Tab = "") -> dict[str
         if not regions:
             raise InputError("every structure is empty")
         names = _write_into(one, sketch, regions, role, image.treatment)
+        left_out = [name for name in sketch.names if name not in {region.name for region in regions}]
         volumes = {region.name: round(region.volume_ml, 3) for region in regions}
         touched, steps = sorted(sketch.masks), sketch.counted
     with changing(one.folder) as log:
@@ -262,7 +263,7 @@ def save_drawing(key: str, said: Saved, bench: Bench, tab: Tab = "") -> dict[str
     one.drop(HELD)
     if sketch.draft is not None and not sketch.draft.is_changed:
         sketch.draft.discard()  # what another hepatica drew meanwhile stays
-    return {"items": names, "role": role}
+    return {"items": names, "role": role, "left_out": left_out}
 
 
 def _write_into(one: OpenCase, sketch: Sketch, regions: list[Region], role: str, treatment: int) -> list[str]:
