@@ -337,15 +337,21 @@ def shaped(sketch: Sketch, name: str, how: str, asked: Mapping[str, Any], values
             found = shapes.grown(values, grid, asked["seed"], asked["low"], asked["high"], asked["reach_mm"])
             found = found if within is None else found & within
         return sketch.apply(how, name, whole(grid), lambda before: before | found)
-    axis = int(np.abs(grid.direction.T @ np.asarray(asked.get("normal") or (0, 0, 1))).argmax())
+    normal = np.asarray(asked.get("normal") or (0, 0, 1))
+    axis = int(np.abs(grid.direction.T @ normal).argmax())
     made = {
         "margin": lambda: shapes.with_margin(mask, grid, asked["margin_mm"]),
         "fill": lambda: shapes.filled(mask, axis),
-        "between": lambda: shapes.between_slices(mask, grid, axis),
+        "between": lambda: shapes.between_slices(mask, grid, normal),
         "clear": lambda: np.zeros_like(mask),
     }
     if how not in made:
         raise InputError(f"no structure is changed by {how!r}")
     after = made[how]()
+    if how == "between" and np.array_equal(after, mask):
+        raise InputError(
+            "no slice lies between drawn ones in this direction",
+            remedy="draw on two planes of the same kind with others between them, and choose that kind of plane",
+        )
     window = bounding_window(mask | after)
     return sketch.apply(how, name, window, lambda _: after[window])
