@@ -59,7 +59,10 @@ export class Lines {
     try {
       const answer = await api.ask(`${this.address}/lines`, body, stop.signal)
       if (version !== this.version) return
-      for (const dose of answer.doses) for (const level of dose.lines) level.path = pathOf(level.lines)
+      for (const dose of answer.doses) for (const level of dose.lines) {
+          level.path = pathOf(level.lines)
+          level.top = topOf(level.lines)
+        }
       for (const one of answer.structures) one.path = pathOf(one.lines)
       if (this.kept.size > KEPT) this.kept.delete(this.kept.keys().next().value)
       this.kept.set(signature, answer)
@@ -81,4 +84,12 @@ function pathOf(lines) {
     for (let n = 2; n < line.length; n += 2) path.lineTo(line[n], line[n + 1])
   }
   return path
+}
+
+// The highest point of the longest line: where its dose is written
+function topOf(lines) {
+  const longest = lines.reduce((best, line) => (line.length > best.length ? line : best), [])
+  let top = null
+  for (let n = 0; n < longest.length; n += 2) if (!top || longest[n + 1] < top[1]) top = [longest[n], longest[n + 1]]
+  return top
 }
