@@ -123,6 +123,7 @@ class Monitoring {
     const isMeasured = Boolean(watch?.is_measured)
     fill(this.delivered, h('h2', {}, isMeasured ? 'Delivered' : 'Last estimate, not measured'), h('p', { class: 'big' }, words),
       live.agent || live.treatment_agent ? h('p', {}, `Watched: ${live.agent || 'an agent that the setup does not name'}${live.treatment_agent ? `; the treatment is of ${live.treatment_agent}` : ''}`) : null,
+      (watch?.contradicts ?? []).map((one) => notice('critical', `CONTRADICTION: ${one}.`, 'see whose injection is watched, and by which setup, before any of these numbers is read')),
       isMeasured ? null : notice('warning', `This is no measured activity: ${(watch?.not_measured ?? []).join('; ')}.`),
       h('div', { class: 'gauge', role: 'img', 'aria-label': words },
         h('div', { class: 'gauge-value', style: { width: share(delivered?.value) } }),
