@@ -132,3 +132,15 @@ def fresh(bench: Any) -> Iterator[str]:
 
     yield clear()
     clear()
+
+
+@pytest.fixture
+def copied(bench: Bench) -> Iterator[str]:
+    """A copy of the oblique case, under the name "copied", that may be changed and is gone afterwards."""
+    place = bench.folder / "copied"
+    shutil.copytree(bench.folder / "oblique", place)
+    shutil.rmtree(place / "drafts", ignore_errors=True)
+    key = bench.key("copied")
+    yield key
+    bench.server.desk.release(key)
+    shutil.rmtree(place)

@@ -22,8 +22,8 @@ def refused(bench: Any, path: str, body: Any) -> str:
     return str(json.loads(content)["error"])
 
 
-def test_a_table_that_its_step_refuses_does_not_take_the_place_of_a_good_one(bench: Any) -> None:
-    place = f"/api/cases/{bench.key('oblique')}/tables"
+def test_a_table_that_its_step_refuses_does_not_take_the_place_of_a_good_one(bench: Any, copied: str) -> None:
+    place = f"/api/cases/{copied}/tables"
     good = {"heads": LABS, "rows": [["OBLIQUE", "2026-03-01", "0.9", "4.0"]]}
     kept = bench.json("POST", f"{place}/labs", good)["items"]
     for row, said in (
@@ -41,7 +41,7 @@ def test_a_table_that_its_step_refuses_does_not_take_the_place_of_a_good_one(ben
     assert "there twice" in text
     for row in (["OBLIQUE", "1", "2026-03-01", "-30", "20"], ["OBLIQUE", "1", "2026-03-01", "30", "abc"]):
         refused(bench, f"{place}/measurements", {"heads": SIZES, "rows": [row]})
-    catalogue = Case.open(bench.folder / "oblique").situation().catalogue
+    catalogue = Case.open(bench.folder / "copied").situation().catalogue
     assert [item.name for item in catalogue.of("labs")] == kept
     assert not catalogue.of("measurements")
 
@@ -85,10 +85,10 @@ def test_what_speaks_against_a_registration_stands_beside_it(seen: Any) -> None:
     assert page.get_by_role("button", name="Keep this registration").is_disabled()
 
 
-def test_slices_in_between_in_every_kind_of_plane_and_what_is_left_out(bench: Any, fresh: str) -> None:
+def test_slices_in_between_in_every_kind_of_plane_and_what_is_left_out(bench: Any, copied: str) -> None:
     """Discs of 15 mm in patient planes of the oblique CT, 42 mm apart; tolerance as in the unit test of the shape."""
-    place = f"/api/cases/{fresh}/drawing"
-    bench.json("POST", place, {"on": ct_of(bench, fresh)})
+    place = f"/api/cases/{copied}/drawing"
+    bench.json("POST", place, {"on": ct_of(bench, copied)})
     for name, normal in (("axial", [0, 0, 1]), ("sagittal", [1, 0, 0])):
         bench.json("POST", f"{place}/new", {"name": name})
         for far in (-20.0, 22.0):

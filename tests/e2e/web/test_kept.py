@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from hepatica import Case
-from hepatica.case.drafts import Draft, drafts_of
+from hepatica.case.drafts import ABOUT, Draft, drafts_of
 from hepatica.case.protect.erase import erase
 from hepatica.errors import OutputError
 from web_seen import ct_of, draw
@@ -159,3 +159,24 @@ def test_names_that_a_reader_takes_for_one_are_refused(bench: Any, fresh: str) -
         assert status == 422, name
     stroke = {"name": "Tumour 1", "kind": "brush", "points": [[0, 0, 0]], "radius_mm": 1e6}
     assert bench.answer("POST", f"/api/cases/{fresh}/drawing/stroke", stroke)[0] == 400
+
+
+def test_a_drawing_that_somebody_went_on_with_is_not_discarded_unseen(bench: Any, fresh: str) -> None:
+    place, ct = f"/api/cases/{fresh}/drawing", ct_of(bench, fresh)
+    bench.json("POST", place, {"on": ct})
+    bench.json("POST", f"{place}/new", {"name": "A"})
+    (seen,) = bench.json("GET", f"{place}/drafts")
+    bench.json("POST", f"{place}/stroke", {"name": "A", "kind": "brush", "points": [[0, 0, 0]], "radius_mm": 9})
+    what = {"on": ct, "start": "", "version": seen["version"]}
+    status, content, _ = bench.answer("POST", f"{place}/discard", what)
+    assert (status, b"drawn on since" in content) == (409, True)
+    assert bench.json("GET", place)["structures"][0]["volume_ml"] > 0
+    # Another hepatica drew on it: what this one holds is not all that would be lost
+    other = Draft(bench.folder / "oblique", ct, "")
+    about = json.loads((other.place / ABOUT).read_text())
+    (other.place / ABOUT).write_text(json.dumps(about | {"version": "of another one"}))
+    assert bench.answer("POST", f"{place}/discard", what | {"version": ""})[0] == 409
+    bench.server.desk.release(fresh)
+    (seen,) = bench.json("GET", f"{place}/drafts")
+    bench.json("POST", f"{place}/discard", what | {"version": seen["version"]})
+    assert bench.json("GET", f"{place}/drafts") == []

@@ -33,6 +33,7 @@ def test_screen_colours_are_seen_on_white_and_on_black() -> None:
         luminance = 0.2126 * red + 0.7152 * green + 0.0722 * blue  # WCAG 2.2, relative luminance
         assert 1.05 / (luminance + 0.05) >= 3
         assert (luminance + 0.05) / 0.05 >= 3
+        assert (luminance + 0.05) / (0.0144 + 0.05) >= 3  # the card of the dark page, #1b2129
     pairs = _pairs()
     assert min(difference(a, b) for a, b in pairs) >= ALIKE
 

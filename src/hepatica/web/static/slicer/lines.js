@@ -61,7 +61,7 @@ export class Lines {
       if (version !== this.version) return
       for (const dose of answer.doses) for (const level of dose.lines) {
           level.path = pathOf(level.lines)
-          level.top = topOf(level.lines)
+          level.ends = endsOf(level.lines)
         }
       for (const one of answer.structures) one.path = pathOf(one.lines)
       if (this.kept.size > KEPT) this.kept.delete(this.kept.keys().next().value)
@@ -86,10 +86,10 @@ function pathOf(lines) {
   return path
 }
 
-// The highest point of the longest line: where its dose is written
-function topOf(lines) {
+// Places on the longest line where its dose may be written: highest, rightmost, lowest, leftmost
+function endsOf(lines) {
   const longest = lines.reduce((best, line) => (line.length > best.length ? line : best), [])
-  let top = null
-  for (let n = 0; n < longest.length; n += 2) if (!top || longest[n + 1] < top[1]) top = [longest[n], longest[n + 1]]
-  return top
+  const points = Array.from({ length: longest.length / 2 }, (_, n) => [longest[2 * n], longest[2 * n + 1]])
+  const most = (of) => points.reduce((best, point) => (best === null || of(point) > of(best) ? point : best), null)
+  return points.length ? [most(([, y]) => -y), most(([x]) => x), most(([, y]) => y), most(([x]) => -x)] : []
 }

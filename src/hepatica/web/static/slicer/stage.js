@@ -196,9 +196,9 @@ export class Stage {
     for (const dose of found.doses) {
       const own = this.doses.find((each) => each.image === dose.image)
       for (const level of dose.lines) {
-        if (!level.top) continue
-        const at = [x + level.top[0] / frame.mmPerPixel, y + level.top[1] / frame.mmPerPixel - 0.3 * size]
-        if (taken.some((other) => Math.abs(other[0] - at[0]) < 2.6 * size && Math.abs(other[1] - at[1]) < size)) continue
+        const at = level.ends.map(([u, v]) => [x + u / frame.mmPerPixel, y + v / frame.mmPerPixel - 0.3 * size])
+          .find((place) => !taken.some((other) => Math.abs(other[0] - place[0]) < 2.6 * size && Math.abs(other[1] - place[1]) < size))
+        if (!at) continue
         taken.push(at)
         context.strokeText(String(level.level), ...at)
         context.fillStyle = own?.colourOf(level.level) ?? '#ffd166'

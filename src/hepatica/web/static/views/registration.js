@@ -126,7 +126,7 @@ class Registration {
       } })),
       h('h2', {}, 'Nudge'), NUDGES.map(nudge), h('div', { class: 'row' }, h('button', { onclick: () => this.reset() }, 'Take the nudge back')),
       h('h2', {}, 'Landmarks'), this.marks(),
-      h('div', { class: 'row end' }, h('button', { class: 'main', disabled: !this.isOpen, onclick: () => this.keep() }, 'Keep this registration')), this.odd)
+      this.odd, h('div', { class: 'row end' }, h('button', { class: 'main', disabled: !this.isOpen, onclick: () => this.keep() }, 'Keep this registration')))
     this.look()
   }
 

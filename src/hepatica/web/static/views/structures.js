@@ -142,7 +142,7 @@ class Drawing {
     if (!sure) return
     await this.queue
     try {
-      await api.change(`${this.address}/discard`, { on: one.on, start: one.start })
+      await api.change(`${this.address}/discard`, { on: one.on, start: one.start, version: one.version ?? '' })
       if (this.sketch?.on === one.on && this.sketch.from === one.start) this.sketch = null
       await this.listDrafts()
       this.stage.redraw()

@@ -9,7 +9,7 @@ import { Images, isSame, usualWindow } from '../parts/images.js'
 import { Panel } from './viewer-panel.js'
 
 const CURSOR_MS = 60
-const LATE_MS = 500 // values that are older than the cursor for so long are faded
+const LATE_MS = 500 // values of the place before do not stay longer than this
 
 export async function show(main, key) {
   const view = new Viewer(main, key)
@@ -222,33 +222,31 @@ export class Viewer {
   // Values at the cursor, from the server, which reads every image's own voxels
   ask() {
     clearTimeout(this.asking)
-    this.late ??= setTimeout(() => this.told(true), LATE_MS)
+    this.late ??= setTimeout(() => this.unknown('they are being asked …'), LATE_MS)
     this.asking = setTimeout(() => this.askNow().catch((error) => {
       if (error instanceof api.Lost) this.blank('the connection is lost')
       else this.tell(problem(error))
     }), CURSOR_MS)
   }
 
-  // What stands at the cursor, in the panel and in the tile; faded where it is of another place than the cursor
+  // What stands at the cursor, in the panel and in the tile
   tell(...content) {
-    fill(this.values, ...content)
-    fill(this.about, this.tileContent ?? this.values.cloneNode(true))
-    this.told(false)
-  }
-
-  told(isLate) {
     clearTimeout(this.late)
     this.late = null
-    this.values.classList.toggle('dimmed', isLate)
-    this.about.classList.toggle('dimmed', isLate && !this.tileContent)
+    fill(this.values, ...content)
+    fill(this.about, this.tileContent ?? this.values.cloneNode(true))
   }
 
   // No value of a place that the cursor has left
-  blank(why) {
-    this.turn = (this.turn ?? 0) + 1 // an answer that still comes is of before
+  unknown(why) {
     this.answer = null
     const [x, y, z] = this.stages[0].position
-    this.tell(h('p', {}, `position, LPS: ${x.toFixed(1)}, ${y.toFixed(1)}, ${z.toFixed(1)} mm`), h('p', {}, h('strong', {}, `Values and structures at the cursor are not known: ${why}.`)))
+    this.tell(h('p', {}, `position, LPS: ${x.toFixed(1)}, ${y.toFixed(1)}, ${z.toFixed(1)} mm`), h('p', {}, h('strong', {}, `Values and structures at the cursor are not known: ${why}`)))
+  }
+
+  blank(why) {
+    this.turn = (this.turn ?? 0) + 1 // an answer that still comes is of before
+    this.unknown(why)
   }
 
   // The connection is back: all that could not be asked is asked
