@@ -27,7 +27,10 @@ def test_a_table_that_its_step_refuses_does_not_take_the_place_of_a_good_one(ben
     good = {"heads": LABS, "rows": [["OBLIQUE", "2026-03-01", "0.9", "4.0"]]}
     kept = bench.json("POST", f"{place}/labs", good)["items"]
     for row, said in (
-        (["OBLIQUE", "2026-03-02", "zero point nine", "4.0"], "not a number"),
+        (
+            ["OBLIQUE", "2026-03-02", "zero point nine", "4.0"],
+            "row 1, column 'bilirubin_mg_dl': 'zero point",
+        ),
         (["OBLIQUE", "2026-02-30", "0.9", "4.0"], "not a date"),
         (["OBLIQUE", "2126-03-01", "0.9", "4.0"], "has not come yet"),
         (["OBLIQUE", "2026-03-02", "0.9", "390"], "wrong unit"),

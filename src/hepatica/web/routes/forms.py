@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -112,9 +113,10 @@ def _require_good(one: OpenCase, path: Path, role: str) -> None:
     """That a table is of this patient, and that its step takes it; messages name rows as the form counts them."""
     situation = one.situation()
     try:
-        table = table_of(path, role, situation.facts)
+        found = table_of(path, role, situation.facts)
+        table = replace(found, path=None, rows=tuple(row - 1 for row in found.rows))  # the form has no row of heads
         require_own(table, situation.facts, situation.catalogue)
         require_usable(table, role, situation.facts)
     except HepaticaError as error:
-        text = str(error.args[0]).replace(f"{path}: ", "")
+        text = str(error.args[0]).replace(f"{path}: ", "").removeprefix("table: ")
         raise InputError(text, remedy=error.remedy or "correct the rows; the table of the case is as it was") from error
