@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from hepatica.case.catalogue import Catalogue
+from hepatica.case.catalogue import Catalogue, Item
 from hepatica.case.facts import Facts
+from hepatica.core.message import Message
 from hepatica.core.tables.input_table import MISSING, InputTable
 from hepatica.errors import HepaticaError, InputError, TableError
 from hepatica.io.tables import as_table
@@ -141,12 +142,37 @@ def _stated(facts: Facts, role: str) -> Mapping[str, Any]:
     return next((dict(one) for one in sections if isinstance(one, Mapping) and one), {})
 
 
+SHOWN = 5
+"""Faults of a table that are named where it comes in; its step lists all."""
+
+
 def doubts_of(path: Path, role: str, facts: Facts) -> tuple[str, ...]:
-    """Why the step of a table will refuse it; empty where it takes it, or where no step reads it as a table."""
+    """Where the step of a table will refuse it, without what stands there, which may name somebody.
+
+    Empty where the step takes it, or where no step reads it as a table.
+    """
     if role not in STEP_OF:
         return ()
     try:
         require_usable(table_of(path, role, facts), role, facts)
-    except HepaticaError as error:
-        return (f"cannot be used as it is: {error.args[0]}",)
+    except TableError as error:
+        places = [fault.partition(": ")[0] for fault in error.faults]
+        more = f" and {len(places) - SHOWN} more" if len(places) > SHOWN else ""
+        return (f"cannot be used as it is: {'; '.join(places[:SHOWN])}{more}",)
+    except HepaticaError:
+        return ("cannot be used as it is: it lacks a column or rows, or is no table that can be read",)
     return ()
+
+
+def table_messages(items: Iterable[Item]) -> list[Message]:
+    """What is said of tables that their steps will refuse."""
+    return [
+        Message("table-unusable", f"{item.name}: {'; '.join(item.doubts)}", "correct the table, and add it again")
+        for item in items
+        if item.role in STEP_OF and item.doubts
+    ]
+
+
+def in_doubt(items: Iterable[Item]) -> list[str]:
+    """Names of images of which nobody has said what they are."""
+    return [item.name for item in items if item.doubts and item.role not in STEP_OF]
