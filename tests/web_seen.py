@@ -43,3 +43,31 @@ class Seen:
         self.wrong += self.page.evaluate("violations")
         self.context.close()
         assert not self.wrong
+
+
+def until(page: Any, holds: str) -> None:
+    """Wait until an expression holds on the page (`wait_for_function` needs `eval`, which the policy forbids)."""
+    script = (
+        f"async () => {{ for (let n = 0; n < 500 && !({holds}); n++) await new Promise((go) => setTimeout(go, 20));"
+    )
+    assert page.evaluate(script + f" return Boolean({holds}) }}"), holds
+
+
+def ct_of(bench: Any, key: str) -> str:
+    """The CT of a case."""
+    images = bench.json("GET", f"/api/cases/{key}/images")["images"]
+    return next(str(one["key"]) for one in images if one["role"] == "ct")
+
+
+def draw(page: Any, name: str) -> None:
+    """Make a structure, and one stroke of it in the axial plane."""
+    page.get_by_role("button", name="New structure").click()
+    page.get_by_label("Name").fill(name)
+    page.get_by_role("button", name="Make it").click()
+    page.get_by_role("radio", name=name).wait_for()
+    box = page.get_by_role("img", name="axial plane").bounding_box()
+    page.mouse.move(box["x"] + 0.5 * box["width"], box["y"] + 0.5 * box["height"])
+    page.mouse.down()
+    page.mouse.move(box["x"] + 0.5 * box["width"] + 30, box["y"] + 0.5 * box["height"], steps=3)
+    page.mouse.up()
+    page.get_by_text(f"{name}, 0 mL").wait_for(state="detached")

@@ -18,6 +18,7 @@ from hepatica.case.sorting.heap import Found, Heap, sort_heap
 from hepatica.case.sorting.roles import ROLES
 from hepatica.case.sorting.rules import guesses
 from hepatica.case.sorting.seen import Guess, Seen
+from hepatica.case.sorting.tables import STEP_OF, doubts_of, require_own, table_of
 from hepatica.case.steps.course import STEPS as STEP_NAMES
 from hepatica.errors import InputError, UnknownNameError
 from hepatica.io.dicom.scan import Skipped
@@ -102,11 +103,14 @@ def take_heap(folder: Path, log: Log, path: Path, heap: Heap, wish: Wish) -> Add
     if wish.leave_foreign:
         heap = _own(heap, _patients(facts, catalogue))
     require_same_patient(facts, catalogue, heap)
+    _require_own_tables(facts, catalogue, heap, wish)
     new: list[Item] = []
     known: list[str] = []
     for found in heap.found:
         items = (*catalogue.items, *new)
         item = _item(found, folder, Catalogue(items), wish)
+        if found.seen is None:
+            item = replace(item, doubts=(*item.doubts, *doubts_of(found.files[0], item.role, facts)))
         if (same := next((one for one in items if _holds(one, item)), None)) is not None:
             known.append(same.name)
             continue
@@ -273,6 +277,18 @@ def require_same_patient(facts: Facts, catalogue: Catalogue, heap: Heap | None =
             f"{there} is of patient {second!r}, {here} of {first!r}; a case is one patient's",
             remedy="add the files of this patient alone, or correct patient.id if both are one person",
         )
+
+
+def _require_own_tables(facts: Facts, catalogue: Catalogue, heap: Heap, wish: Wish) -> None:
+    """One case, one patient, in tables too; one that cannot be read says so in its doubts."""
+    for found in heap.found:
+        role = found.guess.role if wish.role is None else wish.role
+        if found.seen is None and role in STEP_OF:
+            try:
+                table = table_of(found.files[0], role, facts)
+            except InputError:
+                continue
+            require_own(table, facts, catalogue)
 
 
 def _item(found: Found, folder: Path, catalogue: Catalogue, wish: Wish) -> Item:

@@ -111,6 +111,11 @@ class Draft:
             raise OutputError(f"the drawing cannot be kept in the case ({why})") from error
 
     @property
+    def kept_version(self) -> str:
+        """What tells what is kept there from every other state; empty where nothing is kept."""
+        return self._on_disk()
+
+    @property
     def is_changed(self) -> bool:
         """Whether another one kept something there since it was read."""
         return self._on_disk() != self._version

@@ -15,6 +15,7 @@ from hepatica.core.text.visible import visible
 from hepatica.errors import HepaticaError, OutputError, UnknownNameError
 from hepatica.web.desk import Desk
 from hepatica.web.gate import Gate, Keys
+from hepatica.web.once import Once
 from hepatica.web.runs import Runs
 
 STATIC = Path(__file__).parent / "static"
@@ -65,7 +66,7 @@ def application(workbench: Workbench, keys: Keys) -> Gate:
     app.add_exception_handler(RequestValidationError, _malformed)
     app.add_route("/", _page)
     app.mount("/", StaticFiles(directory=STATIC), name="static")
-    return Gate(app, keys, workbench.desk.touch)
+    return Gate(Once(app), keys, workbench.desk.touch)
 
 
 async def _page(request: Request) -> FileResponse:

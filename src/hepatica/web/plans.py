@@ -21,6 +21,7 @@ from hepatica.case.layout import folder_name
 from hepatica.case.steps.course import step_named
 from hepatica.case.steps.plan_tables import plan_document_of
 from hepatica.core.document import document
+from hepatica.core.message import unique
 from hepatica.core.region import Region
 from hepatica.dosimetry.metrics.region_dose import RegionDose, region_dose
 from hepatica.errors import InputError, OutputError
@@ -320,8 +321,8 @@ def _curve(dose: RegionDose) -> dict[str, list[float]]:
 
 
 def course_document(course: CoursePlan) -> dict[str, Any]:
-    """Numbers for the page, those of ``result.json`` of the plan."""
-    return {**document(course), "messages": document(course.own_messages)}
+    """Numbers for the page, those of ``result.json`` of the plan; warnings of guardrails stand with the guardrails."""
+    return {**document(course), "messages": document(unique(course.own_messages, course.guardrails.lacking()))}
 
 
 def keys_in_case(

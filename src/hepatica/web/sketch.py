@@ -69,6 +69,8 @@ class Sketch:
         Structures of the set that were not touched, as they came.
     done : list of Change
         In order.
+    number : str
+        Under which the page sent the last change.
     """
 
     base: Loaded
@@ -82,6 +84,7 @@ class Sketch:
     not_kept: str = ""
     restored: str = ""
     tab: str = ""
+    number: str = ""
     heard: float = field(default_factory=time.monotonic)
     lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
     _outlined: dict[str, tuple[int, Outlined]] = field(default_factory=dict, repr=False)
@@ -195,6 +198,7 @@ class Sketch:
         found.kept = {region.name: region for region in regions if region.name not in drawn}
         found.masks = {region.name: region.mask() for region in regions if region.name in drawn}
         found.counted = int(about.get("changes", 0))
+        found.number = str(about.get("number", ""))
         found.restored = str(about.get("at", "")) if drawn else ""
         for step in draft.steps(base.volume.grid):
             if step.name in found.masks:
@@ -209,7 +213,9 @@ class Sketch:
             return
         regions = {name: (self._stamps.get(name, 0), self.region(name)) for name in self.names}
         try:
-            self.draft.keep(regions, {"drawn": list(self.masks), "changes": self.counted}, self._steps())
+            self.draft.keep(
+                regions, {"drawn": list(self.masks), "changes": self.counted, "number": self.number}, self._steps()
+            )
             self.not_kept = ""
         except OutputError as error:
             self.not_kept = str(error)
@@ -337,15 +343,21 @@ def shaped(sketch: Sketch, name: str, how: str, asked: Mapping[str, Any], values
             found = shapes.grown(values, grid, asked["seed"], asked["low"], asked["high"], asked["reach_mm"])
             found = found if within is None else found & within
         return sketch.apply(how, name, whole(grid), lambda before: before | found)
-    axis = int(np.abs(grid.direction.T @ np.asarray(asked.get("normal") or (0, 0, 1))).argmax())
+    normal = np.asarray(asked.get("normal") or (0, 0, 1))
+    axis = int(np.abs(grid.direction.T @ normal).argmax())
     made = {
         "margin": lambda: shapes.with_margin(mask, grid, asked["margin_mm"]),
         "fill": lambda: shapes.filled(mask, axis),
-        "between": lambda: shapes.between_slices(mask, grid, axis),
+        "between": lambda: shapes.between_slices(mask, grid, normal),
         "clear": lambda: np.zeros_like(mask),
     }
     if how not in made:
         raise InputError(f"no structure is changed by {how!r}")
     after = made[how]()
+    if how == "between" and np.array_equal(after, mask):
+        raise InputError(
+            "no slice lies between drawn ones in this direction",
+            remedy="draw on two planes of the same kind with others between them, and choose that kind of plane",
+        )
     window = bounding_window(mask | after)
     return sketch.apply(how, name, window, lambda _: after[window])

@@ -117,3 +117,30 @@ def new_seen(browser: Any, bench: Bench) -> Iterator[Any]:
     yield make
     for one in made:
         one.close()
+
+
+@pytest.fixture
+def fresh(bench: Any) -> Iterator[str]:
+    """The oblique case with no drawing, before and after."""
+
+    def clear() -> str:
+        key = str(bench.key("oblique"))
+        bench.server.desk.release(key)
+        for one in bench.json("GET", f"/api/cases/{key}/drawing/drafts"):
+            bench.json("POST", f"/api/cases/{key}/drawing/discard", {"on": one["on"], "start": one["start"]})
+        return key
+
+    yield clear()
+    clear()
+
+
+@pytest.fixture
+def copied(bench: Bench) -> Iterator[str]:
+    """A copy of the oblique case, under the name "copied", that may be changed and is gone afterwards."""
+    place = bench.folder / "copied"
+    shutil.copytree(bench.folder / "oblique", place)
+    shutil.rmtree(place / "drafts", ignore_errors=True)
+    key = bench.key("copied")
+    yield key
+    bench.server.desk.release(key)
+    shutil.rmtree(place)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import shutil
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +106,10 @@ def test_a_case_is_let_go(bench: Any) -> None:
     key = bench.key("oblique")
     name = next(one["key"] for one in bench.json("GET", f"/api/cases/{key}/images")["images"] if one["role"] == "ct")
     bench.json("GET", f"/api/cases/{key}/images/{name}")
-    assert bench.server.desk[key].kept("image")
+    one = bench.server.desk[key]
+    assert one.kept("image")
+    voxels = [weakref.ref(one.held(held, dict).volume.values) for held in one.kept("image")]
     bench.json("POST", f"/api/cases/{key}/close")
     assert not bench.server.desk[key].kept("")
+    gc.collect()
+    assert not [one for one in voxels if one() is not None]  # nobody else holds them

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
@@ -12,42 +11,10 @@ from typing import Any
 import pytest
 
 from hepatica import Case
-from hepatica.case.drafts import Draft, drafts_of
+from hepatica.case.drafts import ABOUT, Draft, drafts_of
 from hepatica.case.protect.erase import erase
 from hepatica.errors import OutputError
-
-
-@pytest.fixture
-def fresh(bench: Any) -> Iterator[str]:
-    """The oblique case with no drawing, before and after."""
-
-    def clear() -> str:
-        key = str(bench.key("oblique"))
-        bench.server.desk.release(key)
-        for one in bench.json("GET", f"/api/cases/{key}/drawing/drafts"):
-            bench.json("POST", f"/api/cases/{key}/drawing/discard", {"on": one["on"], "start": one["start"]})
-        return key
-
-    yield clear()
-    clear()
-
-
-def ct_of(bench: Any, key: str) -> str:
-    images = bench.json("GET", f"/api/cases/{key}/images")["images"]
-    return next(str(one["key"]) for one in images if one["role"] == "ct")
-
-
-def draw(page: Any, name: str) -> None:
-    page.get_by_role("button", name="New structure").click()
-    page.get_by_label("Name").fill(name)
-    page.get_by_role("button", name="Make it").click()
-    page.get_by_role("radio", name=name).wait_for()
-    box = page.get_by_role("img", name="axial plane").bounding_box()
-    page.mouse.move(box["x"] + 0.5 * box["width"], box["y"] + 0.5 * box["height"])
-    page.mouse.down()
-    page.mouse.move(box["x"] + 0.5 * box["width"] + 30, box["y"] + 0.5 * box["height"], steps=3)
-    page.mouse.up()
-    page.get_by_text(f"{name}, 0 mL").wait_for(state="detached")
+from web_seen import ct_of, draw
 
 
 def test_a_drawing_outlives_tabs_reload_and_server(new_seen: Any, bench: Any, fresh: str) -> None:
@@ -192,3 +159,24 @@ def test_names_that_a_reader_takes_for_one_are_refused(bench: Any, fresh: str) -
         assert status == 422, name
     stroke = {"name": "Tumour 1", "kind": "brush", "points": [[0, 0, 0]], "radius_mm": 1e6}
     assert bench.answer("POST", f"/api/cases/{fresh}/drawing/stroke", stroke)[0] == 400
+
+
+def test_a_drawing_that_somebody_went_on_with_is_not_discarded_unseen(bench: Any, fresh: str) -> None:
+    place, ct = f"/api/cases/{fresh}/drawing", ct_of(bench, fresh)
+    bench.json("POST", place, {"on": ct})
+    bench.json("POST", f"{place}/new", {"name": "A"})
+    (seen,) = bench.json("GET", f"{place}/drafts")
+    bench.json("POST", f"{place}/stroke", {"name": "A", "kind": "brush", "points": [[0, 0, 0]], "radius_mm": 9})
+    what = {"on": ct, "start": "", "version": seen["version"]}
+    status, content, _ = bench.answer("POST", f"{place}/discard", what)
+    assert (status, b"drawn on since" in content) == (409, True)
+    assert bench.json("GET", place)["structures"][0]["volume_ml"] > 0
+    # Another hepatica drew on it: what this one holds is not all that would be lost
+    other = Draft(bench.folder / "oblique", ct, "")
+    about = json.loads((other.place / ABOUT).read_text())
+    (other.place / ABOUT).write_text(json.dumps(about | {"version": "of another one"}))
+    assert bench.answer("POST", f"{place}/discard", what | {"version": ""})[0] == 409
+    bench.server.desk.release(fresh)
+    (seen,) = bench.json("GET", f"{place}/drafts")
+    bench.json("POST", f"{place}/discard", what | {"version": seen["version"]})
+    assert bench.json("GET", f"{place}/drafts") == []

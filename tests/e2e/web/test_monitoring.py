@@ -154,6 +154,37 @@ def test_an_estimate_is_no_measured_value(bench: Any, live: Any) -> None:
         assert bool(watch["not_measured"]) is not expected
 
 
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"delivered_mbq": {"value": 1600.0, "low": 1700.0, "high": 1500.0}}, "from 1700 to 1500"),
+        ({"alarms": [LIVE["alarms"][0] | {"certainty": 1.7}]}, "170 %"),
+        ({"planned_mbq": -5.0}, "-5 MBq"),
+    ],
+)
+def test_what_no_monitor_can_mean_is_not_shown(bench: Any, live: Any, changes: dict[str, Any], said: str) -> None:
+    live(**changes)
+    found = bench.json("GET", f"/api/cases/{bench.key('oblique')}/monitoring")
+    assert (found["live"], found["connection"]) == (None, "lost")
+    assert said in found["error"]
+
+
+def test_another_agent_or_activity_than_the_case_has_is_said(bench: Any, cases: Path) -> None:
+    """The course is of glass, and its plan is in its folder."""
+    key, place = bench.key("course"), cases / "course" / "monitoring"
+    planned = json.loads((cases / "course" / "steps" / "plan" / "result.json").read_text())["planned_gbq"] * 1000
+    place.mkdir()
+    try:
+        for agent, mbq, count in (("glass", planned, 0), ("resin", planned, 1), ("glass", 0.8 * planned, 1)):
+            now = {"updated": datetime.now(UTC).isoformat(), "agent": agent, "planned_mbq": mbq}
+            (place / "live.json").write_text(json.dumps(LIVE | now))
+            found = bench.json("GET", f"/api/cases/{key}/monitoring")
+            assert len(found["watch"]["contradicts"]) == count, (agent, mbq)
+    finally:
+        (place / "live.json").unlink()
+        place.rmdir()
+
+
 @pytest.mark.parametrize("content", ["{", '{"schema": 2}', '{"schema": 1, "state": "fine", "updated": "now"}', "[]"])
 def test_a_file_that_cannot_be_read_is_a_lost_connection(bench: Any, live: Any, cases: Path, content: str) -> None:
     (cases / "oblique" / "monitoring" / "live.json").write_text(content)

@@ -21,17 +21,10 @@ from hepatica.io.read import read_image
 from hepatica.report.html import html_page
 from hepatica.workflow.sources import as_dose
 from web_makers import DOSE_MIDDLE
+from web_seen import until
 
 VIEWS = ("case", "viewer", "histograms", "plan", "structures", "registration", "monitoring", "forms", "report", "log")
 AXE = "axe-core@4.14.1"
-
-
-def until(page: Any, holds: str) -> None:
-    """Wait until an expression holds on the page (`wait_for_function` needs `eval`, which the policy forbids)."""
-    script = (
-        f"async () => {{ for (let n = 0; n < 500 && !({holds}); n++) await new Promise((go) => setTimeout(go, 20));"
-    )
-    assert page.evaluate(script + f" return Boolean({holds}) }}"), holds
 
 
 @pytest.fixture(scope="session")

@@ -6,14 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from hepatica import Case
-
-
-def until(page: Any, holds: str) -> None:
-    """Wait until an expression holds on the page (`wait_for_function` needs `eval`, which the policy forbids)."""
-    script = (
-        f"async () => {{ for (let n = 0; n < 500 && !({holds}); n++) await new Promise((go) => setTimeout(go, 20));"
-    )
-    assert page.evaluate(script + f" return Boolean({holds}) }}"), holds
+from web_seen import until
 
 
 def test_open_plan_and_histograms_and_forms_follow_the_case(new_seen: Any, bench: Any, cases: Path) -> None:

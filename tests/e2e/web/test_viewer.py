@@ -241,20 +241,25 @@ STORED = Path(__file__).parent / "pictures"
 def test_planes_look_as_they_did(viewer: Any, tmp_path: Path) -> None:
     """CT with dose as the slicer paints it, which no GPU and no font takes part in, against stored pictures.
 
-    A picture that changes on purpose: look at the new one, and copy it over the stored one.
+    The last one is laid over it by a registration, 20 degrees about the patient's long axis and 15 mm to the left, in
+    other colours and an inverted window. A picture that changes on purpose: look at the new one, and copy it over the
+    stored one.
     """
     from matplotlib.image import imread
 
-    names = [f"plane-{plane}.png" for plane in range(3)]
-    for plane, name in enumerate(names):
+    names = [*(f"plane-{plane}.png" for plane in range(3)), "registered.png"]
+    for number, name in enumerate(names):
         picture = viewer.evaluate(
-            """async (plane) => { const stage = workbench.stages[0]; const tile = stage.tiles[plane]
-            stage.window = [-1000, 1000]; stage.range = [10, 180]; stage.opacity = 0.5; stage.colours = 'inferno'
+            """async (number) => { const stage = workbench.stages[0]; const tile = stage.tiles[number % 3]
+            const [c, s] = [Math.cos(Math.PI / 9), Math.sin(Math.PI / 9)]
+            stage.window = number < 3 ? [-1000, 1000] : [600, -1000]; stage.range = [10, 180]; stage.opacity = 0.5
+            stage.colours = number < 3 ? 'inferno' : 'cividis'
+            stage.overlayMatrix = number < 3 ? null : [[c, -s, 0, -15], [s, c, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]
             stage.position = [6, -4, 11]; stage.centre = [0, 0, 12]; stage.zoom = 1
             tile.width = 240; tile.height = 200; stage.mmPerPixel = () => 0.75
-            tile.paint(stage, 1)
+            stage.version++; tile.paint(stage, 1)
             return tile.picture.toDataURL('image/png').split(',')[1] }""",
-            plane,
+            number,
         )
         (tmp_path / name).write_bytes(base64.b64decode(picture))
         assert (tmp_path / name).stat().st_size < 150_000

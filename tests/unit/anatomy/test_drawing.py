@@ -8,6 +8,7 @@ import pytest
 from hepatica.anatomy.drawing import brush, shapes
 from hepatica.core import Grid
 from hepatica.errors import InputError
+from web_makers import oblique
 
 
 def centres(grid: Grid) -> np.ndarray:
@@ -89,11 +90,38 @@ def test_slices_in_between_follow_the_shape(oblique_grid: Grid) -> None:
     away = np.linalg.norm(centres(oblique_grid) - middle, axis=-1)[:, :, 0]
     mask = np.zeros(oblique_grid.shape, dtype=bool)
     mask[:, :, 4], mask[:, :, 12] = away <= 8.0, away <= 20.0
-    found = shapes.between_slices(mask, oblique_grid, 2)
+    found = shapes.between_slices(mask, oblique_grid, oblique_grid.direction[:, 2])
     assert np.array_equal(found[:, :, [4, 12]], mask[:, :, [4, 12]])
     expected = away <= 14.0
     assert np.logical_xor(found[:, :, 8], expected).sum() <= 0.2 * expected.sum()
     assert not found[:, :, :4].any()
+
+
+@pytest.mark.parametrize("normal", [(0, 0, 1), (0, 1, 0), (1, 0, 0)])
+def test_slices_in_between_of_planes_oblique_to_the_voxels_give_a_cylinder(normal: tuple[int, int, int]) -> None:
+    """Two equal discs in planes of the patient: the cylinder between them, as thick at its ends as the layers drawn.
+
+    Voxels count by their centres: the count of a body is off by about a voxel for every voxel of its border over the
+    root of their number, and the planes cut by half a voxel at most; 4 % holds both for some 1000 voxels.
+    """
+    grid = oblique((60, 50, 44), (2.0, 2.5, 3.0), None)
+    along = np.asarray(normal, dtype=float)
+    ends = [np.array([5.0, 2.0, 12.0]) + along * far for far in (-20.0, 22.0)]
+    mask = np.zeros(grid.shape, dtype=bool)
+    for end in ends:
+        window, found = brush.stroke(grid, [end], 15.0, normal)
+        mask[window] |= found
+    filled = shapes.between_slices(mask, grid, normal)
+    assert (filled & mask).sum() == mask.sum()
+    thick = brush.thickness_mm(grid, normal)
+    expected_ml = np.pi * 15.0**2 * (42.0 + thick) / 1000
+    assert filled.sum() * grid.voxel_volume_ml == pytest.approx(expected_ml, rel=0.04)
+    # Nothing outside of the cylinder, by the diagonal of a voxel
+    away = centres(grid)[filled] - ends[0]
+    radius = np.linalg.norm(away - (away @ along)[:, None] * along, axis=1)
+    assert radius.max() < 15.0 + np.linalg.norm(grid.spacing_mm)
+    # Where there is no gap nothing changes
+    assert np.array_equal(shapes.between_slices(filled, grid, normal), filled)
 
 
 def test_holes_are_filled_in_every_slice(oblique_grid: Grid) -> None:

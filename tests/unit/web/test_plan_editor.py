@@ -117,3 +117,20 @@ def test_several_territories_are_each_measured_in_the_images(case: Case) -> None
     assert not second["methods"]["mird"]["doses"].get("lesions_gy")
     (dose,) = first["methods"]["mird"]["doses"]["lesions_gy"].values()
     assert dose / first["methods"]["mird"]["doses"]["normal_liver_gy"] == pytest.approx(RATIO, rel=0.02)
+
+
+def test_several_territories_of_several_agents_are_those_of_the_step(tmp_path: Path) -> None:
+    case = Case.new(tmp_path / "case")
+    head = {"agent": "glass", "at": "2026-03-12T10:00+01:00", "aims.perfused": "120 Gy", "aims.tumour": "205 Gy",
+            "lungs.lung_shunt": "5 %", "territory.1.name": "right", "territory.1.normal_mass": "0.9 kg",
+            "territory.2.name": "left", "territory.2.normal_mass": "0.5 kg", "territory.2.agent": "resin"}  # fmt: skip
+    lesion = {"name": "a", "mass": "60 g", "tumour_to_normal": "3"}
+    stated = head | {f"territory.2.lesion.1.{key}": value for key, value in lesion.items()}
+    case.set(**{f"treatment.1.{key}": value for key, value in stated.items()})
+    edits = {"territory.2.administered": "0.7 GBq", "territory.2.method": "stated", "territory.1.lung_shunt": "4 %"}
+    edited = course_document(planned(OpenCase("key", case.folder), 1, edits)[0])
+    case.set(**{f"treatment.1.{key}": value for key, value in edits.items()})
+    case.run("plan")
+    stored = json_file(case["plan"] / "result.json")
+    for part in ("planned_gbq", "administered_gbq", "doses", "limits"):
+        assert edited[part] == stored[part], part

@@ -9,6 +9,7 @@ from pathlib import Path
 from hepatica.case.catalogue import Item
 from hepatica.case.report.course import CourseStep, course_steps, places_of
 from hepatica.case.report.summary import TreatmentSummary, summary_of
+from hepatica.case.sorting.tables import in_doubt, table_messages
 from hepatica.case.state import Situation
 from hepatica.core.context import DicomContext
 from hepatica.core.message import Message
@@ -250,7 +251,8 @@ def _messages(situation: Situation, person: Person) -> tuple[Message, ...]:
     if person.name_of_images:
         text = "the name that is stated is not the name in the images"
         found.append(Message("names-differ", text, "make sure whose images they are", severity="critical"))
-    doubtful = [item.name for item in situation.catalogue if item.doubts]
+    found += table_messages(situation.catalogue)
+    doubtful = in_doubt(situation.catalogue)
     if doubtful:
         text = f"what they are is in doubt: {', '.join(doubtful)}"
         found.append(Message("images-in-doubt", text, "say what each is"))

@@ -15,9 +15,11 @@ from hepatica.case.layout import RECORD, SET_ASIDE, STEPS
 from hepatica.case.log import Log
 from hepatica.case.protect.personal import Personal
 from hepatica.case.record import Record
+from hepatica.case.sorting.tables import STEP_OF, require_own, table_of
 from hepatica.case.state import Situation, StepState, digest_of
 from hepatica.case.steps.course import STEPS as STEP_NAMES
 from hepatica.case.steps.course import step_named
+from hepatica.case.steps.inputs import Given
 from hepatica.case.steps.step import Step
 from hepatica.core.options import from_texts
 from hepatica.core.progress import Progress
@@ -110,6 +112,7 @@ def _run_one(situation: Situation, name: str, log: Log, progress: Progress, *, r
     run = secrets.token_hex(8)
     try:
         situation.require_unedited(given)
+        _require_own_tables(situation, given)
         if situation.edits(name):
             _set_aside(place, run)
         result = _result(step, {one.word: one.text for one in given}, progress)
@@ -120,6 +123,14 @@ def _run_one(situation: Situation, name: str, log: Log, progress: Progress, *, r
             raise
         return
     _note_result(log, name, record, result)
+
+
+def _require_own_tables(situation: Situation, given: Sequence[Given]) -> None:
+    """Tables that came in before anybody was named are of this patient, or nothing is made of them."""
+    for item in situation.catalogue:
+        if item.role in STEP_OF and any(one.source == f"images/{item.name}" for one in given):
+            table = table_of(item.path(situation.folder), item.role, situation.facts)
+            require_own(table, situation.facts, situation.catalogue)
 
 
 def enter_result(folder: Path, log: Log, name: str, result: Result) -> None:

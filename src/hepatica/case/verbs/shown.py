@@ -12,6 +12,7 @@ from hepatica.case.case import Case
 from hepatica.case.catalogue import Item
 from hepatica.case.layout import folder_name
 from hepatica.case.sorting.seen import MULTI_ECHO
+from hepatica.case.sorting.tables import in_doubt, table_messages
 from hepatica.case.state import Situation, StepState
 from hepatica.case.steps.course import step_named
 from hepatica.case.steps.shown import source_words
@@ -169,9 +170,10 @@ def _messages(situation: Situation) -> tuple[Message, ...]:
     if until is not None and until < datetime.now(UTC).date():
         text = f"the records were to be kept until {until}: nothing keeps them any longer"
         found.append(Message("retention-ended", text, "erase the patient (hepatica case erase), or state a later date"))
-    in_doubt = [item.name for item in situation.catalogue if item.doubts]
-    if in_doubt:
-        text = f"what they are is in doubt: {', '.join(in_doubt)}"
+    found += table_messages(situation.catalogue)
+    doubtful = in_doubt(situation.catalogue)
+    if doubtful:
+        text = f"what they are is in doubt: {', '.join(doubtful)}"
         found.append(Message("images-in-doubt", text, "say what each is (hepatica case take IMAGE ROLE)"))
     found += about_images(tuple(situation.catalogue), situation.facts.treatments)
     stale = [step.name for step in situation.steps.values() if step.state == "out of date"]

@@ -159,6 +159,13 @@ class CoursePlan:
             )
             remedy = "measure it on the scout (SPECT/CT, or planar views), or state `lung_shunt`"
             planner.append(Message("lung-shunt-not-stated", text, remedy))
+        shunts = [t.target.lung_shunt for t in course.territories]
+        if course.uncertainty is not None and course.uncertainty.lung_shunt > max(shunts, default=0.0) > 0:
+            text = (
+                f"the uncertainty of the lung shunt, {100 * course.uncertainty.lung_shunt:.3g} %, is above the shunt "
+                f"itself, {100 * max(shunts):.3g} %: it is of the fraction itself, the others are relative"
+            )
+            planner.append(Message("shunt-uncertainty-large", text, "state it in per cent of the activity"))
         if self.planner_refused:
             text = f"the planner allows no activity: {self.planner_refused}"
             planner.append(Message("planner-no-activity", text, "do not treat under these limits", "critical"))

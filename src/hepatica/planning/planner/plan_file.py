@@ -11,7 +11,7 @@ from typing import Any
 
 from hepatica.core import InputFile
 from hepatica.core.options import toml_file
-from hepatica.core.options.declare import forms_of
+from hepatica.core.options.declare import forms_of, require_known
 from hepatica.core.options.kinds import Form, word_of
 from hepatica.core.text.files import json_file
 from hepatica.errors import HepaticaError, InputError, UnknownNameError
@@ -242,6 +242,23 @@ def aims_from(stated: Mapping[str, Any]) -> Aims | None:
     """
     found = _Reader(None, "").table({"aims": stated}, "aims", needed=True)
     return Aims(**found) if {"perfused_gy", "normal_limit_gy", "tumour_gy"} & found.keys() else None
+
+
+def table_values(name: str, stated: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields that one table of a plan file fills, each within the limits of what it is; none is needed.
+
+    Raises
+    ------
+    InputError
+        If a key is unknown, or a value is none that it can have.
+    """
+    reader, known, own = _Reader(None, ""), TABLES[name], _OWN_KEYS.get(name, set())
+    require_known(name, stated, sorted({*known, *own}))
+    return {
+        known[key][0]: reader.value(known[key][1], value, f"{name}.{key}")
+        for key, value in stated.items()
+        if key not in own
+    }
 
 
 def _course(reader: _Reader, document: Mapping[str, Any]) -> tuple[Course, tuple[InputFile, ...]]:

@@ -32,8 +32,10 @@ ORGAN_COLOURS = {
 OTHER_COLOURS = ("#4F9D8F", "#5C6BC0", "#6D8B3C", "#9575CD", "#3E7C59", "#A1887F")
 DASHES = ("solid", "dashed", "dotted", "dashdot")
 
-SCREEN_COLOURS = ("#1F77D0", "#00906B", "#8A63E0", "#6F8A10", "#C14FA6", "#0E8AA6", "#A0692E", "#6B7C8F")
-"""Of structures on a screen: each has a contrast of at least 3 with white and with black (WCAG 2.2, 1.4.11)."""
+SCREEN_COLOURS = ("#1E96FF", "#5AA500", "#C32D78", "#87692D", "#961EFF", "#B42DC3", "#D27878", "#A587C3")
+"""Of structures on a screen: each has a contrast of at least 3 (WCAG 2.2, 1.4.11) with white, with black and with the
+ground of the dark page, and any two differ by 22 (CIE 1976 Lab) for the red-, green- and blue-blind too (Machado et
+al., IEEE TVCG 2009;15:1291): sought for the largest least difference among colours that isodose lines do not have."""
 
 SCREEN_PLACES = {
     "liver": (0, 0), "normal_liver": (1, 1), "perfused": (5, 0), "perfused_normal": (3, 0), "lung": (7, 0),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -10,15 +11,17 @@ from fastapi import APIRouter, Depends, Header
 from pydantic import BaseModel, Field
 
 from hepatica.case.changing import changing
+from hepatica.case.drafts import CHANGED as DRAWN_ELSEWHERE
 from hepatica.case.drafts import Draft, drafts_of
 from hepatica.core.provenance import Provenance
 from hepatica.core.region import Region
-from hepatica.errors import InputError
+from hepatica.errors import InputError, OutputError
 from hepatica.io.dicom.structures.rtstruct import write_rtstruct
 from hepatica.io.dicom.structures.seg import write_seg
 from hepatica.web.application import Workbench, workbench_of
 from hepatica.web.desk import OpenCase
 from hepatica.web.images import image_of, loaded
+from hepatica.web.once import HEADER, MOST_NUMBER
 from hepatica.web.planes import Plane
 from hepatica.web.sketch import MOST_RADIUS_MM, Sketch, painted, shaped, values_on
 from hepatica.web.structures import read_set
@@ -27,6 +30,7 @@ from hepatica.workflow.sources import dicom_context
 router = APIRouter()
 Bench = Annotated[Workbench, Depends(workbench_of)]
 Tab = Annotated[str, Header(alias="x-hepatica-tab", max_length=64)]
+Number = Annotated[str, Header(alias=HEADER.decode(), max_length=MOST_NUMBER)]
 Point = tuple[float, float, float]
 HELD = "sketch"
 
@@ -41,6 +45,12 @@ class Begun(BaseModel):
 
     on: str
     start: str = ""
+
+
+class Discarded(Begun):
+    """A drawing, and its version as it was looked at; empty where that is not said."""
+
+    version: str = ""
 
 
 @router.post("/cases/{key}/drawing")
@@ -100,7 +110,13 @@ def list_drafts(key: str, bench: Bench) -> list[dict[str, Any]]:
     """Drawings that are not saved."""
     found = drafts_of(bench.desk[key].folder)
     return [
-        {"on": draft.on, "start": draft.start, "at": about.get("at", ""), "drawn": about.get("drawn", [])}
+        {
+            "on": draft.on,
+            "start": draft.start,
+            "at": about.get("at", ""),
+            "drawn": about.get("drawn", []),
+            "version": draft.kept_version,
+        }
         for draft, about in found
     ]
 
@@ -112,14 +128,20 @@ def take_drawing(key: str, bench: Bench, tab: Tab = "") -> dict[str, Any]:
 
 
 @router.post("/cases/{key}/drawing/discard")
-def discard_drawing(key: str, said: Begun, bench: Bench, tab: Tab = "") -> dict[str, bool]:
-    """Let go of a drawing that is not saved."""
+def discard_drawing(key: str, said: Discarded, bench: Bench, tab: Tab = "") -> dict[str, bool]:
+    """Let go of a drawing that is not saved, unless somebody drew on it since it was looked at."""
     one = bench.desk[key]
+    draft = Draft(one.folder, said.on, said.start)
+    if said.version and draft.is_there and draft.kept_version != said.version:
+        raise OutputError("it was drawn on since: what would be discarded is not what was looked at",
+                          remedy="look at it as it is now, then discard it")  # fmt: skip
     if one.kept(HELD):
         sketch = _sketch(one, tab)
         if sketch.draft is None or (sketch.draft.on, sketch.draft.start) == (said.on, said.start):
+            if sketch.draft is not None and sketch.draft.is_changed:
+                raise OutputError(DRAWN_ELSEWHERE, remedy="choose the image again to see it, then discard it")
             one.drop(HELD)
-    Draft(one.folder, said.on, said.start).discard()
+    draft.discard()
     return {"ok": True}
 
 
@@ -129,14 +151,25 @@ class Named(BaseModel):
     name: str
 
 
+def _done(sketch: Sketch, tab: str, number: str, do: Callable[[], object]) -> dict[str, Any]:
+    """Change what is drawn, and keep it; what was done last under the same number is not done again.
+
+    The number is kept with the drawing, so that it holds for a hepatica that was started anew in between too.
+    """
+    found = None
+    with sketch.lock:
+        if not number or sketch.number != number:
+            found = do()
+            sketch.number = number
+            sketch.keep()
+    return sketch.as_document(tab) | ({"changed": found} if isinstance(found, int) else {})
+
+
 @router.post("/cases/{key}/drawing/new")
-def new_structure(key: str, said: Named, bench: Bench, tab: Tab = "") -> dict[str, Any]:
+def new_structure(key: str, said: Named, bench: Bench, tab: Tab = "", number: Number = "") -> dict[str, Any]:
     """Begin a structure."""
     sketch = _sketch(bench.desk[key], tab)
-    with sketch.lock:
-        sketch.new(said.name.strip())
-        sketch.keep()
-    return sketch.as_document(tab)
+    return _done(sketch, tab, number, lambda: sketch.new(said.name.strip()))
 
 
 class Stroke(Named):
@@ -150,13 +183,10 @@ class Stroke(Named):
 
 
 @router.post("/cases/{key}/drawing/stroke")
-def draw_stroke(key: str, said: Stroke, bench: Bench, tab: Tab = "") -> dict[str, Any]:
+def draw_stroke(key: str, said: Stroke, bench: Bench, tab: Tab = "", number: Number = "") -> dict[str, Any]:
     """Draw or erase."""
     sketch = _sketch(bench.desk[key], tab)
-    with sketch.lock:
-        changed = painted(sketch, said.name, said.model_dump())
-        sketch.keep()
-    return sketch.as_document(tab) | {"changed": changed}
+    return _done(sketch, tab, number, lambda: painted(sketch, said.name, said.model_dump()))
 
 
 class Shape(Named):
@@ -174,7 +204,7 @@ class Shape(Named):
 
 
 @router.post("/cases/{key}/drawing/shape")
-def change_shape(key: str, said: Shape, bench: Bench, tab: Tab = "") -> dict[str, Any]:
+def change_shape(key: str, said: Shape, bench: Bench, tab: Tab = "", number: Number = "") -> dict[str, Any]:
     """Threshold, grow, margin, fill, or slices between drawn ones."""
     one = bench.desk[key]
     sketch = _sketch(one, tab)
@@ -183,30 +213,21 @@ def change_shape(key: str, said: Shape, bench: Bench, tab: Tab = "") -> dict[str
         if said.image is None or (said.how == "grow" and said.seed is None):
             raise InputError("an image, and to grow a seed, are needed")
         values = values_on(sketch, loaded(one, said.image))
-    with sketch.lock:
-        changed = shaped(sketch, said.name, said.how, said.model_dump(), values)
-        sketch.keep()
-    return sketch.as_document(tab) | {"changed": changed}
+    return _done(sketch, tab, number, lambda: shaped(sketch, said.name, said.how, said.model_dump(), values))
 
 
 @router.post("/cases/{key}/drawing/undo")
-def undo(key: str, bench: Bench, tab: Tab = "") -> dict[str, Any]:
+def undo(key: str, bench: Bench, tab: Tab = "", number: Number = "") -> dict[str, Any]:
     """Take the last change back."""
     sketch = _sketch(bench.desk[key], tab)
-    with sketch.lock:
-        sketch.undo()
-        sketch.keep()
-    return sketch.as_document(tab)
+    return _done(sketch, tab, number, sketch.undo)
 
 
 @router.post("/cases/{key}/drawing/redo")
-def redo(key: str, bench: Bench, tab: Tab = "") -> dict[str, Any]:
+def redo(key: str, bench: Bench, tab: Tab = "", number: Number = "") -> dict[str, Any]:
     """Do it once more."""
     sketch = _sketch(bench.desk[key], tab)
-    with sketch.lock:
-        sketch.redo()
-        sketch.keep()
-    return sketch.as_document(tab)
+    return _done(sketch, tab, number, sketch.redo)
 
 
 class OnPlane(BaseModel):
@@ -238,7 +259,7 @@ class Saved(BaseModel):
 
 @router.post("/cases/{key}/drawing/save")
 def save_drawing(key: str, said: Saved, bench: Bench, tab: Tab = "") -> dict[str, Any]:
-    """Write all structures into the case, in place of the set that they began from."""
+    """Write all structures that hold a voxel into the case, in place of the set that they began from."""
     if not said.by.strip():
         raise InputError("a drawing needs the name of who drew it")
     one = bench.desk[key]
@@ -253,6 +274,7 @@ def save_drawing(key: str, said: Saved, bench: Bench, tab: Tab = "") -> dict[str
         if not regions:
             raise InputError("every structure is empty")
         names = _write_into(one, sketch, regions, role, image.treatment)
+        left_out = [name for name in sketch.names if name not in {region.name for region in regions}]
         volumes = {region.name: round(region.volume_ml, 3) for region in regions}
         touched, steps = sorted(sketch.masks), sketch.counted
     with changing(one.folder) as log:
@@ -262,7 +284,7 @@ def save_drawing(key: str, said: Saved, bench: Bench, tab: Tab = "") -> dict[str
     one.drop(HELD)
     if sketch.draft is not None and not sketch.draft.is_changed:
         sketch.draft.discard()  # what another hepatica drew meanwhile stays
-    return {"items": names, "role": role}
+    return {"items": names, "role": role, "left_out": left_out}
 
 
 def _write_into(one: OpenCase, sketch: Sketch, regions: list[Region], role: str, treatment: int) -> list[str]:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import csv
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel
 
+from hepatica.case.sorting.tables import require_own, require_usable, table_of
 from hepatica.case.steps.course import COURSE, step_named
 from hepatica.case.steps.inputs import Section
 from hepatica.core.options import options_of
-from hepatica.errors import InputError, OutputError
+from hepatica.errors import HepaticaError, InputError, OutputError
 from hepatica.front_door import verb_named
 from hepatica.web.application import Workbench, workbench_of
+from hepatica.web.desk import OpenCase
 
 router = APIRouter()
 Bench = Annotated[Workbench, Depends(workbench_of)]
@@ -83,7 +86,7 @@ class Rows(BaseModel):
 
 @router.post("/cases/{key}/tables/{role}")
 def keep_table(key: str, role: str, said: Rows, bench: Bench) -> dict[str, Any]:
-    """Put a table into the case in place of the one that was used."""
+    """Put a table into the case in place of the one that was used, which stays where this one cannot be used."""
     if role not in TABLES:
         raise InputError(f"there is no form for {role}")
     rows = [row for row in said.rows if any(cell.strip() for cell in row)]
@@ -98,8 +101,22 @@ def keep_table(key: str, role: str, said: Rows, bench: Bench) -> dict[str, Any]:
         path = Path(place) / f"{role}.csv"
         with path.open("w", encoding="utf-8", newline="") as stream:
             csv.writer(stream, lineterminator="\n").writerows([said.heads, *rows])
+        _require_good(one, path, role)
         added = one.case.add(path, role, treatment=0)
     if added.items:
         for name in before:
             one.case.take(name, "unused")
     return {"items": [item.name for item in added.items], "known": list(added.known)}
+
+
+def _require_good(one: OpenCase, path: Path, role: str) -> None:
+    """That a table is of this patient, and that its step takes it; messages name rows as the form counts them."""
+    situation = one.situation()
+    try:
+        found = table_of(path, role, situation.facts)
+        table = replace(found, path=None, rows=tuple(row - 1 for row in found.rows))  # the form has no row of heads
+        require_own(table, situation.facts, situation.catalogue)
+        require_usable(table, role, situation.facts)
+    except HepaticaError as error:
+        text = str(error.args[0]).replace(f"{path}: ", "").removeprefix("table: ")
+        raise InputError(text, remedy=error.remedy or "correct the rows; the table of the case is as it was") from error

@@ -7,13 +7,16 @@ import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeGuard
 
 from fastapi import APIRouter, Depends
 
+from hepatica.case.layout import STEPS
+from hepatica.case.state import Situation
 from hepatica.core.text.files import json_file
 from hepatica.core.text.visible import visible
-from hepatica.errors import InputError
+from hepatica.errors import InputError, UnknownNameError
+from hepatica.nuclides import agent
 from hepatica.web.application import Workbench, workbench_of
 
 router = APIRouter()
@@ -39,6 +42,9 @@ LOST_AFTER_S = 5.0
 """A file of a running injection that is older says nothing of now: whatever wrote it has stopped."""
 
 
+SAME_PLAN = 0.05
+"""Planned activities that differ by less are one plan, rounded or decayed by some minutes. Our choice."""
+
 BROKEN_OFF = "the monitor is not heard any more, and did not say how the injection ended"
 
 
@@ -49,7 +55,8 @@ def see_monitoring(key: str, bench: Bench) -> dict[str, Any]:
     ``connection`` is "lost" where the file says that it runs and is older than five seconds, or says so itself, or
     cannot be read: what it holds is then old, and never shown as if it were now.
     """
-    folder = bench.desk[key].folder
+    one = bench.desk[key]
+    folder = one.folder
     path = folder / LIVE
     if not path.exists():
         return {"live": None, "connection": "none", "age_s": None, "error": "", "watch": None}
@@ -65,6 +72,7 @@ def see_monitoring(key: str, bench: Bench) -> dict[str, Any]:
     connection = "lost" if is_lost else state
     found = {"live": live, "connection": connection, "age_s": round(age_s, 1), "error": ""}
     watch = watch_of(live)
+    watch["contradicts"] = contradictions_of(live, one.recent())
     if is_lost:
         # What a monitor said that did not come to its end is an estimate of then.
         watch |= {"is_measured": False, "not_measured": [BROKEN_OFF, *watch["not_measured"]]}
@@ -118,8 +126,65 @@ def _checked(content: Any) -> dict[str, Any]:
         raise InputError(f"monitoring/live.json is none of schema {SCHEMA}", remedy="use the hepatica that wrote it")
     if content.get("state") not in STATES or not isinstance(content.get("updated"), str):
         raise InputError(f"monitoring/live.json does not say how it stands ({', '.join(STATES)}) and when")
+    if wrong := impossible_in(content):
+        raise InputError(f"monitoring/live.json cannot be believed: {'; '.join(wrong)}")
     found: dict[str, Any] = _visible(content)
     return found
+
+
+def impossible_in(live: Mapping[str, Any]) -> list[str]:
+    """What in the word of a monitor no monitor can mean: intervals upside down, certainties above 1, plans below 0."""
+    wrong = []
+    intervals = [("delivered", live.get("delivered_mbq"))]
+    intervals += [(str(one.get("name", "")), one) for one in live.get("regions") or () if isinstance(one, Mapping)]
+    for name, one in intervals:
+        low, high = (one.get("low"), one.get("high")) if isinstance(one, Mapping) else (None, None)
+        if _is_number(low) and _is_number(high) and low > high:
+            wrong.append(f"the interval of {name} runs from {low:.4g} to {high:.4g} MBq")
+    planned = live.get("planned_mbq")
+    if _is_number(planned) and planned < 0:
+        wrong.append(f"{planned:.4g} MBq are planned")
+    sure = [one.get("certainty") for one in live.get("alarms") or () if isinstance(one, Mapping)]
+    wrong += [f"an alarm is {100 * one:.4g} % certain" for one in sure if _is_number(one) and not 0 <= one <= 1]
+    return list(dict.fromkeys(wrong))
+
+
+def _is_number(value: Any) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def contradictions_of(live: Mapping[str, Any], situation: Situation) -> list[str]:
+    """Where the word of a monitor is of another agent or activity than the treatments of the case."""
+    found = []
+    treated = [str(one["agent"]) for one in situation.facts.treatments if one.get("agent")]
+    watched = str(live.get("agent") or "")
+    if treated and watched and _agent_name(watched) not in map(_agent_name, treated):
+        found.append(f"the monitor watches {watched}, the case is of {' and '.join(dict.fromkeys(treated))}")
+    planned, of_plans = live.get("planned_mbq"), _planned_mbq(situation)
+    if _is_number(planned) and of_plans and not any(math.isclose(planned, one, rel_tol=SAME_PLAN) for one in of_plans):
+        said = " or ".join(f"{one:.4g}" for one in sorted(set(of_plans)))
+        found.append(f"the monitor takes {planned:.4g} MBq for planned, the plan of the case has {said} MBq")
+    return found
+
+
+def _agent_name(word: str) -> str:
+    try:
+        return agent(word).name
+    except UnknownNameError:
+        return word.casefold()
+
+
+def _planned_mbq(situation: Situation) -> list[float]:
+    """Activities that the plans of the case give, in the vial and to the patient, in all and to each territory."""
+    found: list[Any] = []
+    for name in situation.records:
+        if name.split("-")[0] == "plan":
+            plan = json_file(situation.folder / STEPS / name / "result.json")
+            found += [plan.get("planned_gbq"), plan.get("administered_gbq")]
+            for one in plan.get("territories", ()):
+                given = one.get("methods", {}).get(one.get("chosen")) or one.get("given") or {}
+                found += [given.get("planned_gbq"), given.get("administered_gbq")]
+    return [1000.0 * one for one in found if _is_number(one)]
 
 
 def _visible(value: Any) -> Any:

@@ -8,16 +8,18 @@ from typing import Annotated, Any
 
 import numpy as np
 from fastapi import APIRouter, Depends
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from hepatica.anatomy.registration.landmarks import fit_landmarks
 from hepatica.case.changing import changing
 from hepatica.case.layout import STEPS
+from hepatica.core.grid import Grid
 from hepatica.core.text.files import json_file
 from hepatica.core.transform.transform import Transform
 from hepatica.errors import InputError
 from hepatica.io.registration.dicom_write import write_registration
 from hepatica.web.application import Workbench, workbench_of
+from hepatica.web.desk import OpenCase
 from hepatica.web.images import image_of, loaded
 from hepatica.web.links import transform_between
 from hepatica.workflow.sources import dicom_context
@@ -28,6 +30,9 @@ Point = tuple[float, float, float]
 Matrix = tuple[tuple[float, float, float, float], ...]
 
 RIGID_TOLERANCE = 1e-6
+
+SAMPLES = 12
+"""Positions along each axis of the fixed image that are looked for in the moving one."""
 
 
 @router.get("/cases/{key}/registrations")
@@ -62,14 +67,40 @@ class Pair(BaseModel):
 def begin(key: str, said: Pair, bench: Bench) -> dict[str, Any]:
     """The registration between two images as the case has it; the identity where it has none."""
     one = bench.desk[key]
-    fixed, moving = loaded(one, said.fixed).volume.grid, loaded(one, said.moving).volume.grid
-    if fixed.frame_of_reference is not None and fixed.frame_of_reference == moving.frame_of_reference:
-        raise InputError("both images share their frame of reference: they need no registration")
+    fixed, moving = _pair(one, said)
     found = transform_between(one.recent(), str(fixed.frame_of_reference), str(moving.frame_of_reference))
     if found is None or not found[0].is_affine:
         said_of = "no registration yet" if found is None else f"{found[1]} bends the image; a nudge begins from nothing"
         return {"matrix": np.eye(4).tolist(), "said": said_of, "accepted": False}
     return {"matrix": found[0].matrix.tolist(), "said": found[1], "accepted": found[2]}
+
+
+def _pair(one: OpenCase, said: Pair) -> tuple[Grid, Grid]:
+    """Grids of two images that a registration can join.
+
+    Raises
+    ------
+    InputError
+        If they are one image, or lie in one frame of reference already.
+    """
+    if said.fixed == said.moving:
+        raise InputError("an image needs no registration to itself", remedy="choose two images")
+    fixed, moving = loaded(one, said.fixed).volume.grid, loaded(one, said.moving).volume.grid
+    if fixed.frame_of_reference is not None and fixed.frame_of_reference == moving.frame_of_reference:
+        raise InputError("both images share their frame of reference: they need no registration")
+    return fixed, moving
+
+
+def _require_overlap(transform: Transform, fixed: Grid, moving: Grid) -> None:
+    """Refuse what lays no part of one image on the other."""
+    steps = [np.linspace(0, n - 1, min(n, SAMPLES)) for n in fixed.shape]
+    points = fixed.to_mm(np.stack(np.meshgrid(*steps, indexing="ij"), axis=-1).reshape(-1, 3))
+    index = moving.to_index(transform.points_mm(points))
+    if not ((index >= -0.5) & (index <= np.asarray(moving.shape) - 0.5)).all(axis=1).any():
+        raise InputError(
+            "by this registration no part of one image lies on the other",
+            remedy="take the nudge back, or place the landmarks anew",
+        )
 
 
 class Landmarks(BaseModel):
@@ -96,7 +127,8 @@ class Kept(Pair):
     matrix: Matrix
     by: str
     reason: str
-    uncertainty_mm: float | None = None
+    uncertainty_mm: Annotated[float, Field(ge=0, le=1000)] | None = None
+    landmarks_off_mm: float | None = None
 
 
 @router.post("/cases/{key}/registrations/keep")
@@ -108,12 +140,14 @@ def keep(key: str, said: Kept, bench: Bench) -> dict[str, Any]:
     if matrix.shape != (4, 4) or not np.allclose(matrix[:3, :3] @ matrix[:3, :3].T, np.eye(3), atol=RIGID_TOLERANCE):
         raise InputError("a registration by hand is rigid: a turn and a shift")
     one = bench.desk[key]
+    fixed, moving = _pair(one, said)
     images = [loaded(one, name) for name in (said.fixed, said.moving)]
     contexts = [dicom_context(image_of(image.shown)) for image in images]
     transform = Transform.affine(
         matrix, fixed_frame=images[0].volume.grid.frame_of_reference, uncertainty_mm=said.uncertainty_mm,
         moving_frame=images[1].volume.grid.frame_of_reference, method="rigid, by hand in the workbench",
     ).checked()  # fmt: skip
+    _require_overlap(transform, fixed, moving)
     before = [item.name for item in one.situation().catalogue.of("registration")]
     with tempfile.TemporaryDirectory(prefix="hepatica-") as place:
         path = Path(place) / "registration.dcm"
@@ -123,6 +157,8 @@ def keep(key: str, said: Kept, bench: Bench) -> dict[str, Any]:
         one.case.take(name, "unused")
     names = [item.name for item in added.items]
     with changing(one.folder) as log:
-        about = {"items": names, "fixed": said.fixed, "moving": said.moving, "matrix": matrix.tolist()}
+        about: dict[str, Any] = {"items": names, "fixed": said.fixed, "moving": said.moving, "matrix": matrix.tolist()}
+        if said.landmarks_off_mm is not None:
+            about["landmarks_off_mm"] = round(said.landmarks_off_mm, 2)
         log.append("registered", about, {"by": said.by.strip(), "reason": said.reason.strip()})
     return {"items": names}

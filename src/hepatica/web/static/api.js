@@ -3,7 +3,7 @@
 import { announce, connection } from './dom.js'
 
 const RETRY_MS = 2000
-const waiting = [] // changes that could not be sent: {address, body, resolve, reject}
+const waiting = [] // changes that could not be sent: {address, body, number, resolve, reject}
 let retrying = false
 let lastNeededLogin = false
 let sending = 0 // changes on their way
@@ -33,6 +33,7 @@ export class Refused extends Error {
 }
 
 export class Lost extends Error {
+  isLost = true
   constructor() {
     super('the connection to hepatica is lost')
     this.remedy = 'it is tried again by itself; see whether the workbench still runs'
@@ -60,24 +61,37 @@ async function fetched(address, options) {
   throw new Refused(answer, response.status)
 }
 
+// An answer that breaks off on its way is none
+async function content(response) {
+  try {
+    return await response.json()
+  } catch (error) {
+    if (error.name === 'AbortError') throw error
+    connection(false, edits())
+    throw new Lost()
+  }
+}
+
 export const raw = (address, signal) => fetched(address, { signal })
-export const get = async (address, signal) => (await fetched(address, { signal })).json()
+export const get = async (address, signal) => content(await fetched(address, { signal }))
 export const bytes = async (address) => (await fetched(address)).arrayBuffer()
 
-function posted(address, body, signal) {
-  const options = { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body ?? {}), signal }
-  return fetched(address, options)
+async function posted(address, body, { signal, number } = {}) {
+  const headers = { 'content-type': 'application/json', ...(number ? { 'x-hepatica-request': number } : {}) }
+  return content(await fetched(address, { method: 'POST', headers, body: JSON.stringify(body ?? {}), signal }))
 }
 
 // Ask something that needs a body and changes nothing: fails at once where the connection is lost
-export const ask = async (address, body, signal) => (await posted(address, body, signal)).json()
+export const ask = (address, body, signal) => posted(address, body, { signal })
 
-// Change something: kept and sent again where the connection is lost, or a new login is needed
+// Change something: kept and sent again where the connection is lost, or a new login is needed. Each change has a number:
+// the server does it once, and answers it again where its answer was lost.
 export async function change(address, body) {
+  const number = crypto.getRandomValues(new Uint32Array(4)).join('-')
   if (waiting.length === 0) {
     sending++
     try {
-      return await (await posted(address, body)).json()
+      return await posted(address, body, { number })
     } catch (error) {
       if (!(error instanceof Lost) && !needsLogin(error)) throw error
       lastNeededLogin = needsLogin(error)
@@ -86,7 +100,7 @@ export async function change(address, body) {
     }
   }
   return new Promise((resolve, reject) => {
-    waiting.push({ address, body, resolve, reject })
+    waiting.push({ address, body, number, resolve, reject })
     connection(false, edits(), lastNeededLogin)
     if (!retrying) setTimeout(sendAgain, RETRY_MS)
     retrying = true
@@ -95,9 +109,9 @@ export async function change(address, body) {
 
 async function sendAgain() {
   while (waiting.length > 0) {
-    const { address, body, resolve, reject } = waiting[0]
+    const { address, body, number, resolve, reject } = waiting[0]
     try {
-      const answer = await (await posted(address, body)).json()
+      const answer = await posted(address, body, { number })
       waiting.shift()
       resolve(answer)
     } catch (error) {

@@ -127,6 +127,7 @@ setInterval(async () => {
   }
   shown.mark = now
 }, HERE_MS)
+addEventListener('connectionback', () => window.dispatchEvent(new Event('casechanged'))) // whatever happened meanwhile
 addEventListener('hashchange', show)
 addEventListener('pageshow', (event) => {
   if (event.persisted) location.reload()

@@ -52,7 +52,12 @@ export function announce(text) {
   setTimeout(() => (place.textContent = text), 30)
 }
 
+let wasThere = true
+
+// Views are told when the connection goes and when it is back: what they could not ask is blank until they ask again
 export function connection(isThere, count, needsLogin = false) {
+  if (isThere !== wasThere) window.dispatchEvent(new Event(isThere ? 'connectionback' : 'connectionlost'))
+  wasThere = isThere
   const place = document.getElementById('connection')
   place.hidden = isThere
   const edits = count === 1 ? '1 edit is kept and will be sent' : `${count} edits are kept and will be sent`
@@ -62,10 +67,15 @@ export function connection(isThere, count, needsLogin = false) {
   if (place.textContent !== (isThere ? '' : lost)) place.textContent = isThere ? '' : lost
 }
 
+// What was said of a lost connection, taken back once it is there again
+export function takeBackLost(place) {
+  for (const one of place.querySelectorAll('[data-lost]')) one.remove()
+}
+
 // What went wrong, with what to do about it
 export function problem(error) {
   if (error.name === 'AbortError') return null
-  return h('div', { class: 'notice critical', role: 'alert' },
+  return h('div', { class: 'notice critical', role: 'alert', 'data-lost': error.isLost },
     h('strong', {}, error.message), error.remedy ? h('p', {}, `What to do: ${error.remedy}`) : null)
 }
 

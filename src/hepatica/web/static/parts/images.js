@@ -10,6 +10,10 @@ export class Images {
     this.address = `/api/cases/${key}`
     this.opened = new Map() // key -> promise of a Volume whose voxels come
     this.stop = new AbortController()
+    this.again = () => {
+      for (const volume of this.volumes?.values() ?? []) if (volume.isBroken) this.streamed(volume)
+    }
+    window.addEventListener('connectionback', this.again)
     this.told = () => {}
     this.came = () => {}
   }
@@ -43,20 +47,27 @@ export class Images {
   async begin(key, position) {
     const volume = await Volume.open(`${this.address}/images/${encodeURIComponent(key)}`)
     await volume.firstSlices(position ?? volume.centre)
-    const told = () => this.told([...this.shares()])
     this.volumes ??= new Map()
     this.volumes.set(key, volume)
+    this.streamed(volume)
+    return volume
+  }
+
+  // All its voxels as they come; once more where they broke off when the connection was lost
+  streamed(volume) {
+    volume.isBroken = false
     volume.done = volume.stream((share) => {
-      told()
+      this.told([...this.shares()])
       if (share === 1 || performance.now() - (volume.shown ?? 0) > 250) {
         volume.shown = performance.now()
         this.came(volume)
       }
     }, this.stop.signal)
     volume.done.catch((error) => {
-      if (error.name !== 'AbortError') this.failed?.(error)
+      if (error.name === 'AbortError') return
+      volume.isBroken = true
+      this.failed?.(error)
     })
-    return volume
   }
 
   // A small image at once, without streaming
@@ -81,6 +92,7 @@ export class Images {
   }
 
   close() {
+    window.removeEventListener('connectionback', this.again)
     this.stop.abort()
     this.opened.clear()
     this.volumes?.clear()

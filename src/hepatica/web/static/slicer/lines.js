@@ -59,7 +59,10 @@ export class Lines {
     try {
       const answer = await api.ask(`${this.address}/lines`, body, stop.signal)
       if (version !== this.version) return
-      for (const dose of answer.doses) for (const level of dose.lines) level.path = pathOf(level.lines)
+      for (const dose of answer.doses) for (const level of dose.lines) {
+          level.path = pathOf(level.lines)
+          level.ends = endsOf(level.lines)
+        }
       for (const one of answer.structures) one.path = pathOf(one.lines)
       if (this.kept.size > KEPT) this.kept.delete(this.kept.keys().next().value)
       this.kept.set(signature, answer)
@@ -81,4 +84,12 @@ function pathOf(lines) {
     for (let n = 2; n < line.length; n += 2) path.lineTo(line[n], line[n + 1])
   }
   return path
+}
+
+// Places on the longest line where its dose may be written: highest, rightmost, lowest, leftmost
+function endsOf(lines) {
+  const longest = lines.reduce((best, line) => (line.length > best.length ? line : best), [])
+  const points = Array.from({ length: longest.length / 2 }, (_, n) => [longest[2 * n], longest[2 * n + 1]])
+  const most = (of) => points.reduce((best, point) => (best === null || of(point) > of(best) ? point : best), null)
+  return points.length ? [most(([, y]) => -y), most(([x]) => x), most(([, y]) => y), most(([x]) => -x)] : []
 }

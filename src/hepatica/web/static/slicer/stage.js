@@ -8,7 +8,7 @@ import { KINDS, drawMeasures, isWhole } from './measures.js'
 import { Tile } from './tile.js'
 
 const STILL_MS = 160
-const LEVELS = [10, 20, 50, 100, 150, 205, 300, 400, 600, 1000] // Gy, evenly spread over the colours of isodose lines
+const LEVELS = [1, 5, 10, 20, 50, 100, 150, 205, 300, 400, 600, 1000] // Gy, evenly spread over the colours of isodose lines
 const DASHES = { solid: [], dashed: [7, 4], dotted: [2, 3], dashdot: [8, 3, 2, 3] }
 
 export class Stage {
@@ -180,6 +180,32 @@ export class Stage {
       for (const level of dose.lines) stroke(level.path, own?.colourOf(level.level) ?? '#ffd166', 1.5, own?.dashed ? [5, 4] : [])
     }
     context.restore()
+    this.drawLevels(context, frame, found)
+  }
+
+  // The dose beside its line: colours of levels that lie close together are alike
+  drawLevels(context, frame, found) {
+    const size = 11 * (this.tiles[0].scale || 1)
+    context.save()
+    context.font = `${size}px system-ui, sans-serif`
+    context.lineWidth = 3 * (this.tiles[0].scale || 1)
+    context.strokeStyle = 'rgb(0 0 0 / 75%)'
+    context.setLineDash([])
+    const [x, y] = frame.toPixel(found.origin)
+    const taken = []
+    for (const dose of found.doses) {
+      const own = this.doses.find((each) => each.image === dose.image)
+      for (const level of dose.lines) {
+        const at = level.ends.map(([u, v]) => [x + u / frame.mmPerPixel, y + v / frame.mmPerPixel - 0.3 * size])
+          .find((place) => !taken.some((other) => Math.abs(other[0] - place[0]) < 2.6 * size && Math.abs(other[1] - place[1]) < size))
+        if (!at) continue
+        taken.push(at)
+        context.strokeText(String(level.level), ...at)
+        context.fillStyle = own?.colourOf(level.level) ?? '#ffd166'
+        context.fillText(String(level.level), ...at)
+      }
+    }
+    context.restore()
   }
 
   // Burned into the picture: what is shown of a result that must not be used any more
@@ -339,7 +365,7 @@ export class Stage {
     const last = LEVELS.length - 1
     return (level) => {
       const n = LEVELS.findIndex((one) => one >= level)
-      const at = n < 0 ? last : n === 0 ? level / LEVELS[0] - 1 : n - 1 + (level - LEVELS[n - 1]) / (LEVELS[n] - LEVELS[n - 1])
+      const at = n < 0 ? last : n === 0 ? 0 : n - 1 + (level - LEVELS[n - 1]) / (LEVELS[n] - LEVELS[n - 1])
       return css(map, 0.4 + (0.6 * Math.max(0, at)) / last)
     }
   }

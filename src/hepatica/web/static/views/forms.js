@@ -51,8 +51,9 @@ class Forms {
   // The case was changed by another tab or the command line: fields show it; what was typed and not kept stays on top
   async follow() {
     const place = `${this.step} ${this.treatment}`
+    if (this.isKeeping) return
     const content = await this.read().catch(() => null)
-    if (content === null || this.isClosed || place !== `${this.step} ${this.treatment}` || JSON.stringify(content) === this.mark) return
+    if (content === null || this.isKeeping || this.isClosed || place !== `${this.step} ${this.treatment}` || JSON.stringify(content) === this.mark) return
     this.mark = JSON.stringify(content)
     const typed = new Map()
     const kept = new Map()
@@ -80,6 +81,7 @@ class Forms {
   form(title, content, save) {
     return h('form', { class: 'card', 'aria-label': title, onsubmit: async (event) => {
       event.preventDefault()
+      this.isKeeping = true // its own change is none of elsewhere
       try {
         const words = await save(event.target)
         fill(this.said, notice('note', words))
@@ -87,6 +89,8 @@ class Forms {
         await this.draw()
       } catch (error) {
         fill(this.said, problem(error))
+      } finally {
+        this.isKeeping = false
       }
     } }, h('h2', {}, title), content, h('div', { class: 'row end' }, h('button', { class: 'main', type: 'submit' }, 'Keep')))
   }

@@ -1,7 +1,7 @@
 // Dose-volume histograms, planned and delivered together, linked with one plane of the viewer.
 
 import * as api from '../api.js'
-import { choice, fill, h, labelled, notice, number, problem, swatch, table } from '../dom.js'
+import { choice, fill, h, labelled, notice, number, problem, swatch, table, takeBackLost } from '../dom.js'
 import { Stage } from '../slicer/stage.js'
 import { chart, doseAt, dosesOf, volumeAt } from '../parts/curves.js'
 import { Images } from '../parts/images.js'
@@ -10,6 +10,7 @@ import { usualLevels } from './viewer.js'
 export async function show(main, key) {
   const about = await api.get(`/api/cases/${key}`)
   const view = new Histograms(main, key, about.treatments)
+  globalThis.workbench = view // for people who look behind the page, and for tests
   await view.open(1)
   view.follow_ = () => view.follow()
   window.addEventListener('casechanged', view.follow_)
@@ -43,6 +44,11 @@ class Histograms {
     this.redraw = () => this.draw()
     window.addEventListener('themechange', this.redraw)
     window.addEventListener('resize', this.redraw)
+    this.again = () => {
+      takeBackLost(this.said)
+      this.stage.redraw()
+    }
+    window.addEventListener('connectionback', this.again)
   }
 
   // The case was changed by another tab or the command line: curves of before do not stay as if they were of now
@@ -126,12 +132,47 @@ class Histograms {
     return out
   }
 
+  // Doses of all curves, and beyond the highest one as far as a band reaches
+  dosesWithBands(curves) {
+    const doses = dosesOf(curves.map(({ curve }) => curve))
+    const highest = doses.at(-1)
+    const beyond = this.band ? curves.flatMap(({ curve }) => (curve.relative_sd ? curve.dose_gy.map((dose) => dose * (1 + curve.relative_sd)) : [])) : []
+    return [...doses, ...new Set(beyond.filter((dose) => dose > highest).sort((a, b) => a - b))]
+  }
+
+  // A number beside every curve that is there, as in the list: colours alone do not tell all curves apart
+  number_(plot) {
+    const { ctx: context } = plot
+    const size = 12 * devicePixelRatio
+    context.save()
+    context.font = `bold ${size}px system-ui, sans-serif`
+    context.textAlign = 'center'
+    context.textBaseline = 'middle'
+    context.setLineDash([])
+    this.series.forEach((one, n) => {
+      if (!one.structure) return
+      const place = this.found.structures.findIndex((each) => each.name === one.structure)
+      const share = 85 - 17 * (place % 5) - (one.what === 'planned' ? 6 : 0) // so that neighbours do not cover each other
+      const dose = doseAt(this.found.structures[place][one.what], share)
+      const [x, y] = [plot.valToPos(dose, 'x', true), plot.valToPos(share, 'y', true)]
+      context.fillStyle = getComputedStyle(document.documentElement).getPropertyValue('--card')
+      context.beginPath()
+      context.arc(x, y, 0.75 * size, 0, 7)
+      context.fill()
+      context.strokeStyle = context.fillStyle = one.stroke instanceof Function ? one.stroke() : one.stroke
+      context.lineWidth = devicePixelRatio
+      context.stroke()
+      context.fillText(String(place + 1), x, y)
+    })
+    context.restore()
+  }
+
   draw() {
     if (!this.found) return
     this.plot?.destroy()
     this.colourOf = new Map(this.found.structures.map((one) => [one.name, one.colour])) // as in every view, whatever the ground
     const curves = this.curves()
-    const doses = dosesOf(curves.map(({ curve }) => curve))
+    const doses = this.dosesWithBands(curves)
     const data = [doses]
     const series = [{ label: 'dose, Gy' }]
     const bands = []
@@ -154,7 +195,7 @@ class Histograms {
       cursor: { focus: { prox: 30 }, points: { show: false } }, focus: { alpha: 0.35 },
       hooks: { setSeries: [(plot, n, options) => {
         if (options.focus != null && n) this.light(series[n].structure ?? this.lit)
-      }], setCursor: [(plot) => this.told(plot)] },
+      }], setCursor: [(plot) => this.told(plot)], draw: [(plot) => this.number_(plot)] },
     })
     this.drawList()
     this.drawNumbers()
@@ -191,7 +232,7 @@ class Histograms {
   }
 
   drawList() {
-    fill(this.list, h('h2', {}, 'Structures'), h('ul', { class: 'plain' }, this.found.structures.map((one) => {
+    fill(this.list, h('h2', {}, 'Structures'), h('ul', { class: 'plain' }, this.found.structures.map((one, place) => {
       const id = `curve-${one.name.replaceAll(/[^a-zA-Z0-9]/g, '-')}`
       return h('li', { 'data-structure': one.name, class: one.name === this.lit ? 'lit' : null, onmouseenter: () => this.light(one.name) },
         h('input', { type: 'checkbox', id, checked: !this.hidden.has(one.name), onfocus: () => this.light(one.name), onchange: (event) => {
@@ -199,14 +240,14 @@ class Histograms {
           else this.hidden.add(one.name)
           this.draw()
           document.getElementById(id).focus()
-        } }), ' ', swatch(this.colourOf.get(one.name)), h('label', { for: id }, one.name))
-    })), h('p', { class: 'quiet' }, 'Solid: delivered; dashed: planned. The band is the known part of the uncertainty of the mean (k = 1) laid on the dose axis; what is not known stands in the table.'))
+        } }), ' ', swatch(this.colourOf.get(one.name)), h('label', { for: id }, `${place + 1}  ${one.name}`))
+    })), h('p', { class: 'quiet' }, 'Solid: delivered; dashed: planned; the numbers at the curves are those of this list. The band is the known part of the uncertainty of the mean (k = 1) laid on the dose axis; what is not known stands in the table.'))
   }
 
   drawNumbers() {
-    const rows = this.found.structures.flatMap((one) => ['planned', 'delivered'].filter((what) => one[what]).map((what) => {
+    const rows = this.found.structures.flatMap((one, place) => ['planned', 'delivered'].filter((what) => one[what]).map((what) => {
       const numbers = one[what]
-      return [`${one.name}, ${what}`, numbers.volume_ml ?? '–', numbers.mean_gy ?? '–', numbers.known_sd_gy ?? 'not known', ...[95, 70, 50, 5].map((part) => numbers.d_percent_gy?.[part] ?? doseAt(numbers, part)), (numbers.not_known ?? []).join(', ')]
+      return [`${place + 1}  ${one.name}, ${what}`, numbers.volume_ml ?? '–', numbers.mean_gy ?? '–', numbers.known_sd_gy ?? 'not known', ...[95, 70, 50, 5].map((part) => numbers.d_percent_gy?.[part] ?? doseAt(numbers, part)), (numbers.not_known ?? []).join(', ')]
     }))
     fill(this.numbers, h('h2', {}, 'The same in numbers'), table('Doses by structure', ['structure', 'mL', 'mean, Gy', 'known SD, Gy', 'D95, Gy', 'D70, Gy', 'D50, Gy', 'D5, Gy', 'not known'], rows))
   }
@@ -216,8 +257,10 @@ class Histograms {
     window.removeEventListener('casechanged', this.follow_)
     window.removeEventListener('themechange', this.redraw)
     window.removeEventListener('resize', this.redraw)
+    window.removeEventListener('connectionback', this.again)
     this.plot?.destroy()
     this.stage.close()
     this.images.close()
+    if (globalThis.workbench === this) globalThis.workbench = null
   }
 }

@@ -123,12 +123,13 @@ class Monitoring {
     const isMeasured = Boolean(watch?.is_measured)
     fill(this.delivered, h('h2', {}, isMeasured ? 'Delivered' : 'Last estimate, not measured'), h('p', { class: 'big' }, words),
       live.agent || live.treatment_agent ? h('p', {}, `Watched: ${live.agent || 'an agent that the setup does not name'}${live.treatment_agent ? `; the treatment is of ${live.treatment_agent}` : ''}`) : null,
+      (watch?.contradicts ?? []).map((one) => notice('critical', `CONTRADICTION: ${one}.`, 'see whose injection is watched, and by which setup, before any of these numbers is read')),
       isMeasured ? null : notice('warning', `This is no measured activity: ${(watch?.not_measured ?? []).join('; ')}.`),
       h('div', { class: 'gauge', role: 'img', 'aria-label': words },
         h('div', { class: 'gauge-value', style: { width: share(delivered?.value) } }),
         h('div', { class: 'gauge-interval', style: { left: share(delivered?.low), width: `calc(${share(delivered?.high)} - ${share(delivered?.low)})` } }),
         planned ? h('div', { class: 'gauge-mark', style: { left: share(planned) } }) : null),
-      h('p', { class: 'quiet' }, `Bar: ${isMeasured ? 'delivered' : 'the estimate'}. Hatched: its interval. Line: planned. It is the mean of camera and meter by their variances where they agree, else the camera alone; the row "body" of the terminal is the camera alone.`))
+      h('p', { class: 'quiet' }, `Bar: ${isMeasured ? 'delivered' : 'the estimate'}. Hatched: its 95 % interval. Line: planned. It is the mean of camera and meter by their variances where they agree, else the camera alone; the row "body" of the terminal is the camera alone.`))
     const rows = (live.regions ?? []).map((one) => [one.name, one.kind, interval({ value: one.mbq, low: one.low, high: one.high }), one.limit_mbq === null || one.limit_mbq === undefined ? 'none' : `${number(one.limit_mbq)} MBq`, standing(one)])
     fill(this.regions, h('h2', {}, 'By region'), table('Activity by region', ['region', 'kind', isMeasured ? 'delivered' : 'estimate', 'limit', 'how it stands'], rows))
     this.drawAlarms(live.alarms ?? [])
@@ -185,7 +186,7 @@ const known = (value) => typeof value === 'number' && Number.isFinite(value)
 
 function interval(one) {
   if (!known(one?.value)) return 'not known'
-  return `${number(one.value, 4)} MBq${known(one.low) && known(one.high) ? ` (${number(one.low)} to ${number(one.high)})` : ', uncertainty not known'}`
+  return `${number(one.value, 4)} MBq${known(one.low) && known(one.high) ? ` (${number(one.low, 4)} to ${number(one.high, 4)})` : ', uncertainty not known'}`
 }
 
 // Said in words, not by a colour alone. A limit is of all that lies in the region: where what was there before is taken off what was delivered, of the sum

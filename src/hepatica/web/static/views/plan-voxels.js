@@ -1,7 +1,7 @@
 // The voxel part of the plan editor: dose map, histograms and doses of structures follow what is edited, in seconds.
 
 import * as api from '../api.js'
-import { fill, h, labelled, notice, number, problem, swatch, table } from '../dom.js'
+import { fill, h, labelled, notice, number, problem, swatch, table, takeBackLost } from '../dom.js'
 import { apply } from '../slicer/geometry.js'
 import { Stage } from '../slicer/stage.js'
 import { chart, dosesOf, volumeAt } from '../parts/curves.js'
@@ -30,17 +30,25 @@ export class Voxels {
       h('p', { class: 'quiet' }, 'The scout scaled to the activity of every territory, by the engine of the plan. Enter in the picture shows all three planes.'),
       labelled('Margin around the tumours, mm', h('input', { type: 'number', min: 0, max: 50, step: 1, value: 0, 'data-name': 'margin', onchange: (event) => {
         this.margin = Number(event.target.value)
-        this.want(this.columns)
+        this.want(this.wished)
       } }), 'their dose with so much liver around them; it changes nothing of the plan'),
       this.said, this.stageElement, this.chart, this.numbers, this.notes)
     this.redraw = () => this.draw()
     window.addEventListener('themechange', this.redraw)
     window.addEventListener('resize', this.redraw)
+    this.again = () => {
+      takeBackLost(this.said)
+      if (this.lost) this.want(this.lost)
+      this.stage.redraw()
+    }
+    window.addEventListener('connectionback', this.again)
   }
 
   // Columns are [name, edits]; the last one is what is edited. Only the last wish counts: one question at a time.
   want(columns, now = false) {
     this.columns = columns
+    this.wished = columns // stays where it could not be computed
+    this.lost = null
     clearTimeout(this.soon)
     this.element.dataset.state = 'waiting'
     this.soon = setTimeout(() => this.ask(), now ? 0 : SOON_MS)
@@ -70,7 +78,9 @@ export class Voxels {
     } catch (error) {
       const isWishedAnew = this.columns !== this.tried && this.columns.length
       if (isWishedAnew || this.isClosed) return
+      const { columns } = this
       this.clear()
+      this.lost = error instanceof api.Lost ? columns : null
       fill(this.said, problem(error))
     } finally {
       this.asking = false
@@ -194,6 +204,7 @@ export class Voxels {
     clearTimeout(this.soon)
     window.removeEventListener('themechange', this.redraw)
     window.removeEventListener('resize', this.redraw)
+    window.removeEventListener('connectionback', this.again)
     this.plot?.destroy()
     this.stage.close()
     this.images.close()

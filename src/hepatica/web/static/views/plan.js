@@ -15,12 +15,18 @@ const CONTROLS = [
   ['lungs.lung_shunt', 'Lung shunt', '%', [0, 30]],
 ]
 
+// Standard uncertainties: the shunt's is of the fraction itself, as the scout states it; all others are relative
+const SPREADS = [
+  ['lung_shunt', 'lung shunt, of the fraction itself', 'absolute: "1 %" of a shunt of 7 % is 7 ± 1 %'],
+  ...[['tumour_to_normal', 'T/N'], ['discordance', 'discordance of therapy and scout'], ['mass', 'masses'], ['lung_mass', 'lung mass'], ['calibration', 'calibration']].map(([name, label]) => [name, `${label}, relative`, 'per cent of the value']),
+]
+
 export async function show(main, key) {
   const about = await api.get(`/api/cases/${key}`)
   const view = new PlanEditor(main, key, about.treatments)
   globalThis.workbench = view // for people who look behind the page, and for tests
   await view.open(1)
-  view.follow_ = () => view.follow()
+  view.follow_ = () => view.follow().then(() => view.askOpen())
   window.addEventListener('casechanged', view.follow_)
   return () => view.close()
 }
@@ -109,6 +115,13 @@ class PlanEditor {
     this.standing(isNew ? `The case was changed elsewhere.${edits ? ' Your edits are kept on top of it.' : ''}${hadKept ? ' The plan that was kept beside it is let go.' : ''}` : '')
   }
 
+  // What was typed and could not be planned while the connection was lost
+  async askOpen() {
+    if (this.isClosed || !this.isLost || !this.about) return
+    await this.ask()
+    if (!this.isLost && !this.isOpen) announce('What was typed is planned')
+  }
+
   // How the plan of the case stands, and what has just happened to it
   standing(news = '') {
     const parts = [news ? notice('warning', news, 'what stands here is planned from the case as it is now') : null, this.about.state === 'done' ? null : notice('warning', `The plan of the case is ${this.about.state}.`, 'what is shown here is planned from the case as it is now')]
@@ -147,6 +160,7 @@ class PlanEditor {
   async ask() {
     const turn = (this.turn = (this.turn ?? 0) + 1)
     const begun = performance.now()
+    this.isLost = false
     if (!this.value('plan.agent')) {
       const of = this.nuclide ? `Several agents carry ${this.nuclide}` : 'An agent is needed'
       return this.unplanned(notice('warning', `${of}: choose one, then it is planned.`))
@@ -162,6 +176,7 @@ class PlanEditor {
       this.took = performance.now() - begun
     } catch (error) {
       if (turn !== this.turn) return
+      this.isLost = error instanceof api.Lost
       if (error.status === 409) return this.follow() // the case was changed: its new state first
       this.unplanned(problem(error))
     }
@@ -213,7 +228,7 @@ class PlanEditor {
         labelled('Method whose activity is given', choice(['', ...new Set([...Object.keys(plan.methods), 'stated'])], this.value(`territory.${n + 1}.method`), (name) => this.set(`territory.${n + 1}.method`, name), { 'data-name': `territory.${n + 1}.method` })),
         this.activity(plan, n),
         this.ratios(plan, n))),
-      h('details', {}, h('summary', {}, 'Uncertainties, for the chances'), ['lung_shunt', 'tumour_to_normal', 'discordance', 'mass', 'lung_mass', 'calibration'].map((name) => text(`uncertainty.${name}`, name.replaceAll('_', ' '), 'per cent'))),
+      h('details', {}, h('summary', {}, 'Uncertainties, for the chances'), SPREADS.map(([name, label, hint]) => text(`uncertainty.${name}`, label, hint))),
       h('div', { class: 'row' }, h('button', { 'data-needs-plan': true, onclick: () => this.keep() }, 'Keep beside'), h('button', { onclick: () => this.reset() }, 'Back to the case'), h('button', { class: 'main', 'data-needs-plan': true, onclick: () => this.choose() }, 'Write into the case')))
   }
 
@@ -371,9 +386,16 @@ function summaryRows(plans) {
 
 const given = (territory) => territory.methods[territory.chosen] ?? territory.given ?? Object.values(territory.methods)[0]
 
+// A value of a limit, whose quantity ends in its unit
+function withUnit(value, quantity) {
+  if (quantity.endsWith('_gy')) return `${number(value)} Gy`
+  if (quantity.endsWith('_gbq')) return `${number(value)} GBq`
+  return quantity.endsWith('_fraction') || quantity.endsWith('_share') ? `${number(100 * value)} %` : number(value)
+}
+
 function limits(plan) {
   const rank = { violated: 0, 'not evaluated': 1, near: 2, met: 3 }
-  const rows = [...plan.limits].sort((a, b) => (rank[a.status] ?? 3) - (rank[b.status] ?? 3)).map((one) => [one.text || one.id, h('span', { class: `state ${one.status}` }, one.status), one.value ?? '–', `${one.bound === 'min' ? 'at least' : 'at most'} ${number(one.limit)}`, one.source])
+  const rows = [...plan.limits].sort((a, b) => (rank[a.status] ?? 3) - (rank[b.status] ?? 3)).map((one) => [one.text || one.id, h('span', { class: `state ${one.status}` }, one.status), one.value == null ? '–' : withUnit(one.value, one.quantity), `${one.bound === 'min' ? 'at least' : 'at most'} ${withUnit(one.limit, one.quantity)}`, one.source])
   return table('Limits', ['limit', 'how it stands', 'value', 'bound', 'source'], rows)
 }
 
@@ -402,5 +424,6 @@ function guardrails(plan) {
   const raised = (plan.guardrails?.warned ?? []).map((one) => notice(severity[one.severity] ?? 'note', one.message, one.remedy ?? ''))
   const said = (plan.messages ?? []).map((one) => notice(one.severity, one.text, one.remedy))
   const quiet = plan.guardrails?.quiet?.length ?? 0
-  return [raised, said, h('p', { class: 'quiet' }, `${quiet} guardrails were asked and had nothing to say.`)]
+  const open = plan.guardrails?.not_evaluated?.length ?? 0
+  return [raised, said, h('p', { class: 'quiet' }, `${quiet} guardrails were asked and had nothing to say.${open ? ` ${open} lack a fact and are NOT judged: see above.` : ''}`)]
 }

@@ -10,6 +10,10 @@ import { judgement } from '../parts/proposals.js'
 const DEGREES = Math.PI / 180
 const NUDGES = [['x', 'to the left, mm'], ['y', 'to posterior, mm'], ['z', 'to superior, mm'], ['rx', 'turn about left-right, °'], ['ry', 'turn about front-back, °'], ['rz', 'turn about head-foot, °']]
 
+const ODD_TURN = 20
+const ODD_SHIFT_MM = 200
+const ODD_RESIDUAL_MM = 10
+
 export async function show(main, key) {
   const view = new Registration(main, key)
   globalThis.workbench = view // for people who look behind the page, and for tests
@@ -29,6 +33,7 @@ class Registration {
     this.base = SAME
     this.landmarks = [] // {name, fixed, moving}
     this.said = h('div', { role: 'status' })
+    this.odd = h('div', { role: 'status' })
     this.panel = h('aside', { class: 'card panel', 'aria-label': 'Registration' })
     this.images.came = () => [this.first, this.second].forEach((stage) => stage.changedLook())
     this.images.failed = (error) => fill(this.said, problem(error))
@@ -52,6 +57,8 @@ class Registration {
 
   async open() {
     this.landmarks = []
+    this.isOpen = false // nothing can be kept of a pair that needs no registration
+    this.from = null
     this.reset(false)
     try {
       const [fixed, moving] = await Promise.all([this.images.open(this.pair.fixed), this.images.open(this.pair.moving)])
@@ -69,6 +76,7 @@ class Registration {
       this.first.opacity = 0.5
       this.changed()
       fill(this.said)
+      this.isOpen = true
     } catch (error) {
       fill(this.said, problem(error))
     }
@@ -81,6 +89,7 @@ class Registration {
   }
 
   changed() {
+    this.look()
     this.first.overlayMatrix = this.matrix()
     this.first.changedLook()
     if (this.first.image) this.second.moveTo(apply(this.matrix(), this.first.position), true)
@@ -117,7 +126,34 @@ class Registration {
       } })),
       h('h2', {}, 'Nudge'), NUDGES.map(nudge), h('div', { class: 'row' }, h('button', { onclick: () => this.reset() }, 'Take the nudge back')),
       h('h2', {}, 'Landmarks'), this.marks(),
-      h('div', { class: 'row end' }, h('button', { class: 'main', onclick: () => this.keep() }, 'Keep this registration')))
+      this.odd, h('div', { class: 'row end' }, h('button', { class: 'main', disabled: !this.isOpen, onclick: () => this.keep() }, 'Keep this registration')))
+    this.look()
+  }
+
+  // What speaks against it, before anybody keeps it
+  oddities() {
+    if (!this.first.image) return []
+    const matrix = this.matrix()
+    const { centre } = this.first.image
+    const turn = Math.acos(Math.max(-1, Math.min(1, (matrix[0][0] + matrix[1][1] + matrix[2][2] - 1) / 2))) / DEGREES
+    const far = Math.hypot(...apply(matrix, centre).map((part, axis) => part - this.second.image.centre[axis]))
+    const off = this.off()
+    return [
+      turn > ODD_TURN ? `It turns the image by ${number(turn)}°: no patient lies so; are landmarks swapped?` : null,
+      far > ODD_SHIFT_MM ? `The middles of the two images come to lie ${number(far)} mm apart.` : null,
+      off > ODD_RESIDUAL_MM ? `The landmarks are off by up to ${number(off)} mm: are they the same tissue?` : null,
+    ].filter(Boolean)
+  }
+
+  // How far the landmarks are off by what is shown now; null without any
+  off() {
+    const whole = this.landmarks.filter((one) => one.fixed && one.moving)
+    const matrix = this.matrix()
+    return whole.length ? Math.max(...whole.map((one) => Math.hypot(...apply(matrix, one.fixed).map((part, axis) => part - one.moving[axis])))) : null
+  }
+
+  look() {
+    fill(this.odd, this.isOpen ? this.oddities().map((text) => notice('warning', text)) : null)
   }
 
   steps() {
@@ -130,7 +166,7 @@ class Registration {
   marks() {
     return [h('p', { class: 'quiet' }, 'Put the cursor on the same tissue in both images: first the fixed one, then the moving one.'),
       h('div', { class: 'row' }, h('button', { onclick: () => this.place('fixed') }, 'Mark in the fixed image'), h('button', { onclick: () => this.place('moving') }, 'Mark in the moving image'), h('button', { disabled: this.landmarks.filter((one) => one.fixed && one.moving).length < 3, onclick: () => this.fit() }, 'Fit')),
-      this.landmarks.length ? table('Landmarks', ['name', 'fixed', 'moving', 'off, mm', ''], this.landmarks.map((one) => [one.name, place(one.fixed), place(one.moving), one.off ?? '–', h('button', { 'aria-label': `Take landmark ${one.name} away`, onclick: () => {
+      this.landmarks.length ? table('Landmarks', ['name', 'fixed', 'moving', 'off, mm', ''], this.landmarks.map((one) => [one.name, place(one.fixed), place(one.moving), one.off === undefined ? '–' : `${number(one.off)}`, h('button', { 'aria-label': `Take landmark ${one.name} away`, onclick: () => {
         this.landmarks = this.landmarks.filter((each) => each !== one)
         this.draw()
         this.changed()
@@ -177,9 +213,10 @@ class Registration {
   }
 
   async keep() {
-    const given = await askFor('Keep this registration', [{ name: 'by', label: 'Who found it good', needed: true }, { name: 'reason', label: 'Why it is kept', needed: true, long: true }], 'Keep it')
+    const hint = this.oddities().join(' ')
+    const given = await askFor('Keep this registration', [{ name: 'by', label: 'Who found it good', needed: true }, { name: 'reason', label: 'Why it is kept', needed: true, long: true, hint }], 'Keep it')
     if (!given) return
-    await this.done(() => api.change(`${this.address}/keep`, { ...this.pair, ...given, matrix: this.matrix() }), 'It is in the case; steps that stand on the old one are out of date.')
+    await this.done(() => api.change(`${this.address}/keep`, { ...this.pair, ...given, matrix: this.matrix(), landmarks_off_mm: this.off() }), 'It is in the case; steps that stand on the old one are out of date.')
   }
 
   async done(what, words) {

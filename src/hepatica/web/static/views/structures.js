@@ -1,7 +1,7 @@
 // Structures: drawn and changed in three planes, taken back, saved; proposals accepted or refused.
 
 import * as api from '../api.js'
-import { announce, askFor, choice, fill, h, instant, labelled, notice, number, problem, swatch } from '../dom.js'
+import { announce, askFor, choice, fill, h, instant, labelled, notice, number, problem, swatch, takeBackLost } from '../dom.js'
 import { plus } from '../slicer/geometry.js'
 import { Lines } from '../slicer/lines.js'
 import { Stage } from '../slicer/stage.js'
@@ -28,6 +28,7 @@ class Drawing {
     this.stage = new Stage(this.images.address, 'Image that is drawn on')
     this.lines = new Lines(this.address, () => this.stage.redraw())
     this.radius = 8
+    this.plane = 'axial' // in which slices were drawn last
     this.isBall = false
     this.sketch = null
     this.active = null
@@ -41,7 +42,12 @@ class Drawing {
     this.stage.tools = { brush: (...all) => this.paint(...all), erase: (...all) => this.paint(...all), contour: (...all) => this.paint(...all) }
     this.stage.drawMore = (tile, context, frame) => this.drawOver(tile, context, frame)
     this.keys = (event) => this.key_(event)
+    this.again = () => {
+      takeBackLost(this.said)
+      this.stage.redraw() // outlines of planes that came while the connection was lost
+    }
     document.addEventListener('keydown', this.keys)
+    window.addEventListener('connectionback', this.again)
   }
 
   async begin() {
@@ -109,9 +115,10 @@ class Drawing {
   send(path, body, words) {
     this.queue = this.queue.then(async () => {
       try {
-        this.take(await api.change(`${this.address}${path}`, body))
-        fill(this.said)
-        if (words) announce(words)
+        const answer = await api.change(`${this.address}${path}`, body)
+        this.take(answer)
+        fill(this.said, answer.changed === 0 ? notice('warning', 'Nothing was changed by it.', 'see which structure is chosen, and what was asked of it') : null)
+        if (words) announce(answer.changed === 0 ? 'Nothing was changed by it' : words)
       } catch (error) {
         fill(this.said, problem(error))
       } finally {
@@ -135,7 +142,7 @@ class Drawing {
     if (!sure) return
     await this.queue
     try {
-      await api.change(`${this.address}/discard`, { on: one.on, start: one.start })
+      await api.change(`${this.address}/discard`, { on: one.on, start: one.start, version: one.version ?? '' })
       if (this.sketch?.on === one.on && this.sketch.from === one.start) this.sketch = null
       await this.listDrafts()
       this.stage.redraw()
@@ -166,6 +173,8 @@ class Drawing {
       end: () => {
         const kind = this.stage.tool === 'contour' ? 'contour' : 'brush'
         if (kind === 'contour' && stroke.points.length < 3) return
+        this.plane = tile.plane.name
+        this.draw()
         this.send('/stroke', {
           name: this.active, kind, points: stroke.points.slice(0, 5000), radius_mm: this.radius,
           normal: this.isBall && kind === 'brush' ? null : NORMALS[tile.plane.name], erase: this.stage.tool === 'erase',
@@ -266,7 +275,9 @@ class Drawing {
       field('reach', 'grow no farther than, mm'),
       h('div', { class: 'row' }, h('button', { onclick: () => shape('threshold', limits()) }, 'Threshold'), h('button', { onclick: () => shape('grow', { ...limits(), seed: this.stage.position, reach_mm: this.reach }) }, 'Grow from the cursor'))),
     h('div', { class: 'row' }, field('margin', 'Margin, mm (negative shrinks)'), h('button', { onclick: () => shape('margin', { margin_mm: this.margin }) }, 'Margin'),
-      h('button', { onclick: () => shape('fill') }, 'Fill holes'), h('button', { onclick: () => shape('between') }, 'Slices in between'), h('button', { onclick: () => shape('clear') }, 'Clear'))]
+      h('button', { onclick: () => shape('clear') }, 'Clear')),
+    h('div', { class: 'row' }, labelled('By slices that are', choice(Object.keys(NORMALS), this.plane, (name) => (this.plane = name), { 'data-name': 'plane' })),
+      h('button', { onclick: () => shape('fill', { normal: NORMALS[this.plane] }) }, 'Fill holes'), h('button', { onclick: () => shape('between', { normal: NORMALS[this.plane] }) }, 'Slices in between'))]
   }
 
   proposals() {
@@ -297,9 +308,11 @@ class Drawing {
   }
 
   async save() {
-    const given = await askFor('Save into the case', [{ name: 'by', label: 'Who drew it', needed: true }, { name: 'reason', label: 'Why', long: true }], 'Save')
-    if (!given) return
     await this.queue
+    const empty = (this.sketch?.structures ?? []).filter((one) => !one.volume_ml).map((one) => one.name)
+    const hint = empty.length ? `Nothing is drawn of ${empty.join(', ')}: not saved, SEG and RTSTRUCT hold no empty structure.` : ''
+    const given = await askFor('Save into the case', [{ name: 'by', label: 'Who drew it', needed: true }, { name: 'reason', label: 'Why', long: true, hint }], 'Save')
+    if (!given) return
     try {
       const saved = await api.change(`${this.address}/save`, given)
       this.sketch = null
@@ -309,7 +322,7 @@ class Drawing {
       this.sets = structures
       this.draw()
       announce('The structures are saved into the case')
-      fill(this.said, notice('note', `Saved as ${saved.role} (${saved.items.join(', ')}); what was made from the old ones is out of date.`))
+      fill(this.said, notice('note', `Saved as ${saved.role} (${saved.items.join(', ')}); what was made from the old ones is out of date.`), saved.left_out.length ? notice('warning', `Left out, since nothing is drawn of them: ${saved.left_out.join(', ')}.`) : null)
     } catch (error) {
       fill(this.said, problem(error))
     }
@@ -332,6 +345,7 @@ class Drawing {
 
   close() {
     document.removeEventListener('keydown', this.keys)
+    window.removeEventListener('connectionback', this.again)
     clearInterval(this.looking)
     this.lines.clear()
     this.stage.close()

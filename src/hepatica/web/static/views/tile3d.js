@@ -10,9 +10,9 @@ export class Tile3d {
   }
 
   async open(overlay, image) {
-    this.viewer.tileContent = this.element
     const warnings = this.viewer.stages[0].warnings()
-    fill(this.viewer.about, warnings.length ? h('p', { class: 'notice critical' }, h('strong', {}, `${warnings.join(', ')}: not to be used`)) : null, this.element)
+    this.viewer.tileContent = h('div', { style: { height: '100%' } }, warnings.length ? h('p', { class: 'notice critical' }, h('strong', {}, `${warnings.join(', ')}: not to be used`)) : null, this.element)
+    fill(this.viewer.about, this.viewer.tileContent)
     try {
       if (!document.createElement('canvas').getContext('webgl2')) throw new Error('WebGL 2 is not there')
       const { Niivue } = await import('../vendor/niivue.js')

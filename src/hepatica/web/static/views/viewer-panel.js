@@ -1,6 +1,6 @@
 // Controls of the viewer.
 
-import { choice, fill, h, labelled, number, swatch, table } from '../dom.js'
+import { choice, fill, h, labelled, notice, number, swatch, table } from '../dom.js'
 import { NAMES, css } from '../slicer/colours.js'
 import { KINDS, isRegion, said } from '../slicer/measures.js'
 import { WINDOWS } from '../parts/images.js'
@@ -83,6 +83,7 @@ export class Panel {
   }
 
   window(stage, n) {
+    const { viewer } = this
     const set = (low, high) => {
       stage.window = [low, high]
       stage.changedLook()
@@ -90,14 +91,18 @@ export class Panel {
     const edge = (at, text) => labelled(text, h('input', { type: 'number', step: 'any', 'data-name': `window-${n}-${at}`, value: Number(stage.window[at].toPrecision(5)), onchange: (event) => {
       const next = [...stage.window]
       next[at] = Number(event.target.value)
-      set(...next)
+      if (next[0] === next[1]) {
+        viewer.images.failed({ message: 'black and white of a window are two values', remedy: 'the window is as it was' })
+      } else set(...next)
+      this.draw()
     } }))
     const isCt = stage.image.kind === 'HU'
     const now = Object.entries(WINDOWS).find(([, [low, high]]) => low === stage.window[0] && high === stage.window[1])?.[0] ?? 'own'
     return [isCt ? labelled('Window', choice([...Object.keys(WINDOWS), 'own'], now, (name) => {
       if (name !== 'own') set(...WINDOWS[name])
       this.draw()
-    }, { 'data-name': `preset-${n}` })) : null, h('div', { class: 'numbers' }, edge(0, `black, ${stage.image.unit}`), edge(1, `white, ${stage.image.unit}`))]
+    }, { 'data-name': `preset-${n}` })) : null, h('div', { class: 'numbers' }, edge(0, `black, ${stage.image.unit}`), edge(1, `white, ${stage.image.unit}`)),
+      stage.window[0] > stage.window[1] ? notice('warning', 'INVERTED: high values are dark.') : null]
   }
 
   overlay(stage, n, images) {
@@ -108,8 +113,13 @@ export class Panel {
     if (stage.overlaySaid) out.push(h('p', { class: 'quiet' }, `laid over ${stage.overlaySaid}`))
     const changed = () => stage.changedLook()
     const edge = (at, text) => labelled(text, h('input', { type: 'number', step: 'any', 'data-name': `range-${n}-${at}`, value: Number(stage.range[at].toPrecision(4)), onchange: (event) => {
-      stage.range[at] = Number(event.target.value)
-      changed()
+      const next = [...stage.range]
+      next[at] = Number(event.target.value)
+      if (next[0] < next[1]) {
+        stage.range = next
+        changed()
+      } else viewer.images.failed({ message: `colours run from a lower value to a higher one, not from ${next[0]} to ${next[1]}`, remedy: 'they are as they were' })
+      this.draw()
     } }))
     const shares = [0, 0.25, 0.5, 0.75, 1].map((share) => css(stage.colours, share)).join(', ')
     out.push(

@@ -1,7 +1,7 @@
 // The viewer: three planes and 3-D of one image or two side by side, with dose, structures, lines and values.
 
 import * as api from '../api.js'
-import { announce, askFor, fill, h, notice, number, problem, table } from '../dom.js'
+import { announce, askFor, fill, h, notice, number, problem, table, takeBackLost } from '../dom.js'
 import { PLANES, apply, inverse } from '../slicer/geometry.js'
 import { isRegion, isWhole, regionOf } from '../slicer/measures.js'
 import { Stage } from '../slicer/stage.js'
@@ -9,6 +9,7 @@ import { Images, isSame, usualWindow } from '../parts/images.js'
 import { Panel } from './viewer-panel.js'
 
 const CURSOR_MS = 60
+const LATE_MS = 500 // values of the place before do not stay longer than this
 
 export async function show(main, key) {
   const view = new Viewer(main, key)
@@ -46,7 +47,11 @@ export class Viewer {
     fill(this.main, h('h1', { class: 'unseen' }, 'Viewer'), this.element)
     this.panel = new Panel(this)
     this.follow_ = () => this.listAgain().catch((error) => fill(this.said, problem(error)))
+    this.lost_ = () => this.blank('the connection is lost')
+    this.back_ = () => this.askAgain()
     window.addEventListener('casechanged', this.follow_)
+    window.addEventListener('connectionlost', this.lost_)
+    window.addEventListener('connectionback', this.back_)
     this.wire(this.stages[0])
     const anatomy = images.findLast((one) => one.role === 'ct' && one.title.startsWith('Therapy')) ?? images.find((one) => one.role === 'ct') ?? images[0]
     await this.setImage(this.stages[0], anatomy.key)
@@ -71,7 +76,10 @@ export class Viewer {
       const keys = [stage.imageKey, stage.overlayKey, ...stage.doses.map((dose) => dose.image)].filter(Boolean)
       return [...new Set(keys)].filter((key) => this.images.about(key)?.state).map((key) => this.images.titleOf(key))
     }
-    stage.moved = (point, from) => this.follow(point, from)
+    stage.moved = (point, from) => {
+      this.movedLast = from
+      this.follow(point, from).catch((error) => fill(this.said, problem(error)))
+    }
     stage.changed = () => this.panel.draw()
     stage.measured = (one) => this.measure(stage, one).catch((error) => fill(this.said, problem(error)))
     stage.lines.failed = (error) => fill(this.said, problem(error))
@@ -214,9 +222,42 @@ export class Viewer {
   // Values at the cursor, from the server, which reads every image's own voxels
   ask() {
     clearTimeout(this.asking)
+    this.late ??= setTimeout(() => this.unknown('they are being asked …'), LATE_MS)
     this.asking = setTimeout(() => this.askNow().catch((error) => {
-      if (!(error instanceof api.Lost)) fill(this.values, problem(error))
+      if (error instanceof api.Lost) this.blank('the connection is lost')
+      else this.tell(problem(error))
     }), CURSOR_MS)
+  }
+
+  // What stands at the cursor, in the panel and in the tile
+  tell(...content) {
+    clearTimeout(this.late)
+    this.late = null
+    fill(this.values, ...content)
+    fill(this.about, this.tileContent ?? this.values.cloneNode(true))
+  }
+
+  // No value of a place that the cursor has left
+  unknown(why) {
+    this.answer = null
+    const [x, y, z] = this.stages[0].position
+    this.tell(h('p', {}, `position, LPS: ${x.toFixed(1)}, ${y.toFixed(1)}, ${z.toFixed(1)} mm`), h('p', {}, h('strong', {}, `Values and structures at the cursor are not known: ${why}`)))
+  }
+
+  blank(why) {
+    this.turn = (this.turn ?? 0) + 1 // an answer that still comes is of before
+    this.unknown(why)
+  }
+
+  // The connection is back: all that could not be asked is asked
+  askAgain() {
+    takeBackLost(this.said)
+    this.stages.forEach((stage) => {
+      stage.redraw() // lines of the planes that came meanwhile
+      this.measureAgain(stage, true)
+    })
+    const from = this.movedLast ?? this.stages[0]
+    if (this.stages.includes(from)) this.follow(from.position, from).catch((error) => fill(this.said, problem(error)))
   }
 
   async askNow() {
@@ -234,13 +275,12 @@ export class Viewer {
     const [x, y, z] = answer.point
     rows.unshift(['position, LPS', `${x.toFixed(1)}, ${y.toFixed(1)}, ${z.toFixed(1)} mm`])
     rows.push(['inside', answer.structures.join(', ') || 'no structure'])
-    fill(this.values, table('At the cursor', ['what', 'value'], rows))
-    fill(this.about, this.tileContent ?? this.values.cloneNode(true))
+    this.tell(table('At the cursor', ['what', 'value'], rows))
     return answer
   }
 
-  measureAgain(stage) {
-    for (const one of stage.measures) if (isWhole(one)) stage.measured(one)
+  measureAgain(stage, onlyOpen = false) {
+    for (const one of stage.measures) if (isWhole(one) && !(onlyOpen && one.found)) stage.measured(one)
   }
 
   // What a region holds, of every image that is shown here
@@ -314,7 +354,7 @@ export class Viewer {
   description() {
     return this.stages.map((stage) => {
       const [low, high] = stage.window
-      const parts = [stage.caption, `window ${number(low)} to ${number(high)} ${stage.image.unit}`]
+      const parts = [stage.caption, `window ${number(low)} to ${number(high)} ${stage.image.unit}${low > high ? ', INVERTED' : ''}`]
       if (stage.overlay) parts.push(`over it ${this.images.titleOf(stage.overlayKey)}, ${number(stage.range[0])} to ${number(stage.range[1])} ${stage.overlay.unit}`)
       for (const dose of stage.doses) parts.push(`lines of ${this.images.titleOf(dose.image)} at ${dose.levels.join(', ')} Gy`)
       parts.push(`at ${stage.position.map((part) => part.toFixed(1)).join(', ')} mm LPS`)
@@ -346,7 +386,10 @@ export class Viewer {
 
   close() {
     clearTimeout(this.asking)
+    clearTimeout(this.late)
     window.removeEventListener('casechanged', this.follow_)
+    window.removeEventListener('connectionlost', this.lost_)
+    window.removeEventListener('connectionback', this.back_)
     this.tile3d?.close()
     this.stages.forEach((stage) => stage.close())
     this.images.close()
