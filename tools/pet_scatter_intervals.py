@@ -1,10 +1,11 @@
 """Count how many stated 95 % intervals of cold regions hold the truth, scatter estimated from each list itself.
 
-Run: ``python tools/pet_scatter_intervals.py [lists] [scanner] [tof|plain] [seed]``; by default 20 of Biograph mCT. A
-cylinder of water 28 cm wide and long with an empty rod of water and one of lung (48 mm radius), 18F, voxels of 14 mm;
-each list of 2 million positrons is followed anew, and reconstructed by wls with its own estimate of scatter. Printed of
-each region: mean over the background's truth, its spread, stated uncertainty of counting, of scatter, and how many
-intervals of both, and of counting alone, hold the truth.
+Run: ``python tools/pet_scatter_intervals.py [lists] [scanner] [tof|plain] [seed] [million positrons]``; by default 20
+of Biograph mCT, 2 million positrons each. A cylinder of water 28 cm wide and long with an empty rod of water and one of
+lung (48 mm radius), 18F, voxels of 14 mm; each list is followed anew, and reconstructed by wls with its own estimate of
+scatter (a quarter as many positrons, 4 million at most). Printed of each region, the last is all that the planes hold
+that are seen well: mean over the background's truth (of all: over its own), its spread, stated uncertainty of counting,
+of scatter, and how many intervals of both, and of counting alone, hold the truth; before it, how many coincidences.
 """
 
 from __future__ import annotations
@@ -29,10 +30,12 @@ from hepatica.imaging.spect.montecarlo.patient import Patient, patient_from_dens
 from hepatica.nuclides.positron_emitters import pet_nuclide
 
 STEP, ACROSS, PLANES = 14.0, 22, 24
-POSITRONS, FOLLOWED = 2_000_000, 500_000
+FOLLOWED = 4_000_000
+"""For an estimate of scatter at most."""
 NORMAL_95 = 1.959964
 TOLD = 2
 """Lists after which what is there is printed."""
+WHOLE = "seen planes"
 F18 = pet_nuclide("F-18")
 RODS = {"cold rod": (60.0, 0.0, 1.0), "lung": (-60.0, 0.0, 0.3)}
 """Place across, and density, g/mL."""
@@ -66,17 +69,18 @@ def main() -> None:
     of = scanner(sys.argv[2] if len(sys.argv) > 2 else "biograph_mct")
     timed = len(sys.argv) < 4 or sys.argv[3] == "tof"
     first = int(sys.argv[4]) if len(sys.argv) > 4 else 1
+    positrons = int(1e6 * (float(sys.argv[5]) if len(sys.argv) > 5 else 2))
     grid, patient, active, cores = scene()
     z = grid.origin_mm[2] + STEP * np.arange(PLANES)
     at = np.flatnonzero(np.abs(z) < of.length_mm / 2)
     window = (slice(None), slice(None), slice(int(at[0]), int(at[-1]) + 1))
-    own, level = grid.crop(window), POSITRONS / active.sum()
+    own, level = grid.crop(window), positrons / active.sum()
     decays = Volume(grid, (active * (level / F18.positron_yield)).astype(np.float32), Kind.DECAYS)
     regions = [Region.from_coverage(name, own, core[window].astype(float)) for name, core in cores.items()]
     seen, found = None, []
     for n in range(first, first + lists):
         counted = CoincidenceSimulator(of, patient, F18, run=Run(seed=n, threads=1)).frame(decays, 1.0)
-        model = PetModel(randoms=False, scatter_positrons=FOLLOWED, time_of_flight=timed)
+        model = PetModel(randoms=False, scatter_positrons=min(positrons // 4, FOLLOWED), time_of_flight=timed)
         used = of if timed else of.untimed
         job = FrameJob(
             Frame(counted.events, np.zeros(of.crystals)), patient, F18, own, model, Efficiency.modelled(used),
@@ -88,12 +92,18 @@ def main() -> None:
         image = job.image(ListIterations(8, 1, "wls"))
         whole = Beds(own, (SolvedBed(image, (slice(None),) * 3, 1.0, 1.0),), 0.0)
         options = PetOptions(iteration=PetIterationOptions(method="wls"))
+        planes = whole.seen_planes()
+        held = np.zeros(own.shape)
+        held[..., planes] = 1.0
+        regions[len(cores) :] = [Region.from_coverage(WHOLE, own, held)]
+        share = float(active[window][..., planes].mean())
         sure = how_sure(whole, image.activity, regions, CrossCalibration(1.0, ()), options, simulated=True)
         truth = level / STEP**3 * image.solved.bq_ml
+        print(f"list {n}: {image.prompts} coincidences, scatter {image.scatter / counted.scattered.sum():.3f} of true")
         found.append(
             [
                 tuple(
-                    (value or 0.0) / truth
+                    (value or 0.0) / truth / (share if one.name == WHOLE else 1.0)
                     for value in (
                         one.concentration_mean_bq_ml,
                         (one.counting_sd_mbq or 0.0) * 1e6 / one.volume_ml,
@@ -103,8 +113,8 @@ def main() -> None:
                 for one in sure.contents
             ]
         )
-        if len(found) > 1 and (len(found) % TOLD == 0 or n == first + lists - 1):
-            tell(f"{of.name} {'TOF' if timed else 'plain'}", list(cores), np.array(found))
+        if len(found) % TOLD == 0 or n == first + lists - 1:
+            tell(f"{of.name} {'TOF' if timed else 'plain'}", [*cores, WHOLE], np.array(found))
 
 
 def tell(name: str, regions: list[str], values: NDArray[np.float64]) -> None:
@@ -112,11 +122,12 @@ def tell(name: str, regions: list[str], values: NDArray[np.float64]) -> None:
     lists = len(values)
     for n, region in enumerate(regions):
         mean, counting, scatter = values[:, n].T
-        error = mean - (1.0 if region == "background" else 0.0)
+        error = mean - (1.0 if region in ("background", WHOLE) else 0.0)
+        spread = mean.std(ddof=1) if lists > 1 else np.nan
         both = (np.abs(error) < NORMAL_95 * np.hypot(counting, scatter)).mean()
         alone = (np.abs(error) < NORMAL_95 * counting).mean()
         print(
-            f"{name} | {region} | mean {mean.mean():+.3f} | spread {mean.std(ddof=1):.3f} | counting "
+            f"{name} | {region} | mean {mean.mean():+.3f} | spread {spread:.3f} | counting "
             f"{counting.mean():.3f} | scatter {scatter.mean():.3f} | hold the truth {100 * both:.0f} %, of counting "
             f"alone {100 * alone:.0f} % of {lists}",
             flush=True,

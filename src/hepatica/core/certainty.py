@@ -1,5 +1,8 @@
 """What the maker of an image knows of its becquerels: their common scale, counting, and what was counted.
 
+Counting stands for all that a region has of its own and does not share: noise of the counts, and of a PET that hepatica
+reconstructed the doubt of the scatter that was taken off, so many becquerels whatever the region holds.
+
 It goes with the image wherever that goes: in memory as `Acquisition.certainty`, in hepatica's DICOM images as private
 attributes, beside NIfTI in ``result.json``. Of an image that says nothing of it nothing is known, which is not zero.
 """
@@ -33,7 +36,7 @@ class CountedRegion:
     share_of_image : float
         Activity in it over that in the image.
     counting_relative_sd : float
-        Relative standard uncertainty of its content by the noise of the counts.
+        Relative standard uncertainty of its content by the noise of the counts, and of the scatter taken off.
     """
 
     volume_ml: float
@@ -56,7 +59,7 @@ class ImageCertainty:
         Relative standard uncertainty of the factor common to all voxels: camera factor, or cross-calibration, positrons
         per decay and activity meter. None as soon as one part of it is not known.
     counting_relative_sd : float or None
-        Of the activity in the whole image, by the noise of the counts.
+        Of the activity in the whole image, by the same.
     over_counts, over_counts_sd : float or None
         Activity in the image over the activity that the net counts of its list predict, and the standard uncertainty of
         that ratio by the noise of the counts (PET that hepatica reconstructed).

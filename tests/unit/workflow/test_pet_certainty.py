@@ -227,6 +227,41 @@ def test_the_dose_knows_what_the_reconstruction_knows(
         assert not row.interval_from.partition("; ")[2]
 
 
+def test_the_doubt_of_the_scatter_reaches_the_dose(scan: hepatica.PetSimulationResult, tmp_path: Path) -> None:
+    """In the total, and in the interval of each structure, of what a skin shows by blur too: object and file."""
+    grid, axis = scan.ct_image.grid, scan.raw.axis_mm
+    x, y, z = (grid.origin_mm[a] + grid.spacing_mm[a] * np.arange(grid.shape[a]) for a in range(3))
+    away = np.hypot(x[:, None] - axis[0], y[None, :] - axis[1])
+    seen_whole = np.abs(z - scan.raw.beds[0].bed_mm) < 50
+    places = {"warm": away < 50, "skin": (away > 100) & (away < 116)}
+    drawn = tuple(Region.from_coverage(name, grid, mask[:, :, None] & seen_whole) for name, mask in places.items())
+    options = replace(asked(), corrections=hepatica.PetCorrectionOptions(scatter_positrons=50_000))
+    bed = replace(scan.raw, beds=scan.raw.beds[:1])
+    made = hepatica.reconstruct_pet(bed, ct=scan.ct_image, structures=drawn, options=options)
+    total = made.activity_mbq.value
+    # 3 % of the scatter is so much of what is true; few updates show a part of it
+    least = 0.5 * 0.03 * made.scattered / (made.prompts - made.randoms - made.scattered)
+    assert made.activity_scatter_sd_mbq > least * total
+    own = math.hypot(made.activity_counting_sd_mbq, made.activity_scatter_sd_mbq) / total
+    assert made.image_certainty.counting_relative_sd == pytest.approx(own)
+    images = hepatica.ImageOptions(activity_unit="Bq/mL", activity_at=(made.time,))
+    saved = made.save(tmp_path / "pet")
+    for source, reading in ((made.image, hepatica.ImageOptions()), (saved / "pet.nii.gz", images)):
+        dose = hepatica.absorbed_dose(
+            source, ct=scan.ct_image, nuclide="Y-90", structures=drawn, engine="local",
+            options=hepatica.DoseOptions(images=reading, scanner=hepatica.CtOptions(registered=True)),
+        )  # fmt: skip
+        for held in made.structures:
+            row, of_scatter = dose.structure(held.name), held.scatter_sd_mbq / held.activity_mbq.value
+            assert of_scatter > least
+            own = math.hypot(held.counting_sd_mbq / held.activity_mbq.value, of_scatter)
+            assert row.uncertainty.counting_relative_sd == pytest.approx(own, rel=1e-6)
+            low, high = row.dose_mean_interval_95_gy
+            mean = row.dose.dose_mean_gy
+            assert high >= mean * (1 + 1.96 * own)
+            assert low <= max(0.0, mean * (1 - 1.96 * own))
+
+
 def test_the_dose_of_voxels_below_zero_is_that_of_their_mean(
     plain: PetResult, saved: Path, core: Region, tmp_path: Path
 ) -> None:

@@ -62,9 +62,9 @@ class PetResult(Result):
     structures : tuple of RegionActivity
         Activity of each structure given, how sure it is, and what would be detected there.
     activity_mbq : Estimate
-        In the whole image; its uncertainty is that of counting and scale, None where a part of it is not known.
-    activity_counting_sd_mbq : float or None
-        Standard uncertainty from counting alone.
+        In the whole image; its uncertainty is that of counting, scatter and scale, None where a part is not known.
+    activity_counting_sd_mbq, activity_scatter_sd_mbq : float or None
+        Standard uncertainty from counting alone, and from the scatter that is taken off.
     net_counts : NetCounts
         What the list counted beside randoms and scatter, and the activity that this predicts.
     scale_factor : float
@@ -89,6 +89,7 @@ class PetResult(Result):
     time: datetime
     activity_mbq: Estimate
     activity_counting_sd_mbq: float | None
+    activity_scatter_sd_mbq: float | None
     net_counts: NetCounts
     scale_factor: float
     scale_parts: tuple[Part, ...]
@@ -135,6 +136,7 @@ class PetResult(Result):
         rows: list[tuple[str, Cell]] = [
             ("activity in the image, MBq", self.activity_mbq),
             ("its standard uncertainty from counting, MBq", self.activity_counting_sd_mbq),
+            ("the same from the scatter taken off, MBq", self.activity_scatter_sd_mbq),
             (
                 "activity that the list's net counts predict, MBq",
                 Estimate(counted.predicted_mbq, counted.predicted_sd_mbq),
@@ -195,13 +197,13 @@ def _percent(part: Part) -> float | None:
 
 def _structures_table(structures: tuple[RegionActivity, ...]) -> Table:
     names = (
-        "structure", "mL", "seen, %", "MBq", "mean, Bq/mL", "uncertainty from counting, MBq", "decision threshold, MBq",
-        "detection limit, MBq",
+        "structure", "mL", "seen, %", "MBq", "mean, Bq/mL", "uncertainty from counting, MBq", "from scatter, MBq",
+        "decision threshold, MBq", "detection limit, MBq",
     )  # fmt: skip
     rows: list[tuple[Cell, ...]] = [
         (
             s.name, s.volume_ml, 100 * s.seen_share, s.activity_mbq, s.concentration_mean_bq_ml, s.counting_sd_mbq,
-            s.decision_threshold_mbq, s.detection_limit_mbq,
+            s.scatter_sd_mbq, s.decision_threshold_mbq, s.detection_limit_mbq,
         )
         for s in structures
     ]  # fmt: skip
@@ -301,6 +303,7 @@ def reconstruct_pet(
         time=data.start,
         activity_mbq=found.total_bq / 1e6,
         activity_counting_sd_mbq=None if found.counting_sd_bq is None else found.counting_sd_bq / 1e6,
+        activity_scatter_sd_mbq=None if found.scatter_sd_bq is None else found.scatter_sd_bq / 1e6,
         net_counts=found.net_counts,
         scale_factor=found.scale.factor,
         scale_parts=found.scale.parts,

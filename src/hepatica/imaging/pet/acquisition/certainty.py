@@ -85,6 +85,11 @@ class RegionActivity:
     detection_limit_mbq: float | None
     scatter_sd_mbq: float | None = None
 
+    @property
+    def own_sd_mbq(self) -> float | None:
+        """Standard uncertainty from counting and scatter, which other regions do not share; None without counting."""
+        return _both(self.counting_sd_mbq, self.scatter_sd_mbq)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SolvedBed:
@@ -182,6 +187,7 @@ class Certainty:
 
     total_bq: Estimate
     counting_sd_bq: float | None
+    scatter_sd_bq: float | None
     contents: tuple[RegionActivity, ...]
     voxel_sd: Float32 | None
 
@@ -268,15 +274,20 @@ def how_sure(
         )
     )
     total = _with_scale(values[0], (counting[0], by_scatter[0]), scale)
-    return Certainty(total, counting[0], contents, voxel_sd)
+    return Certainty(total, counting[0], by_scatter[0], contents, voxel_sd)
 
 
 def _with_scale(value: float, own: tuple[float | None, float | None], scale: CrossCalibration) -> Estimate:
     """A value with the uncertainty of counting, of scatter where it is known, and of the scale."""
-    common, (counting, scatter) = scale.relative_sd, own
-    if counting is None or common is None:
+    common, of_its_own = scale.relative_sd, _both(*own)
+    if of_its_own is None or common is None:
         return Estimate(value, None)
-    return Estimate(value, math.hypot(counting, scatter or 0.0, common * value))
+    return Estimate(value, math.hypot(of_its_own, common * value))
+
+
+def _both(counting: float | None, scatter: float | None) -> float | None:
+    """Counting and scatter, where scatter is known; None where counting is not."""
+    return None if counting is None else math.hypot(counting, scatter or 0.0)
 
 
 def _content(
@@ -287,12 +298,12 @@ def _content(
     own: tuple[float | None, float | None],
     able: FloatArray,
 ) -> RegionActivity:
-    volume_ml, (counting, scatter) = region.volume_ml, own
+    volume_ml, (counting, scatter), of_its_own = region.volume_ml, own, _both(*own)
     share = volume_ml / full_ml if full_ml else 0.0
     if not share:
         return RegionActivity(region.name, 0.0, 0.0, None, None, None, None, None)
     counts = float((able * covered).sum() / covered.sum()) if covered.any() else 0.0
-    limits = None if not counting or not counts else detectable(math.hypot(counting, scatter or 0.0), counts)
+    limits = None if not of_its_own or not counts else detectable(of_its_own, counts)
     return RegionActivity(
         name=region.name,
         volume_ml=volume_ml,

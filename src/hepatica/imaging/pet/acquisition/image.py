@@ -110,8 +110,8 @@ class WholePet:
         Factor by which the becquerels were multiplied, and how sure their scale is.
     total_bq : Estimate
         In the image, with its standard uncertainty.
-    counting_sd_bq : float or None
-        Of the total from counting alone.
+    counting_sd_bq, scatter_sd_bq : float or None
+        Of the total from counting alone, and from the scatter that is taken off.
     net_counts : NetCounts
         What the lists counted, against what the image holds.
     contents : tuple of RegionActivity
@@ -130,6 +130,7 @@ class WholePet:
     scale: CrossCalibration
     total_bq: Estimate
     counting_sd_bq: float | None
+    scatter_sd_bq: float | None
     net_counts: NetCounts
     contents: tuple[RegionActivity, ...] = ()
     voxel_sd: Float32 | None = None
@@ -141,17 +142,18 @@ class WholePet:
         """What is known of its becquerels, as the image carries it to a dose."""
         total, counted = self.total_bq.value, self.net_counts
         regions = tuple(
-            CountedRegion(one.volume_ml, 1e6 * held.value / total, one.counting_sd_mbq / held.value)
+            CountedRegion(one.volume_ml, 1e6 * held.value / total, own / held.value)
             for one in self.contents
-            if (held := one.activity_mbq) is not None and held.value > 0 and one.counting_sd_mbq is not None
+            if (held := one.activity_mbq) is not None and held.value > 0 and (own := one.own_sd_mbq) is not None
         )
         known = counted.predicted_mbq > 0 and counted.image_mbq > 0
         ratio = counted.image_mbq / counted.predicted_mbq if known else None
         spread = None if ratio is None else ratio * counted.predicted_sd_mbq / counted.predicted_mbq
         if not total > 0:
             return ImageCertainty(self.scale.relative_sd)
-        counting = None if self.counting_sd_bq is None else self.counting_sd_bq / total
-        return ImageCertainty(self.scale.relative_sd, counting, ratio, spread, regions)
+        counting = self.counting_sd_bq
+        own = None if counting is None else math.hypot(counting, self.scatter_sd_bq or 0.0) / total
+        return ImageCertainty(self.scale.relative_sd, own, ratio, spread, regions)
 
 
 def reconstruct_beds(
@@ -245,7 +247,7 @@ def reconstruct_beds(
     counted = net_counts(prompts, randoms, scatter, held, whole.counts_per_bq(), whole.first_look())
     return WholePet(
         activity, (whole.weight / whole_s).astype(np.float32), tuple(facts), scale, sure.total_bq, sure.counting_sd_bq,
-        counted, sure.contents, sure.voxel_sd,
+        sure.scatter_sd_bq, counted, sure.contents, sure.voxel_sd,
         () if options.image.body_ends_with_ct else unknown_beyond(cut_ends(density, raw.extent_mm), whole),
         _ends_mm(placed, planes),
     )  # fmt: skip
