@@ -103,6 +103,16 @@ def test_the_files_are_read_by_other_verbs(tmp_path: Path) -> None:
     assert isinstance(curve, RecoveryCurve)
     assert (tmp_path / "spheres/recovery.png").is_file()
     assert curve == by_place.measured
+    assert "sphere-not-seen" not in {message.code for message in by_place.messages}
+    unseen = seen.copy()
+    small = spheres.regions["sphere 10 mm"]
+    unseen[small.window][small.coverage > 0] = 0.5e5
+    noisy = Image.from_array(unseen, unit="Bq/mL", grid=activity.grid, time=activity.time, nuclide="Lu-177")
+    without = calibrate_camera(noisy, source=filled, phantom=PhantomOptions(structures=drawn))
+    assert without.curve is not None
+    assert [sphere.diameter_mm for sphere in without.curve.spheres] == pytest.approx([13, 17, 22, 28, 37])
+    (said,) = [message.text for message in without.messages if message.code == "sphere-not-seen"]
+    assert "spheres of 10 mm are left out" in said
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Partial volume and uncertainty in the dose calculation, on a blurred phantom of known activity."""
 
 import json
+import re
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -264,3 +265,24 @@ def test_a_curve_and_replicates_are_as_good_as_their_files(
     by_file, by_value = (dose(seen, phantom, recovery=curve) for curve in (file, load_recovery(file)))
     for key in ("structures", "decays", "energy_balance"):
         assert by_value.as_dict()[key] == by_file.as_dict()[key]
+
+
+def test_tumours_that_nobody_corrected_are_said_with_what_they_lose(
+    seen: dict[str, Image], phantom: Phantom, tmp_path: Path
+) -> None:
+    """In a cold phantom the share of the contrast that is lost is what the mean lacks; per cents are whole."""
+    image = replace(
+        seen["cold"], acquisition=replace(seen["cold"].acquisition, reconstruction={"remaining_blur_mm": FWHM})
+    )
+    made = dose({**seen, "cold": image}, phantom)
+    (message,) = [one for one in made.messages if one.code == "tumours-not-recovered"]
+    said = {name: int(percent) for name, percent in re.findall(r"'(sphere \d+ mm)' (\d+)%", message.text)}
+    assert set(said) == set(SPHERES)
+    for name in SPHERES:
+        region = phantom.regions[name]
+        lost = 100 * (1 - region.mean(image.volume) / HOT)
+        assert said[name] == pytest.approx(lost, abs=1)
+    curve = curve_file(tmp_path)
+    for which, how in ((image, {"recovery": curve}), (seen["cold"], {})):
+        codes = {one.code for one in dose({**seen, "cold": which}, phantom, **how).messages}
+        assert "tumours-not-recovered" not in codes

@@ -198,7 +198,20 @@ def recovery_of_spheres(
     )
     recoveries, level = measure_recovery(volume, filling)
     curve = fit_recovery(recoveries, seen.conditions, background_recovery=level, source=image.source.path)
-    return curve, (*messages, *_background_messages(curve))
+    return curve, (*messages, *_unseen_messages(curve, filling), *_background_messages(curve))
+
+
+def _unseen_messages(curve: RecoveryCurve, filling: Filling) -> tuple[Message, ...]:
+    """Which spheres did not rise above the background."""
+    smallest = min(sphere.diameter_mm for sphere in curve.spheres)
+    unseen = sorted(size for size in filling.diameters_mm.values() if size < 0.99 * smallest)
+    if not unseen:
+        return ()
+    text = (
+        f"spheres of {', '.join(f'{size:g}' for size in unseen)} mm are left out: one does not rise above the noise; "
+        f"the curve begins at {smallest:.3g} mm, {curve.range_ml[0]:.2g} mL"
+    )
+    return (Message("sphere-not-seen", text, "count longer, or fill more activity, for a curve of smaller volumes"),)
 
 
 def _background_messages(curve: RecoveryCurve) -> tuple[Message, ...]:

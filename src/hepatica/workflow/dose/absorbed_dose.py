@@ -39,7 +39,7 @@ from hepatica.nuclides import nuclide as find_nuclide
 from hepatica.transport.matter.media import HuCalibration, calibration_messages, default_calibration
 from hepatica.transport.runner.stopping import RunProgress
 from hepatica.workflow.dose.beside import MR, told_beside
-from hepatica.workflow.dose.certainty import about_certainty, with_counting
+from hepatica.workflow.dose.certainty import about_certainty, about_recovery, with_counting
 from hepatica.workflow.dose.decays import decays_from, negatives_of
 from hepatica.workflow.dose.deposits import treated_deposits
 from hepatica.workflow.dose.given_activity import with_given
@@ -181,6 +181,7 @@ def absorbed_dose(
             (message for image in (*scans, ct_image) for message in image.messages),
             about_given, images.unchecked, images.brought.messages, count.messages, corrected.messages, curve_messages,
             about_certainty(count, scans), chain.messages, outside, metal, drawn.messages, patient.messages,
+            about_recovery(drawn.clinical, scans[0], chosen.name) if volume.method == "none" else (),
             () if lungs is None else lungs.messages(),
             about_seen([(one.item, one.seen_share) for one in found]),
             about_deposits, dose_map.messages, below_zero_messages(dose_map.dose),

@@ -19,7 +19,7 @@ from hepatica.core.numbers.wording import three
 from hepatica.core.options import verb
 from hepatica.core.progress import Progress, silent
 from hepatica.core.tables.table import Table
-from hepatica.imaging.quantify.acquisition_conditions import Conditions
+from hepatica.imaging.quantify.acquisition_conditions import BLUR_LEFT, Conditions
 from hepatica.imaging.quantify.camera_factor import CameraCalibration
 from hepatica.imaging.reconstruct.algorithms import Update
 from hepatica.imaging.reconstruct.levels.lung import LungReading
@@ -113,6 +113,9 @@ class SpectResult(Result):
             rows.append(("activity in the image, MBq", self.total_activity_mbq))
         if self.total_counts is not None:
             rows.append(("counts in the image", self.total_counts))
+        left_mm = self.conditions.reconstruction.get(BLUR_LEFT)
+        if isinstance(left_mm, int | float):
+            rows.append(("blur left in the image, mm FWHM", float(left_mm)))
         rows += [("iterations", self.iterations_done), ("stopped by", self.stopped_by)]
         if self.residual_over_noise:
             rows.append(("residual over noise", self.residual_over_noise[-1]))
