@@ -2,6 +2,7 @@
 
 import pytest
 
+import hepatica
 from hepatica.errors import InputError, UnknownNameError
 from hepatica.planning.limits.dose_limits import QUANTITIES, LimitContext, check_limits, intent_target, limit, limits
 
@@ -77,3 +78,14 @@ def test_intents_have_doses() -> None:
         intent_target("ho166-plla", "segmentectomy")
     with pytest.raises(InputError, match="state `dose_gy`"):
         intent_target("glass", "segmentectomy", "mCRC")
+
+
+def test_a_shunt_of_nought_that_is_stated_is_not_one_that_nobody_stated() -> None:
+    aim, perfused = hepatica.AimOptions(dose_gy=120.0), hepatica.PerfusedOptions(mass_kg=1.5)
+    glass = hepatica.SubstanceOptions(agent="glass")
+    for shunt, status, lung_gy in ((None, "not evaluated", None), (0.0, "met", 0.0)):
+        masses = hepatica.MassOptions(lung_shunt=shunt)
+        found = hepatica.prescribe("mird", substance=glass, perfused=perfused, masses=masses, aim=aim).assessed
+        doses = found.prescription.doses
+        assert doses is not None and doses.lung_gy == lung_gy
+        assert {row.status for row in found.limits if row.limit.quantity.startswith("lung_")} == {status}

@@ -67,7 +67,7 @@ def with_results(
         if found.lung_shunt is None:
             raise InputError(found.messages[0].text, remedy=found.messages[0].remedy)
         shunt, shunt_sd = found.lung_shunt.value, found.lung_shunt.sd
-        if masses.lung_shunt > 0:
+        if masses.lung_shunt is not None:
             sd = SHUNT_SD if shunt_sd is None else shunt_sd
             compared.append(Compared("lung_shunt", "", masses.lung_shunt, shunt, "", sd, "measured", found.source))
         masses = replace(masses, lung_shunt=shunt)

@@ -78,8 +78,8 @@ class MassOptions:
         Mass of each tumour.
     tumour_to_normal : tuple of float
         Activity per mass in tumour over normal liver, one for each tumour.
-    lung_shunt : float
-        Fraction of the activity that reaches the lungs.
+    lung_shunt : float or None
+        Fraction of the activity that reaches the lungs. Where it is not stated nothing is said of the lungs' dose.
     lung_mass_kg : float or None
         Mass of the lungs; 1 kg is taken if not stated.
     """
@@ -87,8 +87,13 @@ class MassOptions:
     normal_mass_kg: Positive | None = None
     tumour_mass_kg: tuple[Positive, ...] = ()
     tumour_to_normal: tuple[Positive, ...] = ()
-    lung_shunt: Share = 0.0
+    lung_shunt: Share | None = None
     lung_mass_kg: Positive | None = None
+
+    @property
+    def shunt(self) -> float:
+        """Lung shunt that is taken: none where it is not stated."""
+        return self.lung_shunt or 0.0
 
     @property
     def lungs_kg(self) -> float:
@@ -107,7 +112,7 @@ class MassOptions:
         if normal is None:
             raise InputError("the mass of perfused normal liver is not stated", remedy="state `normal_mass_kg`")
         lesions = lesions_from(self.tumour_mass_kg, self.tumour_to_normal)
-        return Partition(normal, lesions, self.lung_shunt, self.lungs_kg)
+        return Partition(normal, lesions, self.shunt, self.lungs_kg)
 
 
 @options
@@ -245,7 +250,7 @@ def _assumed(method: str, asked: Asked, made: Prescription, substance: Carrier) 
     if stated.convention is None:
         source = f"constant of {substance.name} by the convention {made.constant.convention}, the method's own"
         found.append(Assumption("dose constant", made.constant.j_per_gbq, "J/GBq", source))
-    if "lung_shunt" in used and masses.lung_shunt == 0:
+    if "lung_shunt" in used and masses.lung_shunt is None:
         found.append(NO_SHUNT)
     if "lung_mass_kg" in used and masses.lung_mass_kg is None and made.doses is not None:
         found.append(LUNG_MASS)
@@ -301,7 +306,7 @@ def _need(method: str, name: str, value: float | None) -> float:
 
 def _mird(asked: Asked) -> Made:
     substance, masses = asked.carrier("mird", None), asked.masses
-    whole = Partition(asked.perfused_kg(substance), (), masses.lung_shunt, masses.lungs_kg)
+    whole = Partition(asked.perfused_kg(substance), (), masses.shunt, masses.lungs_kg)
     target = whole
     if masses.tumour_mass_kg:
         normal = whole.normal_mass_kg - sum(masses.tumour_mass_kg)
@@ -339,7 +344,7 @@ def _bsa(asked: Asked) -> Made:
     substance, masses, rule = asked.carrier("bsa", "resin"), asked.masses, asked.rule
     height, weight = _need("bsa", "height_m", rule.height_m), _need("bsa", "weight_kg", rule.weight_kg)
     share = _need("bsa", "involvement", rule.involvement)
-    residual, shunt = asked.substance.residual, masses.lung_shunt
+    residual, shunt = asked.substance.residual, masses.shunt
     if rule.lobe_share is None:
         made = rules.bsa(height, weight, share, substance.constant, lung_shunt=shunt, residual=residual)
     else:
@@ -357,7 +362,7 @@ def _empiric(asked: Asked) -> Made:
         _need("empiric", "involvement", asked.rule.involvement),
         substance.constant,
         target_share=asked.rule.treated_share,
-        lung_shunt=asked.masses.lung_shunt,
+        lung_shunt=asked.masses.shunt,
         residual=asked.substance.residual,
     )
     return made, substance, None
@@ -401,7 +406,7 @@ def _activity_ratio(asked: Asked) -> Made:
 
 def _holmium(asked: Asked) -> Made:
     substance, masses = asked.carrier("holmium", "ho166-plla"), asked.masses
-    target = Partition(asked.perfused_kg(substance), (), masses.lung_shunt, masses.lungs_kg)
+    target = Partition(asked.perfused_kg(substance), (), masses.shunt, masses.lungs_kg)
     dose_gy = HOLMIUM_GY if asked.aim.dose_gy is None else asked.aim.dose_gy
     return rules.holmium(dose_gy, target, substance.constant, residual=asked.substance.residual), substance, target
 
