@@ -51,7 +51,7 @@ def ours(histories: int, threads: int) -> float:
 
 def ompmc_rate(histories: int, threads: int, **options: float) -> float:
     """Decays per second of ompmc in the same cube, its start-up taken off by a run of half the length."""
-    sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "physics"))
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "physics" / "transport"))
     from ompmc_source import ompmc_dose, write_decays
 
     os.environ["OMP_NUM_THREADS"] = str(threads)

@@ -19,7 +19,7 @@ from hepatica.imaging.planar.organs import STILL
 from hepatica.imaging.planar.rates import count_rates
 from hepatica.nuclides import nuclide
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tools"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tools" / "studies"))
 import planar_study as study
 
 

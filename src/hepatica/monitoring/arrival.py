@@ -43,8 +43,8 @@ MOST_LOSS = 0.95
 
 BELOW_SD = 4.0
 """Standard deviations below nothing at which a setup does not fit what is seen: of normal errors 3e-5 for one region at
-one look; lasting 3 s in any of five regions it is rare beside the 1 % of an alarm, and `tools/monitoring_study.py
-unmeasured` counts it."""
+one look; lasting 3 s in any of five regions it is rare beside the 1 % of an alarm, and
+`tools/studies/monitoring_study.py unmeasured` counts it."""
 
 
 class Arrival:

@@ -87,5 +87,6 @@ def test_a_shunt_of_nought_that_is_stated_is_not_one_that_nobody_stated() -> Non
         masses = hepatica.MassOptions(lung_shunt=shunt)
         found = hepatica.prescribe("mird", substance=glass, perfused=perfused, masses=masses, aim=aim).assessed
         doses = found.prescription.doses
-        assert doses is not None and doses.lung_gy == lung_gy
+        assert doses is not None
+        assert doses.lung_gy == lung_gy
         assert {row.status for row in found.limits if row.limit.quantity.startswith("lung_")} == {status}

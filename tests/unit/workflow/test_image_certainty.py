@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.unit.workflow.test_lungs_of_a_dose import GIVEN_AT, Torso
+from tests.unit.workflow.dose.test_lungs_of_a_dose import GIVEN_AT, Torso
 
 import hepatica
 from command_line import answer

@@ -1,6 +1,6 @@
 """S values of the reference adults' organs, and their scaling to a patient's masses.
 
-The table is made by our own Monte Carlo on the phantoms of ICRP Publication 110 (tools/build_organ_s_values.py).
+The table is made by our own Monte Carlo on the phantoms of ICRP Publication 110 (tools/tables/build_organ_s_values.py).
 """
 
 from __future__ import annotations

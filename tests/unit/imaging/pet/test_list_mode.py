@@ -17,7 +17,7 @@ from hepatica.imaging.pet.reconstruct.least_squares import LeastSquares, height_
 from hepatica.imaging.pet.reconstruct.stopping import iterations_for_noise, stopped
 from hepatica.imaging.pet.reconstruct.uncertainty import bootstrapped, influence, region_estimates
 
-sys.path.insert(0, str(Path(__file__).parents[4] / "tools"))
+sys.path.insert(0, str(Path(__file__).parents[4] / "tools" / "checks"))
 from pet_intervals import Model, coarse_model, errors
 
 LISTS = 40
@@ -167,7 +167,7 @@ def test_influence_and_bootstrap_agree(model: Model, data: ListData) -> None:
 
 
 def test_stated_deviations_are_those_of_other_lists(model: Model) -> None:
-    # 24 lists: their spread is known to 15 % (one sd). tools/pet_intervals.py counts the coverage of 1000.
+    # 24 lists: their spread is known to 15 % (one sd). tools/checks/pet_intervals.py counts the coverage of 1000.
     found = errors(model, ListIterations(12, 1, "wls"), 24, seed=2)
     for n in range(len(model.regions)):
         assert found[:, n, 1].mean() == pytest.approx(found[:, n, 0].std(ddof=1), rel=0.4)

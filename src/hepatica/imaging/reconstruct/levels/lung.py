@@ -25,8 +25,8 @@ times as much)."""
 MODEL = 0.03
 """Relative standard uncertainty of the lungs' mean that is left where scatter, CT and camera are known: the rim of a
 liver that the iterations have not resolved is taken for a little more or less lung. From a thorax without Monte Carlo,
-whose scatter is known exactly: 2.2 to 3.4 % low after 6 to 24 iterations (tests/physics/test_spect_lung.py). Phantoms
-with Monte Carlo were off by 0 to 3 % (docs/spect-study.md)."""
+whose scatter is known exactly: 2.2 to 3.4 % low after 6 to 24 iterations (tests/physics/spect/test_spect_lung.py).
+Phantoms with Monte Carlo were off by 0 to 3 % (docs/spect-study.md)."""
 
 
 @dataclass(frozen=True, slots=True)
