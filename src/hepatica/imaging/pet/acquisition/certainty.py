@@ -37,7 +37,7 @@ anything within 3 % is held for equally likely, of which this is the standard de
 
 
 SCATTER_SD = {True: 0.03, False: 0.1}
-"""Relative, of the scatter, of a simulation and of a scan: scatter fractions of NEMA NU 2 are predicted 5 to 16 % below
+"""Relative, of the scatter, of a simulation and of a scan: scatter fractions of NEMA NU 2 are predicted 7 to 16 % below
 the published ones, since gantry and couch do not scatter here (docs/pet.md); nor do they in a simulation."""
 SCATTER_PARTS = 20
 """The estimate is smoothed over about a twentieth of its cells: at a region it is known to the root of this over the
