@@ -212,7 +212,7 @@ def _of_map(
     effect, cut = _seen_whole(effect, dose_map)
     return RadiobiologyResult(
         effect=effect,
-        messages=unique(notes, effect.messages, cut, *(m.prediction.messages for m in effect.models)),
+        messages=unique(found.messages, notes, effect.messages, cut, *(m.prediction.messages for m in effect.models)),
         provenance=Provenance(inputs=inputs, conventions=MEAN_OF_RESULT if means else {}).merged(effect.provenance),
     )
 

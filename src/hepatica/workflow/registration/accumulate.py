@@ -195,7 +195,14 @@ def accumulated_dose(
         moved_by=how,
         transform=None if given is None else given.transform,
         messages=unique(
-            of_cts, notes, about, found.messages, _about_seen(found), [] if density is not None else [BY_VOLUME]
+            of_cts,
+            one.messages,
+            other.messages,
+            notes,
+            about,
+            found.messages,
+            _about_seen(found),
+            [] if density is not None else [BY_VOLUME],
         ),
         provenance=Provenance(
             inputs,
