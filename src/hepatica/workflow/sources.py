@@ -11,9 +11,9 @@ from hepatica.anatomy.ct.hounsfield import checked_hu
 from hepatica.core import InputFile, Kind, Volume
 from hepatica.core.context import DicomContext, uid_of
 from hepatica.core.image import NOTHING_STATED, Image, Stated
+from hepatica.core.message import Message, unique
 from hepatica.core.seen_field import SeenField
 from hepatica.core.tables.sources import DoseSource, ImageSource, StructureSource
-from hepatica.core.message import Message, unique
 from hepatica.core.text.files import json_file
 from hepatica.dosimetry.engines.highest import below_zero_kept
 from hepatica.errors import InputError, UnitError
@@ -164,7 +164,7 @@ def _dose_of_path(path: Path, name: str, role: str) -> DoseInput:
         volume, _ = _read_dose(signed, role)
         path = signed if float(volume.values.min()) < 0 else path
     volume, said = _read_dose(path, role)
-    inputs = (input_file(role, path),)
+    inputs: tuple[InputFile, ...] = (input_file(role, path),)
     if path.name == SIGNED_DOSE and _is_signed(path) and path.with_name(RT_DOSE).is_file():
         # A NIfTI does not say whose it is.
         inputs += (input_file(role, path.with_name(RT_DOSE)),)

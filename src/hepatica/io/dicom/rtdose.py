@@ -227,8 +227,8 @@ def read_rtdose(path: Path | str) -> RtDose:
 def below_zero_lost(name: str) -> Message:
     """What is said of a dose whose voxels below zero were made zero."""
     text = (
-        f"{name}: voxels below zero, noise of the activity image, were written as zero, which RT Dose asks for: means of "
-        "structures read from it are too high, those of little dose many times"
+        f"{name}: voxels below zero, noise of the activity image, were written as zero, which RT Dose asks for: means "
+        "of structures read from it are too high, those of little dose many times"
     )
     return Message("dose-zero-below", text, "give the folder of *dose*, or its dose.nii.gz, which keep them")
 
