@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -62,6 +62,28 @@ class SeenField:
         if not region.volume_ml:
             return 0.0
         return self._led_into(region, transform) if transform is not None else self._here(region)
+
+    def seen_part(self, region: Region) -> Region:
+        """The part of a region that lies in it, by the middles of the region's own voxels; itself where all of it does.
+
+        Raises
+        ------
+        GeometryError
+            If the frames of reference differ.
+        """
+        if region.is_empty:
+            return region
+        region.grid.require_shared_frame(self.grid, f"what the activity image sees and region {region.name!r}")
+        axes = [np.arange(s.start, s.stop) for s in region.window]
+        points = region.grid.to_mm(np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1))
+        index = index_of(self.grid, points)
+        seen = ((index > -0.5) & (index < np.asarray(self.grid.shape) - 0.5)).all(axis=-1)
+        if self.ends_mm is not None:
+            seen &= self._place(points)
+        seen = np.asarray(seen)
+        if seen[region.coverage > 0].all():
+            return region
+        return replace(region, coverage=np.where(seen, region.coverage, np.float32(0)))
 
     def _here(self, region: Region) -> float:
         there = resample_region(region, self.grid)

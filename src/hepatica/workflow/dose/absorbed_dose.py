@@ -48,7 +48,7 @@ from hepatica.workflow.dose.options import DoseOptions
 from hepatica.workflow.dose.patient.lungs import treated_lungs
 from hepatica.workflow.dose.patient.patient import ct_or_uniform, let_go, patient_of
 from hepatica.workflow.dose.patient.registration import Brought, brought_to_ct
-from hepatica.workflow.dose.patient.seen import about_seen, seen_field
+from hepatica.workflow.dose.patient.seen import about_seen, seen_field, seen_parts
 from hepatica.workflow.dose.patient.structures import StructureSet, both_on, structures_on
 from hepatica.workflow.dose.result import DoseResult
 from hepatica.workflow.sources import ImageSource, StructureSource, as_images
@@ -137,7 +137,10 @@ def absorbed_dose(
     corrected = _corrected(seen, structures, patient.ct, options, report_progress)
     grid = dose_grid(seen.grid, ct_image.grid, options.output.grid)
     _, outside = decays_on(grid, corrected.image)
+    in_ct = replace(scans[0], volume=seen)
+    field = seen_field(in_ct)
     exact, drawn = both_on(grid, patient.drawn)
+    exact, drawn, shares = seen_parts(grid, exact, drawn, field)
 
     report_progress(f"dose by {engine}")
     dose_map = calculation.with_oil(patient.tissue.oil).compute_on(
@@ -153,12 +156,10 @@ def absorbed_dose(
         options=volume,
         position_sd_mm=images.brought.position_sd_mm,
     )  # fmt: skip
-    in_ct = replace(scans[0], volume=seen)
-    field = seen_field(in_ct)
     activities = with_counting(chain.activities, exact.clinical, in_ct) if len(scans) == 1 else chain.activities
     found = tuple(
-        StructureResult(item, dose, amount, *patient.known_of(item.region.name), field.share(whole.region))
-        for item, whole, dose, amount in zip(drawn.clinical, exact.clinical, doses, activities, strict=True)
+        StructureResult(item, dose, amount, *patient.known_of(item.region.name), share)
+        for item, dose, amount, share in zip(drawn.clinical, doses, activities, shares, strict=True)
     )
     del held
     lungs = treated_lungs(patient, found, count, scans[0], chosen, options)

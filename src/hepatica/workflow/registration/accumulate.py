@@ -203,7 +203,7 @@ def accumulated_dose(
             found.messages,
             _about_seen(found),
             [] if density is not None else [BY_VOLUME],
-        ),  # fmt: skip
+        ),
         provenance=Provenance(
             inputs,
             parameters=parameters(registration, course),
