@@ -63,8 +63,15 @@ class SeenField:
             return 0.0
         return self._led_into(region, transform) if transform is not None else self._here(region)
 
-    def seen_part(self, region: Region) -> Region:
+    def seen_part(self, region: Region, transform: Transform | None = None) -> Region:
         """The part of a region that lies in it, by the middles of the region's own voxels; itself where all of it does.
+
+        Parameters
+        ----------
+        region : Region
+            On any grid.
+        transform : Transform or None
+            From the region's frame of reference to this one's, where they differ.
 
         Raises
         ------
@@ -73,9 +80,11 @@ class SeenField:
         """
         if region.is_empty:
             return region
-        region.grid.require_shared_frame(self.grid, f"what the activity image sees and region {region.name!r}")
+        if transform is None:
+            region.grid.require_shared_frame(self.grid, f"what the activity image sees and region {region.name!r}")
         axes = [np.arange(s.start, s.stop) for s in region.window]
         points = region.grid.to_mm(np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1))
+        points = points if transform is None else transform.points_mm(points)
         index = index_of(self.grid, points)
         seen = ((index > -0.5) & (index < np.asarray(self.grid.shape) - 0.5)).all(axis=-1)
         if self.ends_mm is not None:
