@@ -88,7 +88,8 @@ class SeenField:
         index = index_of(self.grid, points)
         seen = ((index > -0.5) & (index < np.asarray(self.grid.shape) - 0.5)).all(axis=-1)
         if self.ends_mm is not None:
-            seen &= self._place(points)
+            # A plane of the image is seen or not, as a whole.
+            seen &= self._place(self.grid.to_mm(np.rint(index)))
         seen = np.asarray(seen)
         if seen[region.coverage > 0].all():
             return region
