@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from hepatica.core.grid import Grid
-from hepatica.core.region import Region
+from hepatica.core.region import Region, bounding_window
 from hepatica.core.resample import resample_region
 from hepatica.core.transform.ends import Direction, Ends
 from hepatica.core.transform.steps import index_of
@@ -93,7 +93,10 @@ class SeenField:
         seen = np.asarray(seen)
         if seen[region.coverage > 0].all():
             return region
-        return replace(region, coverage=np.where(seen, region.coverage, np.float32(0)))
+        kept = np.where(seen, region.coverage, np.float32(0))
+        inner = bounding_window(kept > 0)
+        i, j, k = (slice(w.start + b.start, w.start + b.stop) for w, b in zip(region.window, inner, strict=True))
+        return replace(region, window=(i, j, k), coverage=kept[inner])
 
     def _here(self, region: Region) -> float:
         there = resample_region(region, self.grid)
