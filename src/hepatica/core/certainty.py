@@ -22,6 +22,9 @@ UNKNOWN = -1.0
 SAME_REGION = 0.03
 """Relative difference of volume and of content up to which two regions are one: rounding, and voxels of a border."""
 
+SAME_NOISE = 0.1
+"""Difference of content, in its own standard uncertainties, up to which two regions are one as well."""
+
 
 @dataclass(frozen=True, slots=True)
 class CountedRegion:
@@ -34,9 +37,10 @@ class CountedRegion:
     volume_ml : float
         What the image shows of it.
     share_of_image : float
-        Activity in it over that in the image.
+        Activity in it over that in the image; below zero where noise of an image without a bound at zero is.
     counting_relative_sd : float
-        Relative standard uncertainty of its content by the noise of the counts, and of the scatter taken off.
+        Standard uncertainty of its content by the noise of the counts, and of the scatter taken off, over the size of
+        that content.
     """
 
     volume_ml: float
@@ -45,8 +49,10 @@ class CountedRegion:
 
     def is_like(self, volume_ml: float, share_of_image: float) -> bool:
         """Whether a region of that volume and content is taken for this one."""
-        pairs = ((self.volume_ml, volume_ml), (self.share_of_image, share_of_image))
-        return all(abs(one - other) <= SAME_REGION * abs(one) for one, other in pairs)
+        same_volume = abs(self.volume_ml - volume_ml) <= SAME_REGION * self.volume_ml
+        # Contents nearer than a part of their noise are not told apart, however small they are.
+        near = max(SAME_REGION, SAME_NOISE * self.counting_relative_sd) * abs(self.share_of_image)
+        return same_volume and abs(self.share_of_image - share_of_image) <= near
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from hepatica.core.grid import Grid
-from hepatica.core.region import Region
+from hepatica.core.region import Region, bounding_window
 from hepatica.core.resample import resample_region
 from hepatica.core.transform.ends import Direction, Ends
 from hepatica.core.transform.steps import index_of
@@ -62,6 +62,41 @@ class SeenField:
         if not region.volume_ml:
             return 0.0
         return self._led_into(region, transform) if transform is not None else self._here(region)
+
+    def seen_part(self, region: Region, transform: Transform | None = None) -> Region:
+        """The part of a region that lies in it, by the middles of the region's own voxels; itself where all of it does.
+
+        Parameters
+        ----------
+        region : Region
+            On any grid.
+        transform : Transform or None
+            From the region's frame of reference to this one's, where they differ.
+
+        Raises
+        ------
+        GeometryError
+            If the frames of reference differ.
+        """
+        if region.is_empty:
+            return region
+        if transform is None:
+            region.grid.require_shared_frame(self.grid, f"what the activity image sees and region {region.name!r}")
+        axes = [np.arange(s.start, s.stop) for s in region.window]
+        points = region.grid.to_mm(np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1))
+        points = points if transform is None else transform.points_mm(points)
+        index = index_of(self.grid, points)
+        seen = ((index > -0.5) & (index < np.asarray(self.grid.shape) - 0.5)).all(axis=-1)
+        if self.ends_mm is not None:
+            # A plane of the image is seen or not, as a whole.
+            seen &= self._place(self.grid.to_mm(np.rint(index)))
+        seen = np.asarray(seen)
+        if seen[region.coverage > 0].all():
+            return region
+        kept = np.where(seen, region.coverage, np.float32(0))
+        inner = bounding_window(kept > 0)
+        i, j, k = (slice(w.start + b.start, w.start + b.stop) for w, b in zip(region.window, inner, strict=True))
+        return replace(region, window=(i, j, k), coverage=kept[inner])
 
     def _here(self, region: Region) -> float:
         there = resample_region(region, self.grid)

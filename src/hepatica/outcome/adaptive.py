@@ -87,6 +87,12 @@ class PastTreatment:
         """Whether one of both doses has an interval."""
         return self.normal_high_gy is not None or self.lung_high_gy is not None
 
+    @property
+    def lacks_interval(self) -> bool:
+        """Whether one of both doses, where there is any, has no interval."""
+        ends = ((self.normal_dose_gy, self.normal_high_gy), (self.lung_dose_gy, self.lung_high_gy))
+        return any(dose > 0 and high is None for dose, high in ends)
+
     def at_high(self) -> PastTreatment:
         """The treatment with both doses at their upper ends; one without an interval stays what it is."""
         normal = self.normal_dose_gy if self.normal_high_gy is None else self.normal_high_gy
@@ -256,7 +262,15 @@ def remaining_tolerance(
         f"{high.normal_dose_gy:.4g} Gy of absorbed dose would be left for the normal liver, {high.lung_dose_gy:.4g} Gy "
         f"for the lungs, {high.activity_gbq:.4g} GBq"
     )
-    caution = Message("left-by-upper-ends", text, "take that where the limit must be kept for certain")
+    remedy = "take that where the limit must be kept for certain"
+    bare = sum(treatment.lacks_interval for treatment in past)
+    if bare:
+        text += (
+            f"; the dose of {bare} of {len(past)} treatments has no interval and counts with its mean, so that less "
+            "may be left"
+        )
+        remedy = "state the uncertainty of the activity in the image of each treatment: nothing is certain without it"
+    caution = Message("left-by-upper-ends", text, remedy)
     return replace(
         found, cautions=(*found.cautions, caution), normal_dose_surely_gy=high.normal_dose_gy,
         lung_dose_surely_gy=high.lung_dose_gy, activity_surely_gbq=high.activity_gbq,

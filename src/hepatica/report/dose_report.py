@@ -64,6 +64,8 @@ class ReportRegion:
         Where that comes from.
     not_judged : str
         Why no limit judges it; empty where they do.
+    qualifier : str
+        What is said beside a limit that its mean keeps: what of it is in view, and what of its noise is not known.
     """
 
     region: Region
@@ -72,6 +74,7 @@ class ReportRegion:
     interval_gy: tuple[float, float] | None = None
     interval_from: str = ""
     not_judged: str = ""
+    qualifier: str = ""
 
     @property
     def is_lesion(self) -> bool:
@@ -103,6 +106,8 @@ class LimitRow:
         95 % interval of the mean dose, where one is known by which the limit is judged.
     interval_from : str
         Where it comes from; after a semicolon what it lacks.
+    qualifier : str
+        What keeps "kept" and "reached" from being plain: a part in view alone, noise that is not known.
     """
 
     structure: str
@@ -117,6 +122,7 @@ class LimitRow:
     low_gy: float | None = None
     high_gy: float | None = None
     interval_from: str = ""
+    qualifier: str = ""
 
     @property
     @reported
@@ -146,7 +152,8 @@ class LimitRow:
             ">=": ("reached", "just reached", "may be missed", "missed"),
             "<=": ("kept", "nearly reached", "may be exceeded", "exceeded"),
         }
-        return words[self.comparison][("met", "near", "open", "violated").index(self.status)]
+        word = words[self.comparison][("met", "near", "open", "violated").index(self.status)]
+        return f"{word}, {self.qualifier}" if self.qualifier and self.status in ("met", "near") else word
 
     @property
     def interval(self) -> str:
@@ -286,10 +293,13 @@ def limit_rows(
                 first or one.not_judged,
                 one.interval_gy or (None, None),
                 one.interval_from,
+                one.qualifier,
             )
             for one in of_map
         ]
-        found += [(other.name, other.dose_mean_gy, "" if other.judged else instead, (None, None), "") for other in more]
+        found += [
+            (other.name, other.dose_mean_gy, "" if other.judged else instead, (None, None), "", "") for other in more
+        ]
         rows += [
             LimitRow(
                 structure=name,
@@ -304,7 +314,8 @@ def limit_rows(
                 low_gy=low,
                 high_gy=high,
                 interval_from=source,
+                qualifier=qualifier,
             )
-            for name, dose, reason, (low, high), source in found
+            for name, dose, reason, (low, high), source, qualifier in found
         ]
     return tuple(sorted(rows, key=lambda row: row.applies is False))

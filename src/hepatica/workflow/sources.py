@@ -11,13 +11,16 @@ from hepatica.anatomy.ct.hounsfield import checked_hu
 from hepatica.core import InputFile, Kind, Volume
 from hepatica.core.context import DicomContext, uid_of
 from hepatica.core.image import NOTHING_STATED, Image, Stated
+from hepatica.core.message import Message, unique
 from hepatica.core.seen_field import SeenField
 from hepatica.core.tables.sources import DoseSource, ImageSource, StructureSource
 from hepatica.core.text.files import json_file
+from hepatica.dosimetry.engines.highest import below_zero_kept
 from hepatica.errors import InputError, UnitError
 from hepatica.io.dicom.identity.inputs import input_file
 from hepatica.io.files import restore
 from hepatica.io.read import read_image
+from hepatica.planning.measured.earlier_results import is_result
 
 __all__ = ["DoseInput", "DoseSource", "ImageSource", "StructureSource", "as_dose", "as_image", "as_images"]
 
@@ -26,11 +29,16 @@ UNKNOWN = "UNKNOWN"
 
 PLANNED_DOSE = "planned-dose.nii.gz"
 
-MAPS_OF_DOSE = ("dose.dcm", "dose.nii.gz")
+SIGNED_DOSE, RT_DOSE = "dose.nii.gz", "dose.dcm"
+
+MAPS_OF_DOSE = (RT_DOSE, SIGNED_DOSE)
 """Names of the maps that a result of an absorbed dose lies beside."""
 
-DOSE_FILES = (PLANNED_DOSE, "dose.dcm")
+DOSE_FILES = (PLANNED_DOSE, RT_DOSE)
 """Names of the dose map in a folder of a plan and of a dose, in the order in which they are looked for."""
+
+WRITERS_OF_DOSE = ("absorbed_dose", "warp_image", "accumulated_dose")
+"""Verbs whose ``dose.nii.gz`` may hold voxels below zero, which ``dose.dcm`` cannot."""
 
 
 def as_image(source: ImageSource, *, role: str, series: str | None = None, stated: Stated = NOTHING_STATED) -> Image:
@@ -103,6 +111,8 @@ class DoseInput:
         Where the activity image behind it sees well, by the result of *dose* beside it; None of a mere map.
     scale_relative_sd : float or None
         Relative standard uncertainty common to all its voxels, likewise; None where it is not known.
+    messages : tuple of Message
+        What its reader must know: that voxels below zero were made zero, or that there are some.
     """
 
     volume: Volume
@@ -110,26 +120,28 @@ class DoseInput:
     name: str
     seen_field: SeenField | None = None
     scale_relative_sd: float | None = None
+    messages: tuple[Message, ...] = ()
 
 
 def as_dose(source: DoseSource, *, role: str) -> DoseInput:
     """The dose map itself: read where a path was given.
+
+    Of a folder that hepatica wrote it is ``dose.nii.gz``, in the frame of reference of its result: it keeps the voxels
+    below zero that noise of the activity image gives, without which means are too high. So it is of its ``dose.dcm``
+    where there are such voxels. A volume may hold them too; a file of others may not.
 
     Raises
     ------
     InputError
         If it is neither a path, a Volume nor an `Image`, or there is no such file.
     UnitError
-        If it is no absorbed dose, or holds a negative or undefined one.
+        If it is no absorbed dose, or holds an undefined one, or a negative one that no result of hepatica explains.
     DicomError
         If a DICOM file is no RTDOSE that hepatica reads.
     """
     if isinstance(source, str | Path):
         restore(source)
-        path = _dose_file(Path(source))
-        found = DoseInput(
-            _in_frame(_read_dose(path, role), path), (input_file(role, path),), str(source), *_told_beside(path)
-        )
+        found = _dose_of_path(_dose_file(Path(source)), str(source), role)
     elif isinstance(source, Image):
         found = DoseInput(source.volume, (source.source,), source.name)
     elif isinstance(source, Volume):
@@ -138,9 +150,31 @@ def as_dose(source: DoseSource, *, role: str) -> DoseInput:
         raise InputError(f"{role}: a dose map is a path, a Volume or an Image, not {type(source).__name__}")
     found.volume.require_kind(Kind.DOSE)
     found.volume.require_finite()
-    if float(found.volume.values.min()) < 0:
+    if float(found.volume.values.min()) >= 0:
+        return found
+    if isinstance(source, str | Path) and not _is_signed(Path(found.inputs[0].path)):
         raise UnitError(f"{found.name}: a dose is negative; this is no map of absorbed dose in Gy")
-    return found
+    return replace(found, messages=unique(found.messages, below_zero_kept(found.volume)))
+
+
+def _dose_of_path(path: Path, name: str, role: str) -> DoseInput:
+    """The dose of a file; beside an RT Dose of hepatica without its voxels below zero the map that has them."""
+    signed = path.with_name(SIGNED_DOSE)
+    if path.name == RT_DOSE and signed.is_file() and _is_signed(signed):
+        volume, _ = _read_dose(signed, role)
+        path = signed if float(volume.values.min()) < 0 else path
+    volume, said = _read_dose(path, role)
+    inputs: tuple[InputFile, ...] = (input_file(role, path),)
+    if path.name == SIGNED_DOSE and _is_signed(path) and path.with_name(RT_DOSE).is_file():
+        # A NIfTI does not say whose it is.
+        inputs += (input_file(role, path.with_name(RT_DOSE)),)
+    return DoseInput(_in_frame(volume, path), inputs, name, *_told_beside(path), messages=said)
+
+
+def _is_signed(path: Path) -> bool:
+    """Whether a file is the map of a result of hepatica that keeps its voxels below zero."""
+    beside = path.with_name("result.json")
+    return path.name == SIGNED_DOSE and beside.is_file() and is_result(beside, *WRITERS_OF_DOSE)
 
 
 def _told_beside(path: Path) -> tuple[SeenField | None, float | None]:
@@ -156,26 +190,37 @@ def _told_beside(path: Path) -> tuple[SeenField | None, float | None]:
 
 
 def _in_frame(dose: Volume, path: Path) -> Volume:
-    """A plan's map in the frame of reference that the plan's result holds: a NIfTI has none, and would match any."""
+    """A map in the frame of reference that the result beside it holds: a NIfTI has none, and would match any."""
     beside = path.with_name("result.json")
-    if path.name != PLANNED_DOSE or not beside.is_file():
+    if path.name not in (PLANNED_DOSE, SIGNED_DOSE) or not beside.is_file():
         return dose
-    grid = (json_file(beside).get("voxel_plan") or {}).get("grid") or {}
+    if path.name == SIGNED_DOSE and not _is_signed(path):
+        return dose
+    told = json_file(beside)
+    grid = (told if path.name == SIGNED_DOSE else told.get("voxel_plan") or {}).get("grid") or {}
+    if grid.get("frame_of_reference") is None and path.with_name(RT_DOSE).is_file():
+        return dose.in_frame(_read_dose(path.with_name(RT_DOSE), "dose")[0].grid.frame_of_reference)
     return dose.in_frame(grid.get("frame_of_reference"))
 
 
 def _dose_file(path: Path) -> Path:
-    inside = [path / name for name in DOSE_FILES if (path / name).is_file()]
+    signed = path / SIGNED_DOSE
+    names = (PLANNED_DOSE, SIGNED_DOSE, RT_DOSE) if signed.is_file() and _is_signed(signed) else DOSE_FILES
+    inside = [path / name for name in names if (path / name).is_file()]
     return inside[0] if inside else path
 
 
-def _read_dose(path: Path, role: str) -> Volume:
+def _read_dose(path: Path, role: str) -> tuple[Volume, tuple[Message, ...]]:
+    """Voxels, and whether those below zero were made zero."""
     from hepatica.io.dicom.rtdose import read_rtdose
     from hepatica.io.itk import is_itk_file, read_itk
 
     if not path.is_file():
         raise InputError(f"{path}: no such dose map ({role}); give a file, or a folder with {' or '.join(DOSE_FILES)}")
-    return read_itk(path, Kind.DOSE, name=path.name)[0] if is_itk_file(path) else read_rtdose(path).volume
+    if is_itk_file(path):
+        return read_itk(path, Kind.DOSE, name=path.name)[0], ()
+    found = read_rtdose(path)
+    return found.volume, tuple(one for one in found.messages if one.code == "dose-zero-below")
 
 
 def dicom_context(image: Image) -> DicomContext:

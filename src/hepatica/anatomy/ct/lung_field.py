@@ -42,16 +42,19 @@ class LungsInField:
         Sides on which the drawing ends although the CT shows lung beyond.
     only : str
         "left" or "right" where only one lung is drawn; empty where both are, or one structure is called lungs.
+    image_sees : float
+        Share of them that the activity image sees, on whatever voxels it lies now; 1 where that is as good as all.
     """
 
     cut_cm2: tuple[tuple[str, float], ...] = ()
     drawing_ends: tuple[str, ...] = ()
     only: str = ""
+    image_sees: float = 1.0
 
     @property
     def whole(self) -> bool:
         """Whether nothing is known to be cut off."""
-        return not (self.cut_cm2 or self.drawing_ends or self.only)
+        return not (self.cut_cm2 or self.drawing_ends or self.only) and self.image_sees >= 1
 
     @property
     def how(self) -> str:
@@ -61,6 +64,7 @@ class LungsInField:
         ]
         parts += [f"the drawing ends towards the {side} where the CT shows more lung" for side in self.drawing_ends]
         parts += [f"only the {self.only} lung is drawn"] if self.only else []
+        parts += [f"the activity image sees {100 * self.image_sees:.0f} % of them"] if self.image_sees < 1 else []
         return "; ".join(parts)
 
     def also(self, other: LungsInField) -> LungsInField:
@@ -69,7 +73,7 @@ class LungsInField:
         for side, area in (*self.cut_cm2, *other.cut_cm2):
             areas[side] = max(area, areas.get(side, 0.0))
         ends = tuple(dict.fromkeys((*self.drawing_ends, *other.drawing_ends)))
-        return LungsInField(tuple(areas.items()), ends, self.only or other.only)
+        return LungsInField(tuple(areas.items()), ends, self.only or other.only, min(self.image_sees, other.image_sees))
 
 
 def one_sided(roles: Iterable[Structure]) -> LungsInField:

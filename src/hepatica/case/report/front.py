@@ -16,6 +16,7 @@ from hepatica.core.message import Message
 from hepatica.core.numbers.estimate import Estimate
 from hepatica.core.numbers.wording import percent, three, with_uncertainty
 from hepatica.core.tables.table import Cell, Table
+from hepatica.planning.limits.dose_limits import SEEN_WHOLE
 from hepatica.report.document import (
     Banner,
     Block,
@@ -333,8 +334,11 @@ def _doses(treatment: TreatmentSummary, steps: Steps, room: Room) -> Section:
 
 def _numbers(one: StructureDose, room: Room) -> tuple[Cell, ...]:
     sd = one.delivered_known_sd_gy
-    uncertain = None if sd is None else f"≥{NO_BREAK}{three(sd)}" if one.not_known else three(sd)
+    is_part = one.seen_share < SEEN_WHOLE
+    uncertain = None if sd is None else f"≥{NO_BREAK}{three(sd)}" if one.not_known or is_part else three(sd)
     name = _short(one.name, room.name_letters)
+    if is_part:
+        name += f" ({100 * one.seen_share:.0f}{NO_BREAK}% seen)"
     return (name, one.volume_ml, one.planned_dose_gy, one.delivered_dose_gy, uncertain, one.d95_gy)
 
 
@@ -355,15 +359,17 @@ def _goal(one: StructureDose, goal: Goal | None) -> tuple[str, str]:
         not_judged=goal.not_judged,
         low_gy=goal.low_gy,
         high_gy=goal.high_gy,
+        qualifier=goal.qualifier,
     )
-    verdict = row.verdict if goal.not_judged else row.verdict.replace(" ", NO_BREAK)
+    long = goal.not_judged or goal.qualifier
+    verdict = row.verdict if long else row.verdict.replace(" ", NO_BREAK)
     return asked, verdict
 
 
 def _dose_note(treatment: TreatmentSummary, lesions: int, left: Sequence[Goal], steps: Steps) -> str:
     parts = ["Mean absorbed doses, ± standard uncertainty (k = 1); planned by the method that the plan chose."]
     lungs = [one for one in treatment.structures if one.role == "lung"]
-    if any(one.not_known for one in treatment.structures):
+    if any(one.not_known or one.seen_share < SEEN_WHOLE for one in treatment.structures):
         parts.append("≥ before an uncertainty: parts of it are not known and not in it.")
     if any(one.delivered_dose_gy is not None for one in treatment.structures):
         if not treatment.goals_are_judged:
@@ -372,6 +378,8 @@ def _dose_note(treatment: TreatmentSummary, lesions: int, left: Sequence[Goal], 
             parts.append("Lungs: planned by the shunt, delivered by the image.")
     else:
         parts.append(f"Delivered dose: {_absent(steps, 'dose')}; goals and limits are judged by the planned dose.")
+    if any(one.seen_share < SEEN_WHOLE for one in treatment.structures):
+        parts.append("Of what the activity image cuts off, volume and dose are those of the share seen.")
     if lesions > 0:
         parts.append(f"{lesions} smaller lesions are on the page of the absorbed dose.")
     if left:

@@ -43,6 +43,8 @@ class Goal:
         False of what the plan states itself.
     low_gy, high_gy : float or None
         95 % interval by which it was judged, where there is one.
+    qualifier : str
+        What is said beside a limit that is kept: a part in view alone, noise that is not known.
     """
 
     comparison: str
@@ -55,6 +57,7 @@ class Goal:
     is_published: bool = True
     low_gy: float | None = None
     high_gy: float | None = None
+    qualifier: str = ""
 
     @property
     def gravity(self) -> tuple[int, bool]:
@@ -116,7 +119,7 @@ def goals_of_dose(
         if row["applies"] and not row["not_judged"] and row.get("limit_id") not in plan.get("limits_ruled_out", ()):
             goal = Goal(
                 row["comparison"], row["limit_gy"], row["status"], row["condition"], row["source"],
-                low_gy=row.get("low_gy"), high_gy=row.get("high_gy"),
+                low_gy=row.get("low_gy"), high_gy=row.get("high_gy"), qualifier=row.get("qualifier", ""),
             )  # fmt: skip
             if row["condition"].startswith(LIFETIME) and (lungs[0] or lungs[1]):
                 goal = _of_lifetime(row, lungs)
@@ -130,7 +133,7 @@ def goals_of_dose(
         tolerance = f"of {left['tolerance_bed_gy']:g} Gy BED {left['delivered_bed_gy']:.4g} Gy were used"
         goal = Goal(
             "<=", left["normal_gy"], status, f"left by earlier treatments ({tolerance})", "next treatment",
-            low_gy=low, high_gy=high,
+            low_gy=low, high_gy=high, qualifier=normal[0].get("qualifier", ""),
         )  # fmt: skip
         found[name] = (*found.get(name, ()), goal)
     for one in asked_by_plan(plan, dose):
@@ -142,10 +145,15 @@ def goals_of_dose(
             ).status
             goal = Goal(
                 one.comparison, one.limit_gy, status, one.condition, one.source, one.total_gy, is_published=False,
-                low_gy=low, high_gy=high,
+                low_gy=low, high_gy=high, qualifier=_qualifier(one.structure, dose),
             )  # fmt: skip
             found[one.structure] = (*there, goal)
     return found
+
+
+def _qualifier(name: str, dose: Mapping[str, Any]) -> str:
+    """What is said beside a limit that a structure keeps."""
+    return next((str(row.get("qualifier", "")) for row in dose.get("structures", ()) if row["name"] == name), "")
 
 
 def _of_lifetime(row: Mapping[str, Any], lungs: tuple[float, str]) -> Goal:
@@ -158,7 +166,7 @@ def _of_lifetime(row: Mapping[str, Any], lungs: tuple[float, str]) -> Goal:
     condition = f"{row['condition']}, with {before:.3g} Gy of earlier treatments {total:.3g} Gy"
     return Goal(
         row["comparison"], row["limit_gy"], "unjudged" if not_judged else status, condition, row["source"], total,
-        not_judged, low_gy=low, high_gy=high,
+        not_judged, low_gy=low, high_gy=high, qualifier=row.get("qualifier", ""),
     )  # fmt: skip
 
 

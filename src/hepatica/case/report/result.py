@@ -18,6 +18,7 @@ from hepatica.core.message import Message, unique
 from hepatica.core.privacy.identity import withheld
 from hepatica.core.provenance import Provenance
 from hepatica.core.tables.table import Table
+from hepatica.planning.limits.dose_limits import SEEN_WHOLE
 from hepatica.report.document import Document
 from hepatica.report.files import document_files
 from hepatica.workflow.result import Result, result
@@ -90,14 +91,19 @@ class CaseReportResult(Result):
         return f"Report of the course: {current} of {len(self.steps)} steps are up to date{left}"
 
     def table(self) -> Table:
-        """Planned against delivered of all treatments."""
+        """Planned against delivered of all treatments; what was seen of each, where something is cut off."""
+        shown = [(one, s) for one in self.case_treatments for s in shown_structures(one.structures)]
+        cut = any(s.seen_share < SEEN_WHOLE for _, s in shown)
         rows = [
-            (one.number, s.name, s.volume_ml, s.planned_dose_gy, s.delivered_dose_gy, s.delivered_known_sd_gy, s.d95_gy)
-            for one in self.case_treatments
-            for s in shown_structures(one.structures)
-        ]
+            (
+                one.number, s.name, s.volume_ml, s.planned_dose_gy, s.delivered_dose_gy, s.delivered_known_sd_gy,
+                s.d95_gy, *((100 * s.seen_share,) if cut else ()),
+            )
+            for one, s in shown
+        ]  # fmt: skip
         columns = (
             "treatment", "structure", "volume, mL", "planned, Gy", "delivered, Gy", "known SD, Gy", "D95, Gy",
+            *(("seen, %",) if cut else ()),
         )  # fmt: skip
         return Table.of(columns, rows, "Planned against delivered", "planned-and-delivered")
 

@@ -32,7 +32,7 @@ class StructureDose:
     name, role : str
         Of the structure.
     volume_ml : float or None
-        As drawn.
+        As drawn; of a delivered dose that its activity image cuts off, of the part seen.
     planned_dose_gy : float or None
         By the method that the plan chose; None where it has none for this structure.
     delivered_dose_gy : float or None
@@ -45,6 +45,8 @@ class StructureDose:
         Of tumours: dose that 95 % of the volume get at least.
     goals : tuple of Goal
         Those that apply.
+    seen_share : float
+        Share of its volume that the activity image of the delivered dose sees; volume and dose are of this part.
     """
 
     name: str
@@ -56,6 +58,7 @@ class StructureDose:
     not_known: tuple[str, ...] = ()
     d95_gy: float | None = None
     goals: tuple[Goal, ...] = ()
+    seen_share: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -409,6 +412,7 @@ def _structures(
                 not_known=tuple(uncertainty.get("not_known", ())),
                 d95_gy=at(item, "d_percent_gy.95") if role in (TUMOUR, ALL_TUMOURS) else None,
                 goals=goals.get(item["name"], ()),
+                seen_share=item.get("seen_share", 1.0),
             )
     yield from _lungs(plan, dose, goals)
 
@@ -423,6 +427,9 @@ def _lungs(
         return
     by_shunt = judged == "shunt"
     name = "lungs by the shunt" if by_shunt else str(at(found, "by_image.structure"))
+    imaged: Mapping[str, Any] = {}
+    if not by_shunt:
+        imaged = next((row for row in dose.get("structures", ()) if row["name"] == name), {})
     yield StructureDose(
         name=name,
         role="lung",
@@ -431,7 +438,9 @@ def _lungs(
         delivered_known_sd_gy=at(found, "by_shunt.dose_lung_gy_sd")
         if by_shunt
         else at(found, "by_image.dose_mean_known_sd_gy"),
+        not_known=tuple((imaged.get("uncertainty") or {}).get("not_known", ())),
         goals=goals.get(name, ()),
+        seen_share=imaged.get("seen_share", 1.0),
     )
 
 

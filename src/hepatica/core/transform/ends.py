@@ -53,6 +53,13 @@ def brought_ends(ends: Ends, along: Direction, transform: Transform, grid: Grid)
     return (start + (first - 0.5) * step, start + (first + count - 0.5) * step), _direction(normal)
 
 
+def slice_ends(grid: Grid) -> tuple[Ends, Direction]:
+    """Outer faces of the first and the last slice of an image, mm along the unit vector from slice to slice."""
+    normal = np.asarray(grid.direction)[:, 2]
+    start, step = float(normal @ grid.origin_mm), grid.spacing_mm[2]
+    return (start - 0.5 * step, start + (grid.shape[2] - 0.5) * step), _direction(normal)
+
+
 def _lies_between(k: int, ends: Ends, along: FloatArray, transform: Transform, grid: Grid) -> bool:
     """Whether a plane of a grid lies between the ends everywhere, looked at at every fourth voxel."""
     spots = [np.unique([*range(0, n, STRIDE), n - 1]) for n in grid.shape[:2]]

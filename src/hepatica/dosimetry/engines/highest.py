@@ -79,6 +79,19 @@ def highest_message(found: HighestDose) -> tuple[Message, ...]:
     return (Message("maximum-in-low-density", text, "use Monte Carlo, or take D2 % of the structures in tissue"),)
 
 
+def below_zero_kept(dose: Volume) -> tuple[Message, ...]:
+    """What is said where voxels of a dose map that is read have a dose below zero."""
+    below = dose.values < 0
+    if not below.any():
+        return ()
+    text = (
+        f"{dose.name or 'a dose map'}: {int(below.sum())} voxels have a dose below zero, noise of the activity image; "
+        "means of structures count them and are right; what is not linear in dose (BED, EQD2, EUD, histograms, gamma "
+        "index) is that of dose with its noise: BED and EQD2 are too high, and no model is asked of what is below zero"
+    )
+    return (Message("dose-below-zero-read", text, "read means; for voxels take an image with a filter or by osem"),)
+
+
 def below_zero_messages(dose: Volume) -> tuple[Message, ...]:
     """What is said where voxels have a dose below zero, which an image without a bound at zero gives.
 

@@ -113,7 +113,8 @@ class StructureSum:
     def with_scales(self, scales: tuple[float | None, float | None]) -> StructureSum:
         """The same with its interval from relative standard uncertainties of both doses' scales."""
         one, other = scales
-        if one is None or other is None:
+        if one is None or other is None or min(self.first_dose_mean_gy, self.second_dose_mean_gy) < 0:
+            # Below zero the noise of the counts rules, which a scale does not hold.
             return self
         half = SD_PER_INTERVAL * (one * self.first_dose_mean_gy + other * self.second_dose_mean_gy)
         return replace(self, dose_mean_interval_95_gy=(max(0.0, self.dose_mean_gy - half), self.dose_mean_gy + half))

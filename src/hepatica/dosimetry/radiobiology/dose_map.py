@@ -159,7 +159,8 @@ def map_effect(
         metrics |= {f"d{x}": histogram.d_percent(x) for x in (95, 30)}
         role = roles[region.name]
         for model in _models_for(tissue, role, roles.values(), asked.indication):
-            if (value := metrics.get(model.metric)) is not None:
+            # Below zero is noise of the image, of which no model speaks.
+            if (value := metrics.get(model.metric)) is not None and value >= 0:
                 together = role is Structure.ALL_TUMOURS
                 models.append(_prediction(model, value, region, source.name, exposure.agent, together=together))
     if not found:

@@ -84,6 +84,8 @@ def region_radiobiology(
 ) -> RegionRadiobiology:
     """BED, EQD2, EUD and EUBED of a structure; border voxels count by their covered fraction.
 
+    Voxels below zero count in the means of dose and BED; for EUD, EUBED and TCP they hold no dose.
+
     With an exponent also the generalized EUD, with a density of clonogenic cells the Poisson TCP.
 
     Raises
@@ -98,6 +100,8 @@ def region_radiobiology(
     total = float(weights.sum())
     mean = float(np.dot(doses, weights)) / total
     bed_mean = float(np.dot(beds, weights)) / total
+    # Voxels below zero are noise, and would rule a mean of survivals: only means count them.
+    doses, beds = np.maximum(doses, 0), np.maximum(beds, 0)
     return RegionRadiobiology(
         name=region.name,
         volume_ml=region.volume_ml,

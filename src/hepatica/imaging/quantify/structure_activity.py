@@ -123,6 +123,9 @@ class StructureActivity:
         Whether the image holds the correction already ("yang"), or a mean is to be multiplied with it.
     background : str
         Structure that gave the background of a region recovery; empty for none.
+    decays_sd : float or None
+        Standard uncertainty of `decays` by counting, of a structure without a chain: what is relative to a mean that
+        noise brought to zero or below says nothing.
     """
 
     name: str
@@ -131,6 +134,7 @@ class StructureActivity:
     factor: Estimate | None = None
     in_image: bool = False
     background: str = ""
+    decays_sd: float | None = None
 
     def corrected_dose(self, mean: Estimate) -> Estimate:
         """Mean dose with the correction, and the known parts of its uncertainty: the chain and that of the engine."""

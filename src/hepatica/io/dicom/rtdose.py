@@ -43,6 +43,11 @@ MAX_DOSE_GY = 1e6
 MIN_LARGEST_DOSE_GY = 1e-9
 """A dose whose largest voxel has less was scaled wrongly: a day of natural background is a thousand times more."""
 
+PLAIN = "Absorbed dose by hepatica; research use only, no medical device"
+
+ZERO_BELOW = "by hepatica, research use only; negative voxels are ZERO here"
+"""DoseComment of a dose whose voxels below zero were written as zero."""
+
 HETEROGENEITY = ("IMAGE", "ROI_OVERRIDE", "WATER")
 """TissueHeterogeneityCorrection: densities from the image, stated for regions, or water everywhere."""
 
@@ -92,12 +97,15 @@ class DoseText:
         The structure set that the dose was evaluated with.
     provenance : Provenance or None
         Written as JSON into ImageComments.
+    zero_below : bool
+        Whether voxels below zero, noise of an unbiased image, are written as zero; the object then says so.
     """
 
     label: str = "TARE"
     heterogeneity: str = "IMAGE"
     structure_set: Instance | None = None
     provenance: Provenance | None = None
+    zero_below: bool = False
 
 
 def write_rtdose(
@@ -127,19 +135,23 @@ def write_rtdose(
     Raises
     ------
     UnitError
-        If it is no dose, or a voxel is negative, NaN or infinite.
+        If it is no dose, or a voxel is NaN, infinite, or negative where `text` does not let it be zero.
     GeometryError
         If the dose and the context are in different frames of reference.
     OutputError
         If the file cannot be written.
     """
     text = text or DoseText()
+    below = text.zero_below and float(dose.values.min()) < 0
+    dose = dose.with_values(np.maximum(dose.values, 0)) if below else dose
     _require_writable(dose, text, bits)
     grid, turned = geometry.right_handed(dose.grid)
     values = dose.values[:, :, ::-1] if turned else dose.values
     stored, scaling = _scaled(values, bits)
     with pydicom_door(Path(path), "cannot be written as DICOM"):
-        dataset = new_object(context, RT_DOSE, "RTDOSE", description="Absorbed dose")
+        dataset = new_object(
+            context, RT_DOSE, "RTDOSE", description="Absorbed dose, zero below 0" if below else "Absorbed dose"
+        )
         dataset.FrameOfReferenceUID = frame_of_reference(grid, context)
         dataset.PositionReferenceIndicator = ""
         dataset.OperatorsName = ""
@@ -149,7 +161,7 @@ def write_rtdose(
         dataset.DoseSummationType = "PLAN_OVERVIEW"
         dataset.PlanOverviewSequence = [_plan_overview(context, text)]
         dataset.DoseGridScaling = scaling
-        dataset.DoseComment = "Absorbed dose by hepatica; research use only, no medical device"
+        dataset.DoseComment = ZERO_BELOW if below else PLAIN
         dataset.TissueHeterogeneityCorrection = text.heterogeneity
         if context.instances:
             dataset.ReferencedImageSequence = references(context.instances)
@@ -199,6 +211,8 @@ def read_rtdose(path: Path | str) -> RtDose:
     if (transform := header.text("SpatialTransformOfDose")) not in ("", "NONE"):
         text = f"{path}: SpatialTransformOfDose: {transform}: the dose was moved by a registration"
         notes.append(Message("dose-was-moved", text))
+    if header.text("DoseComment") == ZERO_BELOW:
+        notes.append(below_zero_lost(str(path)))
     return RtDose(
         volume,
         context_of([header]),
@@ -208,6 +222,15 @@ def read_rtdose(path: Path | str) -> RtDose:
         _structure_set(header),
         (*notes, *header.messages()),
     )
+
+
+def below_zero_lost(name: str) -> Message:
+    """What is said of a dose whose voxels below zero were made zero."""
+    text = (
+        f"{name}: voxels below zero, noise of the activity image, were written as zero, which RT Dose asks for: means "
+        "of structures read from it are too high, those of little dose many times"
+    )
+    return Message("dose-zero-below", text, "give the folder of *dose*, or its dose.nii.gz, which keep them")
 
 
 def _require_writable(dose: Volume, text: DoseText, bits: int) -> None:

@@ -238,6 +238,8 @@ class AbsorbedDose:
         That of the lung dose that limits look at; None where it has none.
     seen_shares : mapping of str to float
         Share of each structure that the image sees.
+    lungs_by_image : str
+        Name of the lungs whose dose by the image is judged; empty where that by the shunt is.
     """
 
     source: str
@@ -253,6 +255,7 @@ class AbsorbedDose:
     highs_gy: Mapping[str, float] = field(default_factory=dict)
     lung_high_gy: float | None = None
     seen_shares: Mapping[str, float] = field(default_factory=dict)
+    lungs_by_image: str = ""
 
     def normal_dose_gy(self, role: str, structure: str | None = None) -> float:
         """Mean dose of normal liver; see `normal_name`."""
@@ -315,6 +318,7 @@ def absorbed_dose_of(path: Path) -> AbsorbedDose:
             },
             lung_high_gy=_lung_high_gy(lungs),
             seen_shares={str(row["name"]): float(row.get("seen_share", 1.0)) for row in document["structures"]},
+            lungs_by_image=str(lungs["by_image"]["structure"]) if lungs.get("judged") == "image" else "",
         )
     except (KeyError, TypeError, ValueError, AttributeError, UnknownNameError) as error:
         raise InputError(f"{path}: no absorbed dose in it ({error!r})") from error

@@ -19,13 +19,14 @@ from hepatica.dosimetry.engines.dose_map import DoseEngine, DoseMap
 from hepatica.dosimetry.engines.highest import below_zero_messages
 from hepatica.dosimetry.engines.montecarlo import MonteCarloEngine
 from hepatica.dosimetry.engines.registry import EngineName, dose_engine
-from hepatica.dosimetry.metrics.region_dose import region_dose
+from hepatica.dosimetry.metrics.region_dose import RegionDose, region_dose
 from hepatica.errors import InputError
 from hepatica.imaging.pet.becquerels.plausible import settled
 from hepatica.imaging.quantify.recovery import RecoveryCurve
 from hepatica.imaging.quantify.structure_activity import (
     CorrectedImage,
     PartialVolumeOptions,
+    StructureActivity,
     structure_activities,
     yang_corrected,
 )
@@ -40,7 +41,7 @@ from hepatica.transport.matter.media import HuCalibration, calibration_messages,
 from hepatica.transport.runner.stopping import RunProgress
 from hepatica.workflow.dose.beside import MR, told_beside
 from hepatica.workflow.dose.certainty import about_certainty, about_recovery, with_counting
-from hepatica.workflow.dose.decays import decays_from, negatives_of
+from hepatica.workflow.dose.decays import DecayCount, decays_from, negatives_of
 from hepatica.workflow.dose.deposits import treated_deposits
 from hepatica.workflow.dose.given_activity import with_given
 from hepatica.workflow.dose.numbers import StructureResult
@@ -48,7 +49,7 @@ from hepatica.workflow.dose.options import DoseOptions
 from hepatica.workflow.dose.patient.lungs import treated_lungs
 from hepatica.workflow.dose.patient.patient import ct_or_uniform, let_go, patient_of
 from hepatica.workflow.dose.patient.registration import Brought, brought_to_ct
-from hepatica.workflow.dose.patient.seen import about_seen, seen_field
+from hepatica.workflow.dose.patient.seen import about_seen, seen_field, seen_parts
 from hepatica.workflow.dose.patient.structures import StructureSet, both_on, structures_on
 from hepatica.workflow.dose.result import DoseResult
 from hepatica.workflow.sources import ImageSource, StructureSource, as_images
@@ -137,7 +138,10 @@ def absorbed_dose(
     corrected = _corrected(seen, structures, patient.ct, options, report_progress)
     grid = dose_grid(seen.grid, ct_image.grid, options.output.grid)
     _, outside = decays_on(grid, corrected.image)
+    in_ct = replace(scans[0], volume=seen)
+    field = seen_field(in_ct)
     exact, drawn = both_on(grid, patient.drawn)
+    exact, drawn, shares = seen_parts(grid, exact, drawn, field)
 
     report_progress(f"dose by {engine}")
     dose_map = calculation.with_oil(patient.tissue.oil).compute_on(
@@ -153,12 +157,17 @@ def absorbed_dose(
         options=volume,
         position_sd_mm=images.brought.position_sd_mm,
     )  # fmt: skip
-    in_ct = replace(scans[0], volume=seen)
-    field = seen_field(in_ct)
     activities = with_counting(chain.activities, exact.clinical, in_ct) if len(scans) == 1 else chain.activities
     found = tuple(
-        StructureResult(item, dose, amount, *patient.known_of(item.region.name), field.share(whole.region))
-        for item, whole, dose, amount in zip(drawn.clinical, exact.clinical, doses, activities, strict=True)
+        StructureResult(
+            item,
+            dose,
+            amount,
+            *patient.known_of(item.region.name),
+            share,
+            _own_sd_gy(amount, dose, dose_map, seen, count),
+        )
+        for item, dose, amount, share in zip(drawn.clinical, doses, activities, shares, strict=True)
     )
     del held
     lungs = treated_lungs(patient, found, count, scans[0], chosen, options)
@@ -190,6 +199,20 @@ def absorbed_dose(
         .merged(chain.provenance)
         .adding(*images.brought.steps, inputs=(*given_files, *_curve_files(given), *images.brought.inputs)),
     )  # fmt: skip
+
+
+def _own_sd_gy(
+    activity: StructureActivity, dose: RegionDose, dose_map: DoseMap, seen: Volume, count: DecayCount
+) -> float | None:
+    """Standard uncertainty of a mean by counting and scale where it has no relative one; None where not known.
+
+    By the energy emitted in it, which is rather more than what stays: photons go on.
+    """
+    scale = count.scale_relative_sd
+    if activity.decays_sd is None or scale is None or not seen.total > 0 or not dose.mass_g:
+        return None
+    gray_per_decay = dose_map.energy_balance.emitted_j / seen.total / (dose.mass_g / 1000)
+    return math.hypot(gray_per_decay * activity.decays_sd, scale * dose.dose_mean_gy)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

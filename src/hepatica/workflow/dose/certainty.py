@@ -42,11 +42,15 @@ def with_counting(
     found = []
     for item, one in zip(drawn, activities, strict=True):
         chain = one.uncertainty
-        if chain is None or chain.counting_relative_sd is not None:
+        if chain is not None and chain.counting_relative_sd is not None:
             found.append(one)
             continue
         shown_ml = resample_region(item.region, image.grid).volume_ml
         counting = certainty.counting_of(shown_ml, one.decays / total)
+        if chain is None:
+            # Of a mean that noise brought below zero: in decays, since nothing relative to it means anything.
+            found.append(replace(one, decays_sd=None if counting is None else counting * abs(one.decays)))
+            continue
         found.append(replace(one, uncertainty=replace(chain, counting_relative_sd=counting)))
     return tuple(found)
 

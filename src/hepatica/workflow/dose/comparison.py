@@ -10,7 +10,7 @@ from typing import ClassVar
 from hepatica.anatomy.structures.clinical import threshold_region
 from hepatica.core import Provenance, Region, Volume
 from hepatica.core.document import HIDDEN, reported
-from hepatica.core.message import Message
+from hepatica.core.message import Message, unique
 from hepatica.core.options import parameters, verb
 from hepatica.core.progress import Progress, silent
 from hepatica.core.tables.sources import regions_of
@@ -145,7 +145,7 @@ def compare_doses(
         second=names[1],
         gamma=gamma,
         comparison=compared,
-        messages=notes,
+        messages=unique(one.messages, other.messages, notes),
         provenance=Provenance(inputs=inputs, parameters=parameters(criteria)),
     )
 

@@ -48,7 +48,8 @@ LUNGS_BY_SHUNT = "lungs by the shunt"
 LIVER_LESIONS = (Structure.TUMOUR, Structure.ALL_TUMOURS)
 
 CALIBRATION = "calibration"
-LACKING = ("counting statistics", "time integration", "position by the transform")
+COUNTING = "counting statistics"
+LACKING = (COUNTING, "time integration", "position by the transform")
 """Parts of an uncertainty that an interval is said to lack; that nothing was recovered is said with the tumours."""
 
 SHOWN_PERCENTS = (95.0, 70.0, 50.0, 5.0)
@@ -76,6 +77,8 @@ class StructureResult:
     lung: LungMean | None = field(default=None, metadata=HIDDEN)
     seen_share: float = 1.0
     """Share of its volume that lies in what the activity image sees; limits judge what is seen whole."""
+    own_sd_gy: float | None = field(default=None, metadata=HIDDEN)
+    """Standard uncertainty by counting and scale, Gy, where noise leaves no mean above zero to which it is relative."""
 
     @property
     def not_judged(self) -> str:
@@ -83,6 +86,18 @@ class StructureResult:
         if self.seen_share >= SEEN_WHOLE or self.item.structure in LUNGS:
             return ""
         return f"{100 * self.seen_share:.0f} % seen"
+
+    @property
+    @reported
+    def qualifier(self) -> str:
+        """What a limit that its mean keeps must say beside that: a part in view alone, noise that is not known."""
+        said = [f"of the {100 * self.seen_share:.0f} % seen"] if self.seen_share < SEEN_WHOLE else []
+        if self.dose_mean_interval_95_gy is not None:
+            lacking = self.interval_from.partition("; ")[2]
+            said += ["counting not known"] if COUNTING in lacking else []
+        elif self.dose.dose_mean_gy < 0:
+            said += ["below zero by noise that is not known"]
+        return ", ".join(said)
 
     @property
     @reported
@@ -106,6 +121,8 @@ class StructureResult:
     def mean(self) -> Estimate:
         """Mean dose with the correction and all known parts of its uncertainty, Gy."""
         of_engine = Estimate(self.dose.dose_mean_gy, self.dose.dose_mean_uncertainty_gy)
+        if self.activity.uncertainty is None and self.own_sd_gy is not None:
+            return Estimate(of_engine.value, math.hypot(self.own_sd_gy, of_engine.sd or 0.0))
         found = replace(self.activity, uncertainty=self.uncertainty).corrected_dose(of_engine)
         more = self.density_relative_sd
         if self.lung is not None and self.lung.interval is not None:
@@ -128,10 +145,13 @@ class StructureResult:
         """
         chain, mean = self.uncertainty, self.dose.dose_mean_gy
         if self.lung is None or (ends := self.lung.interval) is None:
-            if chain is None or chain.calibration_relative_sd is None:
+            if chain is None and self.own_sd_gy is not None:
+                half = SD_PER_INTERVAL * (self.mean.sd or 0.0)
+            elif chain is None or chain.calibration_relative_sd is None:
                 return None
-            half = SD_PER_INTERVAL * (self.mean.relative_sd or 0.0) * abs(mean)
-            return max(0.0, mean - half), mean + half
+            else:
+                half = SD_PER_INTERVAL * (self.mean.relative_sd or 0.0) * abs(mean)
+            return max(0.0, mean - half), max(0.0, mean + half)
         # Noise of the counts is in the interval already.
         others = 0.0 if chain is None else replace(chain, counting_relative_sd=None).dose_relative_sd
         engine = Estimate(mean, self.dose.dose_mean_uncertainty_gy).relative_sd or 0.0
@@ -361,7 +381,7 @@ class DoseNumbers(Result):
         return tuple(
             ReportRegion(
                 found.item.region, found.dose, found.role, found.dose_mean_interval_95_gy, found.interval_from,
-                found.not_judged,
+                found.not_judged, found.qualifier,
             )
             for found in self.structures
         )  # fmt: skip

@@ -208,11 +208,15 @@ def _of_map(
         drawn = input_file("structures", Path(structures))
         means = means_of_result(dose_map, drawn)
         inputs += (drawn,)
+    if found.seen_field is not None:
+        # What the image cuts off is not known, and is no dose of zero.
+        parts = [found.seen_field.seen_part(region) for region in regions if not region.is_empty]
+        regions = tuple(region for region in parts if region.volume_ml > 0)
     effect = map_effect(dose, regions, exposure, asked, means)
     effect, cut = _seen_whole(effect, dose_map)
     return RadiobiologyResult(
         effect=effect,
-        messages=unique(notes, effect.messages, cut, *(m.prediction.messages for m in effect.models)),
+        messages=unique(found.messages, notes, effect.messages, cut, *(m.prediction.messages for m in effect.models)),
         provenance=Provenance(inputs=inputs, conventions=MEAN_OF_RESULT if means else {}).merged(effect.provenance),
     )
 
@@ -230,7 +234,7 @@ def _seen_whole(effect: MapEffect, dose_map: DoseSource) -> tuple[MapEffect, tup
     listed = ", ".join(f"{name} {100 * shares[name]:.0f} %" for name in cut)
     text = (
         f"the activity image sees a part of these structures alone ({listed}): no model predicts anything of them, and "
-        "BED and EUD count what lies outside of it as no dose"
+        "dose, BED and EUD are those of this part"
     )
     note = Message("structure-not-seen-whole", text, "take an image that sees them whole")
     return replace(effect, models=tuple(one for one in effect.models if one.structure not in cut)), (note,)

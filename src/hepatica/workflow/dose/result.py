@@ -6,10 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from hepatica.anatomy.structures.codes import with_codes
-from hepatica.core import Region, Volume
+from hepatica.core import Region
 from hepatica.io.dicom.objects import dicom_names
 from hepatica.io.dicom.rtdose import DoseText, write_rtdose
 from hepatica.io.dicom.structures.rtstruct import write_rtstruct
@@ -32,7 +30,7 @@ class DoseResult(DoseNumbers):
         ``report.html``, ``report.pdf``, their figures, ``metrics.csv``, ``dvh.csv``; ``dose.dcm`` (RTDOSE),
         ``dose.nii.gz``, ``dose-sd.nii.gz`` where there is one; ``structures.dcm`` (RTSTRUCT, on the CT's slices) and
         ``structures-seg.dcm`` (SEG, likewise, where the CT is DICOM). Negative voxels, where they are kept, are zero in
-        the RTDOSE alone.
+        the RTDOSE alone, which says so; whoever reads the folder as a dose reads ``dose.nii.gz``.
         """
         _write_images(self, folder)
         for name, content in report_files(dose_report(self), self.given.output.dvh_bin_gy).items():
@@ -72,16 +70,9 @@ def _write_images(found: DoseNumbers, folder: Path) -> None:
         heterogeneity="WATER" if in_water else "IMAGE",
         structure_set=structure_set,
         provenance=provenance,
+        zero_below=True,
     )
-    write_rtdose(
-        folder / "dose.dcm", without_negative(found.dose), context, text=text, bits=found.given.output.rtdose_bits
-    )
-
-
-def without_negative(dose: Volume) -> Volume:
-    """A dose whose negative voxels, noise of an unbiased image, are zero: an RT Dose holds none."""
-    values = dose.values
-    return dose if float(values.min()) >= 0 else dose.with_values(np.maximum(values, 0))
+    write_rtdose(folder / "dose.dcm", found.dose, context, text=text, bits=found.given.output.rtdose_bits)
 
 
 def _solid(regions: Sequence[Region]) -> list[Region]:

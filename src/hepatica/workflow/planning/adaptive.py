@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import field
 from datetime import date
 from pathlib import Path
@@ -241,10 +241,18 @@ def _from_results(
         whole.append(dose if territory is None else livers[0] if len(livers) == 1 else None)
         past.append(
             PastTreatment(
-                at, dose, found.lung_dose_gy, hours, territory, found.highs_gy.get(normal_name), found.lung_high_gy
+                at,
+                max(0.0, dose),
+                max(0.0, found.lung_dose_gy),
+                hours,
+                territory,
+                found.highs_gy.get(normal_name),
+                found.lung_high_gy,
             )
         )
         said += [*found.messages, *_about_organ(found, territory, dose), *_about_cut(found, normal_name)]
+        said += _about_cut(found, found.lungs_by_image)
+        said += _below_zero(found, {normal_name: dose, found.lungs_by_image or "the lungs": found.lung_dose_gy})
         files.append(InputFile.of("dose", document_of(path)))
     require_one_patient([input_file("dose", path / "dose.dcm") for path in _folders(given)])
     return past, whole, tuple(said), tuple(files)
@@ -279,16 +287,25 @@ def _about_organ(found: AbsorbedDose, territory: str | None, judged_gy: float) -
 
 
 def _about_cut(found: AbsorbedDose, name: str) -> list[Message]:
-    """What is said where the image behind an earlier dose does not see all of the normal liver."""
+    """What is said where the image behind an earlier dose does not see all of a structure that is judged."""
     share = found.seen_shares.get(name, 1.0)
     if share >= SEEN_WHOLE:
         return []
     text = (
-        f"{found.source}: its activity image sees {100 * share:.0f} % of {name!r}: what lies outside counts as no "
-        "dose, and the dose so far may be higher"
+        f"{found.source}: its activity image sees {100 * share:.0f} % of {name!r}: the dose so far is that of this "
+        "part, and that of the whole is not known"
     )
     remedy = "take a dose of an image that sees it whole, or give `table`"
     return [Message("structure-not-seen-whole", text, remedy, "critical")]
+
+
+def _below_zero(found: AbsorbedDose, doses: Mapping[str, float]) -> list[Message]:
+    """That a mean which noise brought below zero counts as none."""
+    below = [f"{name!r} {gray:.3g} Gy" for name, gray in doses.items() if gray < 0]
+    if not below:
+        return []
+    text = f"{found.source}: mean doses below zero, noise of the activity image, count as none: {', '.join(below)}"
+    return [Message("mean-below-zero", text, severity="note")]
 
 
 def _folders(given: DoseResultOptions) -> list[Path]:

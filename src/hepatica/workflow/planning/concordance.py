@@ -9,7 +9,7 @@ from pathlib import Path
 
 from hepatica.core import InputFile, Provenance, Region, Volume
 from hepatica.core.document import HIDDEN, INLINE
-from hepatica.core.message import Message
+from hepatica.core.message import Message, unique
 from hepatica.core.options import parameters, verb
 from hepatica.core.progress import Progress, silent
 from hepatica.core.tables.table import Table
@@ -213,6 +213,7 @@ def scout_concordance(
         suggestions=asked,
         messages=(
             *treatment,
+            *unique(scout.messages, therapy.messages),
             *(() if brought is None else brought.messages),
             *drawn.messages,
             *found.messages,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import field, replace
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -14,7 +15,7 @@ from hepatica.core.message import Message, unique
 from hepatica.core.options import parameters, verb
 from hepatica.core.progress import Progress, silent
 from hepatica.core.resample import resample, resample_region
-from hepatica.core.seen_field import cut_words, padded
+from hepatica.core.seen_field import SeenField, cut_words, padded
 from hepatica.core.tables.sources import regions_of
 from hepatica.core.tables.table import Table
 from hepatica.core.transform import Transform
@@ -185,6 +186,7 @@ def accumulated_dose(
     regions, about = _regions(structures, grid)
     report_progress("adding up")
     density = None if fixed is None else _density(fixed.volume, grid)
+    regions = _seen_by_both(regions, (one.seen_field, other.seen_field), None if given is None else given.transform)
     found = course_dose(one.volume, moved, regions, course, density)
     found = _with_what_is_known(found, (one, other), structures, None if given is None else given.transform)
     inputs: tuple[InputFile, ...] = (*one.inputs, *other.inputs, *files, *(() if given is None else given.inputs))
@@ -195,7 +197,14 @@ def accumulated_dose(
         moved_by=how,
         transform=None if given is None else given.transform,
         messages=unique(
-            of_cts, notes, about, found.messages, _about_seen(found), [] if density is not None else [BY_VOLUME]
+            of_cts,
+            one.messages,
+            other.messages,
+            notes,
+            about,
+            found.messages,
+            _about_seen(found),
+            [] if density is not None else [BY_VOLUME],
         ),
         provenance=Provenance(
             inputs,
@@ -204,6 +213,25 @@ def accumulated_dose(
             steps=steps,
         ),
     )
+
+
+def _seen_by_both(
+    regions: Sequence[Region], fields: tuple[SeenField | None, SeenField | None], transform: Transform | None
+) -> tuple[Region, ...]:
+    """The part of each structure that the images behind both doses see.
+
+    Raises
+    ------
+    InputError
+        If nothing of any structure is left.
+    """
+    first, second = fields
+    parts = [region if first is None else first.seen_part(region) for region in regions]
+    parts = [region if second is None else second.seen_part(region, transform) for region in parts]
+    kept = tuple(region for region in parts if region.volume_ml > 0)
+    if not kept:
+        raise InputError("no structure lies in what the activity images behind both doses see")
+    return kept
 
 
 def _with_what_is_known(
@@ -237,8 +265,8 @@ def _about_seen(course: CourseDose) -> tuple[Message, ...]:
     if not cut:
         return ()
     text = (
-        f"an activity image behind these doses sees a part of these structures alone ({cut_words(cut)}): what lies "
-        "outside of it counts as no dose, and neither sum nor BED is that of the whole structure"
+        f"an activity image behind these doses sees a part of these structures alone ({cut_words(cut)}): volumes, "
+        "doses and BED are those of the part that both see; those of the whole structure are not known"
     )
     return (Message("structure-not-seen-whole", text, "use doses of images that see them whole"),)
 

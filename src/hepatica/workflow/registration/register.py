@@ -440,6 +440,7 @@ def _quality(
     if known.dose_map is not None:
         dose = as_dose(known.dose_map, role="dose")
         files = dose.inputs
+        notes += dose.messages
         if found.uncertainty is None:
             text = "the uncertainty of the registration is not known: its effect on the dose was not worked out"
             notes.append(Message("dose-effect-unknown", text, "register with `checks`"))

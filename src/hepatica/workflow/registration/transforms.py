@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hepatica.core import Grid, InputFile, Kind, Volume
-from hepatica.core.image import Acquisition, Image
+from hepatica.core.image import Acquisition, Image, is_activity
 from hepatica.core.message import Message, unique
 from hepatica.core.tables.sources import TransformSource
 from hepatica.core.transform import How, Transform, Warped, warp
-from hepatica.core.transform.ends import brought_ends
+from hepatica.core.transform.ends import brought_ends, slice_ends
 from hepatica.core.transform.options import TransformOptions
 from hepatica.core.transform.place import covering_grid, placed_grid
 from hepatica.core.transform.transform import NOT_FOR_USE
@@ -154,11 +154,17 @@ def moved_image(image: Image, given: GivenTransform, like: Grid) -> tuple[Image,
 
 
 def brought_facts(image: Image, transform: Transform, grid: Grid) -> Acquisition:
-    """What is known of an image after it was brought over: all of it, the ends that it sees where they lie now."""
+    """What is known of an image after it was brought over: all of it, the ends that it sees where they lie now.
+
+    An image of activity that states none sees as far as its slices go: on other voxels nothing else says it.
+    """
     facts = image.acquisition
-    if facts.seen_z_mm is None:
-        return facts
-    ends, along = brought_ends(facts.seen_z_mm, facts.seen_along, transform, grid)
+    stated, seen_along = facts.seen_z_mm, facts.seen_along
+    if stated is None:
+        if not is_activity(image.volume.kind):
+            return facts
+        stated, seen_along = slice_ends(image.grid)
+    ends, along = brought_ends(stated, seen_along, transform, grid)
     return replace(facts, seen_z_mm=ends, seen_along=along)
 
 

@@ -223,7 +223,7 @@ class WarpResult(Result):
         if self.content == "dose":
             write_itk(self.volume, folder / "dose.nii.gz")
             if context is not None:
-                text = DoseText(label="warped dose", provenance=self.provenance)
+                text = DoseText(label="warped dose", provenance=self.provenance, zero_below=True)
                 write_rtdose(folder / "dose.dcm", self.volume, context, text=text)
             return
         write_itk(self.volume, folder / "warped.nii.gz")
@@ -337,7 +337,7 @@ def _moving(
         if not isinstance(image, str | Path | Volume | Image):
             raise InputError(f"a dose map is a path, a Volume or an Image, not {type(image).__name__}")
         dose = as_dose(image, role="dose")
-        return dose.volume, dose.name, dose.inputs, (), None
+        return dose.volume, dose.name, dose.inputs, dose.messages, None
     if not isinstance(image, str | Path | Image):
         raise InputError(
             f"an image is a path or a hepatica.Image, not {type(image).__name__}",

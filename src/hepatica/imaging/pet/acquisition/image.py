@@ -142,9 +142,9 @@ class WholePet:
         """What is known of its becquerels, as the image carries it to a dose."""
         total, counted = self.total_bq.value, self.net_counts
         regions = tuple(
-            CountedRegion(one.volume_ml, 1e6 * held.value / total, own / held.value)
+            CountedRegion(one.volume_ml, 1e6 * held.value / total, own / abs(held.value))
             for one in self.contents
-            if (held := one.activity_mbq) is not None and held.value > 0 and (own := one.own_sd_mbq) is not None
+            if (held := one.activity_mbq) is not None and held.value and (own := one.own_sd_mbq) is not None
         )
         known = counted.predicted_mbq > 0 and counted.image_mbq > 0
         ratio = counted.image_mbq / counted.predicted_mbq if known else None

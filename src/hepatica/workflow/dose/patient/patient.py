@@ -30,11 +30,12 @@ from hepatica.imaging.quantify.lungs_in_view import (
 )
 from hepatica.io.calibration_files import lung_mean_of
 from hepatica.nuclides import agent
-from hepatica.planning.limits.dose_limits import not_judged
+from hepatica.planning.limits.dose_limits import SEEN_WHOLE, not_judged
 from hepatica.planning.scout.scan import LUNG_G_ML
 from hepatica.planning.scout.treated_lungs import LungOptions
 from hepatica.transport.matter.media import HuCalibration, density_from_hu
 from hepatica.workflow.dose.options import DoseOptions
+from hepatica.workflow.dose.patient.seen import seen_field
 from hepatica.workflow.dose.patient.structures import StructureSet, structures_on
 from hepatica.workflow.sources import ImageSource, StructureSource, as_image
 
@@ -168,7 +169,8 @@ def patient_of(
     if has_ct and (options.quantification.lung_shunt or options.quantification.lungs_in_image):
         drawn = _with_lungs_of_ct(drawn, ct.volume)
     tissue = _tissue(ct, drawn, options.density, options.scanner.calibration())
-    lungs = _lungs_of(drawn, ct if has_ct else None, tissue, scans[0].volume.in_frame(frame), options.lungs)
+    scan = replace(scans[0], volume=scans[0].volume.in_frame(frame))
+    lungs = _lungs_of(drawn, ct if has_ct else None, tissue, scan, options.lungs)
     stated = options.quantification
     notes = [] if lungs is None or lungs.seen.whole else [_cut_off(lungs)]
     in_view = None if lungs is None else lungs.in_view
@@ -256,23 +258,25 @@ def _cut_off(lungs: PatientLungs) -> Message:
 
 
 def _lungs_of(
-    drawn: StructureSet, ct: Image | None, tissue: TissueDensity, activity: Volume, stated: LungOptions
+    drawn: StructureSet, ct: Image | None, tissue: TissueDensity, scan: Image, stated: LungOptions
 ) -> PatientLungs | None:
     item = lungs_among(drawn.clinical)
     if item is None:
         return None
     sides = one_sided([item.structure])
     seen_by_ct = lungs_in_field(item.region, None if ct is None else ct.volume).also(sides)
-    here = resample_region(item.region, activity.grid)
+    activity, field = scan.volume, seen_field(scan)
+    shown, sees = field.seen_part(item.region), field.share(item.region)
+    here = resample_region(shown, activity.grid)
     on_ct_kg = item.region.mass_g(tissue.density) / 1000
-    in_view_kg = mass_of(item.region, tissue.density, activity.grid) / 1000
+    in_view_kg = mass_of(shown, tissue.density, activity.grid) / 1000
     in_view, seen = None, seen_by_ct
     settled = [name for name, origin in tissue.origins.items() if origin == "stated"]
     doubtful = ct is not None and is_doubtful((*ct.messages, *tissue.messages), settled, item.region.name)
     believed = ct is not None and not doubtful
     whole = _whole_mass(stated, on_ct_kg if believed and seen_by_ct.whole else None)
     if not here.is_empty:
-        seen = seen_by_ct.also(lungs_in_field(here))
+        seen = seen_by_ct.also(lungs_in_field(here)).also(LungsInField(image_sees=1.0 if sees >= SEEN_WHOLE else sees))
         part = min(1.0, in_view_kg / whole.mass_kg)
         share = share_of_lungs(activity, here, _liver(drawn, activity.grid))
         in_view = LungsInView(share, seen.whole, 1.0 if seen.whole else part)

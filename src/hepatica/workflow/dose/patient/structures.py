@@ -94,7 +94,7 @@ def structures_on(
         source = input_file("structures", path)
     else:
         regions = tuple(resample_region(region, grid) for region in wanted_regions(regions_of(given), wanted))
-    empty = _about_empty([region.name for region in regions if region.is_empty])
+    empty = about_empty([region.name for region in regions if region.is_empty])
     whole = [region for region in regions if not region.is_empty]
     if not whole:
         raise InputError(NOTHING_COVERED)
@@ -131,7 +131,7 @@ def both_on(grid: Grid, drawn: StructureSet) -> tuple[StructureSet, StructureSet
     kept = [n for n, item in enumerate(there) if not item.region.is_empty]
     if not kept:
         raise InputError(NOTHING_COVERED)
-    notes = _about_empty([item.region.name for item in there if item.region.is_empty])
+    notes = about_empty([item.region.name for item in there if item.region.is_empty])
     messages = drawn.messages + notes
     return (
         replace(drawn, clinical=tuple(drawn.clinical[n] for n in kept), messages=messages),
@@ -139,7 +139,7 @@ def both_on(grid: Grid, drawn: StructureSet) -> tuple[StructureSet, StructureSet
     )
 
 
-def _about_empty(names: Sequence[str]) -> tuple[Message, ...]:
+def about_empty(names: Sequence[str]) -> tuple[Message, ...]:
     """Structures that are left out, in one line."""
     if not names:
         return ()
