@@ -249,7 +249,7 @@ def _text(value: Estimate, form: str) -> str:
     return f"{value.value:{form}}" if value.sd is None else f"{value.value:{form}} ± {value.sd:{form}}"
 
 
-def extrahepatic_search(
+def extrahepatic_search(  # noqa: PLR0913 - what is known of one image, all but the first three by keyword
     image: Volume,
     liver: Region,
     lungs: Region,

@@ -148,7 +148,7 @@ class WholePet:
         )
         known = counted.predicted_mbq > 0 and counted.image_mbq > 0
         ratio = counted.image_mbq / counted.predicted_mbq if known else None
-        spread = None if ratio is None else ratio * counted.predicted_sd_mbq / counted.predicted_mbq
+        spread = None if ratio is None else counted.difference_sd_mbq / counted.predicted_mbq
         if not total > 0:
             return ImageCertainty(self.scale.relative_sd)
         counting = self.counting_sd_bq
@@ -244,7 +244,8 @@ def reconstruct_beds(
     )  # fmt: skip
     prompts, randoms, scatter = (sum(getattr(f, name) for f in facts) for name in ("prompts", "randoms", "scatter"))
     held = values * placed.voxel_volume_ml
-    counted = net_counts(prompts, randoms, scatter, held, whole.counts_per_bq(), whole.first_look())
+    per_bq, look = whole.counts_per_bq(), whole.first_look()
+    counted = net_counts(prompts, randoms, scatter, held, per_bq, look, sure.counting_sd_bq)
     return WholePet(
         activity, (whole.weight / whole_s).astype(np.float32), tuple(facts), scale, sure.total_bq, sure.counting_sd_bq,
         sure.scatter_sd_bq, counted, sure.contents, sure.voxel_sd,
