@@ -71,6 +71,9 @@ class ImageCertainty:
         that ratio by the noise of the counts (PET that hepatica reconstructed).
     counted : tuple of CountedRegion
         Regions whose counting noise was found.
+    scan_relative_sd : float
+        The part of `scale_relative_sd` that is this scan's own (scatter of activity beyond the field): a calibration
+        that is stated instead does not take it away.
 
     Raises
     ------
@@ -83,10 +86,11 @@ class ImageCertainty:
     over_counts: float | None = None
     over_counts_sd: float | None = None
     counted: tuple[CountedRegion, ...] = ()
+    scan_relative_sd: float = 0.0
 
     def __post_init__(self) -> None:
         numbers = [value for value in self._four if value is not None]
-        numbers += [n for r in self.counted for n in (r.volume_ml, r.counting_relative_sd)]
+        numbers += [self.scan_relative_sd, *(n for r in self.counted for n in (r.volume_ml, r.counting_relative_sd))]
         finite = all(math.isfinite(region.share_of_image) for region in self.counted)
         if not finite or not all(0 <= value < math.inf for value in numbers):
             raise InputError(f"no certainty of an image: {self._four} and {len(self.counted)} regions")
@@ -97,8 +101,9 @@ class ImageCertainty:
 
     @property
     def numbers(self) -> tuple[float, ...]:
-        """The four numbers in the order of the attributes, with `UNKNOWN` for one that is not known."""
-        return tuple(UNKNOWN if value is None else value for value in self._four)
+        """The four numbers in the order of the attributes, `UNKNOWN` for one that is not known, and the scan's part."""
+        four = tuple(UNKNOWN if value is None else value for value in self._four)
+        return (*four, self.scan_relative_sd) if self.scan_relative_sd else four
 
     @property
     def region_numbers(self) -> tuple[float, ...]:
@@ -108,13 +113,13 @@ class ImageCertainty:
     @classmethod
     def of_numbers(cls, numbers: Sequence[float], regions: Sequence[float] = ()) -> ImageCertainty:
         """From what `numbers` and `region_numbers` gave; InputError if it is not that."""
-        if len(numbers) != 4 or len(regions) % 3:
-            raise InputError(f"the certainty of an image is four numbers and three a region, not {len(numbers)}")
-        four = [None if float(value) == UNKNOWN else float(value) for value in numbers]
+        if len(numbers) not in (4, 5) or len(regions) % 3:
+            raise InputError(f"the certainty of an image is four numbers or five and three a region: {len(numbers)}")
+        four = [None if float(value) == UNKNOWN else float(value) for value in numbers[:4]]
         each = [float(value) for value in regions]
         scale, counting, ratio, ratio_sd = four
         found = tuple(CountedRegion(*each[n : n + 3]) for n in range(0, len(each), 3))
-        return cls(scale, counting, ratio, ratio_sd, found)
+        return cls(scale, counting, ratio, ratio_sd, found, float(numbers[4]) if len(numbers) == 5 else 0.0)
 
     @classmethod
     def of_document(cls, told: Mapping[str, Any]) -> ImageCertainty:
@@ -122,6 +127,7 @@ class ImageCertainty:
         try:
             names = ("scale_relative_sd", "counting_relative_sd", "over_counts", "over_counts_sd")
             four = [None if told.get(name) is None else float(told[name]) for name in names]
+            scan = float(told.get("scan_relative_sd") or 0.0)
             rows = told.get("counted") or ()
             regions = [
                 CountedRegion(float(r["volume_ml"]), float(r["share_of_image"]), float(r["counting_relative_sd"]))
@@ -130,12 +136,18 @@ class ImageCertainty:
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise InputError(f"no certainty of an image: {error!r}") from error
         scale, counting, ratio, ratio_sd = four
-        return cls(scale, counting, ratio, ratio_sd, tuple(regions))
+        return cls(scale, counting, ratio, ratio_sd, tuple(regions), scan)
 
     def counting_of(self, volume_ml: float, share_of_image: float) -> float | None:
         """Of a region by its volume and content, the largest of those that it may be; None where none is like it."""
         like = [r.counting_relative_sd for r in self.counted if r.is_like(volume_ml, share_of_image)]
         return max(like, default=None)
+
+    def calibrated(self, stated_relative_sd: float | None) -> float | None:
+        """Uncertainty of the scale: of a stated calibration with the scan's own part, of none (None) the image's."""
+        if stated_relative_sd is None:
+            return self.scale_relative_sd
+        return math.hypot(stated_relative_sd, self.scan_relative_sd)
 
     def with_scale(self, relative_sd: float | None) -> ImageCertainty:
         """The same of an image with another scale."""

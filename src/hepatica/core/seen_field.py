@@ -49,6 +49,14 @@ class SeenField:
         except (KeyError, IndexError, TypeError, ValueError, GeometryError):
             return None
 
+    def region(self) -> Region | None:
+        """Voxels of the grid that are seen well; None for all of them."""
+        if self.ends_mm is None:
+            return None
+        axes = [np.arange(n) for n in self.grid.shape]
+        place = self._place(self.grid.to_mm(np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)))
+        return Region.from_coverage("seen well", self.grid, place.astype(np.float32))
+
     def share(self, region: Region, transform: Transform | None = None) -> float:
         """Share of a region's volume that lies in it, 0 to 1.
 

@@ -16,6 +16,7 @@ from hepatica.core.volume import voxel_unit
 from hepatica.errors import DicomError, InputError, UnitError
 from hepatica.io.dicom.scan import Scan, Skipped, scan
 from hepatica.io.dicom.series import Series, SeriesKind
+from hepatica.io.unit_beside import with_unit_beside
 from hepatica.transport.matter.media import HuCalibration, load_calibration
 
 __all__ = ["ROLES", "Image", "Scan", "Series", "SeriesKind", "Skipped", "Stated", "read_image", "read_series", "scan"]
@@ -151,6 +152,7 @@ def read_image(
     if is_itk_file(path):
         if stated.unit is None and role == "ct":
             stated = Stated(unit="HU", time=stated.time)
+        stated = with_unit_beside(path, stated)
         return _positive(read_itk_image(path, role=role, stated=stated))
     found = scan(path)
     image = read_series(found.choose(role, ROLES[role], series), role=role, stated=stated)

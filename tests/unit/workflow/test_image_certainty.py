@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -51,6 +51,9 @@ def test_numbers_are_checked_and_travel() -> None:
     assert ImageCertainty.of_numbers(KNOWN.numbers, KNOWN.region_numbers) == KNOWN
     part = ImageCertainty(None, 0.02)
     assert ImageCertainty.of_numbers(part.numbers) == part
+    scan = replace(KNOWN, scan_relative_sd=0.021)
+    assert ImageCertainty.of_numbers(scan.numbers, scan.region_numbers) == scan
+    assert ImageCertainty.of_document(asdict(scan)) == scan
     assert (KNOWN.counting_of(710.0, 0.405), KNOWN.counting_of(760.0, 0.4)) == (0.06, None)
     assert (common_scale((0.05, 0.03)), common_scale((0.05, None)), common_scale(())) == (0.05, None, None)
     for wrong in ((-0.1, 0.0, 1.0, 0.1), (0.1, 0.0, 1.0), (float("nan"), 0.0, 1.0, 0.1)):
@@ -83,6 +86,16 @@ def test_a_dose_holds_the_scale_once(torso: Torso) -> None:
     assert "dose-interval-not-stated" not in {message.code for message in sure.messages}
     assert "95 %, Gy" in sure.table().columns
     assert "95 %, Gy" not in plain.table().columns
+
+
+def test_a_stated_calibration_leaves_the_doubt_of_the_scan(torso: Torso) -> None:
+    # 3 % of the scan's own beyond the field and 4 % that a calibration of 12 % takes the place of
+    image = pet(torso, replace(KNOWN, scale_relative_sd=0.05, scan_relative_sd=0.03))
+    stated = hepatica.QuantificationOptions(calibration=Estimate(10.0, 1.2))
+    made = hepatica.quantify(image, nuclide="Y-90", quantification=stated)
+    assert made.activity_scale_relative_sd == pytest.approx(np.hypot(0.12, 0.03))
+    assert made.image_certainty.scan_relative_sd == 0.03
+    assert hepatica.quantify(image, nuclide="Y-90").activity_scale_relative_sd == 0.05
 
 
 def test_counting_goes_to_the_structure_that_it_was_found_of(torso: Torso) -> None:

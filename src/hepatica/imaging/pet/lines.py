@@ -29,6 +29,8 @@ Float32 = NDArray[np.float32]
 REACH_SD = 3.0
 """Places farther than so many standard deviations from a bin of time of flight count nothing, the rest so much more."""
 STEPS_PER_SD = 32
+PADDING = (1, 2)
+"""Empty voxels before and behind the image, see `transport.device.coincidence_lines`."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ class LineProjector:
         """Integral along each line, image unit times mm, shape (events,)."""
         self._require(image)
         wp = load_warp()
-        padded = np.pad(self.blurred(image), 1)
+        padded = np.pad(self.blurred(image), PADDING)
         values = np.zeros(len(events), np.float32)
         source, out = self._upload.floats(padded), self._upload.shared(values, wp.float32)
         self._run("project", events, lambda start: [source, *self._events(events), start, out])
@@ -77,11 +79,11 @@ class LineProjector:
         """The transpose of `forward`: every line's value laid along it, shape of the grid."""
         wp = load_warp()
         weights = self._upload.floats(values)
-        shape = tuple(n + 2 for n in self.grid.shape)
+        shape = tuple(n + sum(PADDING) for n in self.grid.shape)
         images = [np.zeros(int(np.prod(shape)), np.float32) for _ in range(self._lanes)]
         outs = [self._upload.shared(image, wp.float32) for image in images]
         self._run("spread", events, lambda start, n=0: [weights, *self._events(events), start, outs[n]])
-        total = sum(np.asarray(out.numpy()).reshape(shape)[1:-1, 1:-1, 1:-1] for out in outs)
+        total = sum(np.asarray(out.numpy()).reshape(shape) for out in outs)[(slice(PADDING[0], -PADDING[1]),) * 3]
         return self.blurred(np.asarray(total, np.float32))
 
     def blurred(self, image: NDArray[Any]) -> Float32:
@@ -118,9 +120,9 @@ class LineProjector:
         wp = load_warp()
         wp.load_module(coincidence_lines, device=self.device)
         lines = coincidence_lines.Lines()
-        lines.nx, lines.ny, lines.nz = (n + 2 for n in self.grid.shape)
+        lines.nx, lines.ny, lines.nz = (n + sum(PADDING) for n in self.grid.shape)
         inverse = np.linalg.inv(self.grid.affine)
-        inverse[:3, 3] += 1
+        inverse[:3, 3] += PADDING[0]
         lines.to_index, lines.shift = self._upload.affine(inverse)
         ends = self.scanner.positions_mm() + np.array([0.0, 0.0, self.bed_mm])
         lines.crystal = self._upload.vectors(list(ends.T), wp.vec3)

@@ -224,8 +224,9 @@ class FrameJob:
         self.matter = LineProjector(plain, patient.grid, bed, 0.0, run.device, run.threads)
         self.attenuation = annihilation_attenuation(patient)
         able = self.efficiency.of(self.events.first, self.events.second) * self.survives(self.events)
-        if not (able > 0).all():
-            raise InputError(f"{int((able <= 0).sum())} coincidences lie on lines that the scanner cannot see")
+        blind = int((~(able > 0)).sum())
+        if blind:
+            raise InputError(f"{blind} coincidences lie on lines that the scanner cannot see")
         self.able, self.scattered, self.beyond_share = able, 0.0, 0.0
         self.sources: Sources | None = None
         self.scatter_of: tuple[Followed, float] | None = None

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hepatica.planning.extrahepatic.background import (
     SPILL_RELATIVE_SD,
@@ -163,6 +164,8 @@ def with_negatives(
     Of this spread and the other the larger is taken, and of both heights the lower. Planes across the patient (`along`
     is the array's axis along it) are judged by their own noise too: where a scanner's field ends it rises by some times
     within 2 cm, which a mean over the surroundings is too low for, and such planes then showed uptake that is none.
+    There it also differs within a plane, so that its tail is longer than a normal one's: a plane's spread is at least
+    what its most negative voxel would be the greatest of.
     """
     smooth = smoothed_within(background.rest, domain, FILTER_MM, spacing_mm)
     below = domain & (smooth < 0) & (background.rest != 0)
@@ -175,7 +178,9 @@ def with_negatives(
     local = np.where(near > FEW_BELOW, around / np.maximum(near, FEW_BELOW), everywhere)
     across = tuple(axis for axis in range(3) if axis != along)
     many = below.sum(axis=across, keepdims=True)
-    planes = np.where(many >= PLANE_VOXELS, square.sum(axis=across, keepdims=True) / np.maximum(many, 1), everywhere)
+    tail = square.max(axis=across, keepdims=True) / np.square(_greatest(np.maximum(many, 1)))
+    mean = square.sum(axis=across, keepdims=True) / np.maximum(many, 1)
+    planes = np.where(many >= PLANE_VOXELS, np.maximum(mean, tail), everywhere)
     spread = np.maximum(test.spread, np.sqrt(np.maximum(np.maximum(local, everywhere), planes)))
     height = np.zeros_like(smooth)
     height[domain] = np.clip(np.minimum(test.excess[domain] / spread[domain], test.height[domain]), -HIGHEST, HIGHEST)
@@ -183,6 +188,13 @@ def with_negatives(
     stretch = max(1.0, float(np.percentile(seen[seen < DEPOSIT], TAIL)) / 2)
     height /= stretch
     return Significance(height, test.excess, stretch * spread, _resels(height, domain), test.voxels)
+
+
+def _greatest(number: NDArray[np.integer]) -> Values:
+    """Median of the greatest of so many independent voxels of half a normal distribution, in standard deviations."""
+    from scipy.stats import norm
+
+    return np.asarray(norm.isf(-np.expm1(-math.log(2) / number) / 2))
 
 
 def _unbiased(level: Values, around: Values, domain: Mask, lowest: float) -> Values:

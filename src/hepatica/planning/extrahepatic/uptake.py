@@ -249,7 +249,7 @@ def _text(value: Estimate, form: str) -> str:
     return f"{value.value:{form}}" if value.sd is None else f"{value.value:{form}} ± {value.sd:{form}}"
 
 
-def extrahepatic_search(
+def extrahepatic_search(  # noqa: PLR0913 - what is known of one image, all but the first three by keyword
     image: Volume,
     liver: Region,
     lungs: Region,
@@ -258,6 +258,7 @@ def extrahepatic_search(
     roles: Mapping[str, Structure] | None = None,
     density: Volume | None = None,
     energy_j: float | None = None,
+    seen: Region | None = None,
     options: SearchOptions = SearchOptions(),
 ) -> ExtrahepaticSearch:
     """Places outside liver and lungs that noise does not explain, and what the organs drawn there hold.
@@ -276,6 +277,9 @@ def extrahepatic_search(
         g/mL on the image's grid, from the CT: masses, and where the body ends.
     energy_j : float, optional
         Energy that all decays of the activity asked about leave (J), for doses.
+    seen : Region, optional
+        Where the scanner sees well, on the image's grid: beyond it single counts make bright voxels, and nothing is
+        looked for. None for everywhere.
     options : SearchOptions
         Rate of false alarms, margin, smallest excess.
 
@@ -289,7 +293,7 @@ def extrahepatic_search(
     image.require_kind(Kind.COUNTS, Kind.COUNT_RATE, Kind.ACTIVITY, Kind.ACTIVITY_CONCENTRATION, Kind.DECAYS)
     image.require_finite()
     drawn = {name: region for name, region in (organs or {}).items() if not region.is_empty}
-    for region in (liver, lungs, *drawn.values()):
+    for region in (liver, lungs, *drawn.values(), *([] if seen is None else [seen])):
         region.grid.require_match(image.grid, f"region {region.name!r} and {image.name or 'image'}")
     exact = _held(image, liver, lungs, drawn)
     grid = _search_grid(image.grid)
@@ -298,7 +302,8 @@ def extrahepatic_search(
         liver, lungs = resample_region(liver, grid), resample_region(lungs, grid)
         drawn = {name: resample_region(region, grid) for name, region in drawn.items()}
         density = None if density is None else resample(density, grid, "mean")
-    scene = _scene(image, liver, lungs, density, options)
+        seen = None if seen is None else resample_region(seen, grid)
+    scene = _scene(image, liver, lungs, density, options, seen)
     marked = _marked(scene, options)
     places = _places(scene, marked, drawn, roles or {}, energy_j)
     return ExtrahepaticSearch(
@@ -334,7 +339,9 @@ class _Scene:
     total: float
 
 
-def _scene(image: Volume, liver: Region, lungs: Region, density: Volume | None, options: SearchOptions) -> _Scene:
+def _scene(
+    image: Volume, liver: Region, lungs: Region, density: Volume | None, options: SearchOptions, well: Region | None
+) -> _Scene:
     from scipy import ndimage
 
     values = image.values.astype(np.float64)
@@ -347,6 +354,8 @@ def _scene(image: Volume, liver: Region, lungs: Region, density: Volume | None, 
     distance = ndimage.distance_transform_edt(~inner, sampling=spacing)
     margin = max(options.margin_mm, *spacing)
     domain = distance > margin
+    if well is not None:
+        domain &= well.mask()
     if not domain.any():
         raise NowhereToLookError("liver and lungs fill the image: there is nowhere to look for uptake outside them")
     seen = background_of(values, own_liver, inner & ~own_liver, distance, domain, spacing)

@@ -2,7 +2,9 @@
 
 Joseph's method (IEEE Trans Med Imaging 1982;1:192): a line is sampled once in every layer of the axis along which it
 is steepest, with bilinear weights between the four voxels around it there. With time of flight each sample counts with
-the share of the bin's Gaussian. The image has one empty voxel on every side, so that no tap asks where the border is.
+the share of the bin's Gaussian. The image has one empty voxel before its first and two behind its last one along every
+axis, so that no tap asks where the border is: a line that leaves through an upper face ends in the middle of the first
+empty voxel there, or by rounding a little behind it, and its tap takes the next one too.
 
 This module is only imported where lines are followed: it needs warp, which takes a second to load.
 """
@@ -18,9 +20,9 @@ wp.set_module_options({"enable_backward": False, "optimization_level": 3})
 class Lines:
     """Crystals, voxels and time of flight.
 
-    `to_index` and `shift` take mm to indices of the padded image (middle of its first voxel 0); `crystal` holds the
-    ends in mm. Where `timed` is 1, `shape` is the weight of a place at 0, 1, ... steps of ``1 / per_mm`` from the
-    middle of a bin, up to `reach` mm.
+    `nx`, `ny` and `nz` count the padded image; `to_index` and `shift` take mm to its indices (middle of its first voxel
+    0); `crystal` holds the ends in mm. Where `timed` is 1, `shape` is the weight of a place at 0, 1, ... steps of
+    ``1 / per_mm`` from the middle of a bin, up to `reach` mm.
     """
 
     nx: int
@@ -60,8 +62,8 @@ class Path:
 
 @wp.func
 def clipped(low: float, high: float, start: float, step: float, size: int):
-    """Range of t in which ``start + t step`` lies within the padded image's middles."""
-    end = float(size - 2)
+    """Range of t in which ``start + t step`` lies within the middles of the first empty voxels on both sides."""
+    end = float(size - 3)
     if wp.abs(step) < 1.0e-9:
         if start < 0.0 or start > end + 1.0:
             return 1.0, 0.0
@@ -141,7 +143,7 @@ def path_of(c: Lines, a: wp.vec3, b: wp.vec3, tof_bin: int) -> Path:
     start = m + low * dm
     end = m + high * dm
     found.first = wp.max(int(wp.ceil(wp.min(start, end))), 1)
-    found.last = wp.min(int(wp.floor(wp.max(start, end))), layers - 2)
+    found.last = wp.min(int(wp.floor(wp.max(start, end))), layers - 3)
     found.side_step = ds / dm
     found.up_step = dv / dm
     found.side_start = s - m * found.side_step

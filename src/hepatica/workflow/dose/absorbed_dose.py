@@ -171,7 +171,7 @@ def absorbed_dose(
     )
     del held
     lungs = treated_lungs(patient, found, count, scans[0], chosen, options)
-    deposits, about_deposits = treated_deposits(seen, patient, chosen, count.scale_relative_sd)
+    deposits, about_deposits = treated_deposits(seen, patient, chosen, count.scale_relative_sd, field.region())
     inputs = (*scans, ct_image) if images.has_ct else scans
     start = _start(inputs, drawn, options.parameters(engine), table or default_calibration())
     start = start.adding(conventions=patient.tissue.conventions)

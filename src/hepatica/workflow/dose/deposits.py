@@ -70,15 +70,19 @@ class TreatedDeposits:
 
 
 def treated_deposits(
-    decays: Volume, patient: Patient, nuclide: Nuclide, scale_relative_sd: float | None = None
+    decays: Volume,
+    patient: Patient,
+    nuclide: Nuclide,
+    scale_relative_sd: float | None = None,
+    seen: Region | None = None,
 ) -> tuple[TreatedDeposits | None, tuple[Message, ...]]:
     """Search of an image of decays, and what is said where it holds no place to look.
 
     None where no liver, or no lungs, are known, or the liver holds nothing: then nothing is said. Doses have an
-    uncertainty where that of the decays' common scale is known.
+    uncertainty where that of the decays' common scale is known. Of `seen`, where the scanner sees well, None is all.
     """
     try:
-        found = _searched(decays, patient, nuclide, scale_relative_sd)
+        found = _searched(decays, patient, nuclide, scale_relative_sd, seen)
     except NowhereToLookError as error:
         text = f"activity outside liver and lungs was not looked for: {error.args[0]}"
         return None, (Message("extrahepatic-not-searched", text, "look at an image with more of the body about them"),)
@@ -86,7 +90,7 @@ def treated_deposits(
 
 
 def _searched(
-    decays: Volume, patient: Patient, nuclide: Nuclide, scale_relative_sd: float | None
+    decays: Volume, patient: Patient, nuclide: Nuclide, scale_relative_sd: float | None, seen: Region | None
 ) -> TreatedDeposits | None:
     """Search of an image of decays; None where no liver, or no lungs, are known, or the liver holds nothing."""
     there = {n: resample_region(item.region, decays.grid) for n, item in enumerate(patient.drawn.clinical)}
@@ -103,7 +107,9 @@ def _searched(
     constant = dose_constant(nuclide, CONVENTION)
     # Decays over the decays of 1 GBq that stays for ever.
     energy_j = decays.total * constant.j_per_gbq / (1e9 * decays_per_becquerel(constant.half_life_s))
-    search = extrahepatic_search(decays, liver, air, organs=organs, roles=roles, density=density, energy_j=energy_j)
+    search = extrahepatic_search(
+        decays, liver, air, organs=organs, roles=roles, density=density, energy_j=energy_j, seen=seen
+    )
     return TreatedDeposits(
         doses=deposit_doses(
             deposits_of(search).places,

@@ -141,6 +141,10 @@ class PetResult(Result):
                 "activity that the list's net counts predict, MBq",
                 Estimate(counted.predicted_mbq, counted.predicted_sd_mbq),
             ),
+            (
+                "image less prediction, from counting, MBq",
+                Estimate(counted.image_mbq - counted.predicted_mbq, counted.difference_sd_mbq),
+            ),
             *((f"relative standard uncertainty, {part.name}, %", _percent(part)) for part in self.scale_parts),
             ("net coincidences of the list", Estimate(counted.net, counted.net_sd)),
             ("coincidences that the image stands for", counted.of_image),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from hepatica.errors import InputError
-from hepatica.imaging.pet.acquisition.net_counts import about_counts, net_counts
+from hepatica.imaging.pet.acquisition.net_counts import NetCounts, about_counts, net_counts
 from hepatica.imaging.pet.coincidences import Coincidences
 from hepatica.imaging.pet.reconstruction import require_randoms_fit
 from hepatica.imaging.pet.scanner import scanner
@@ -41,6 +43,17 @@ def test_a_difference_within_noise_or_five_per_cent_is_not() -> None:
     assert not net_counts(250_000, 190_000.0, 10_000.0, 1.04 * HELD, SEEN, HELD).differs
     noisy = net_counts(250_000, 245_000.0, 0.0, 0.12 * HELD, SEEN, HELD)
     assert not noisy.differs
+
+
+def test_a_difference_within_the_images_own_noise_is_not() -> None:
+    # 283 +- 69 MBq beside 442 +- 42 MBq of the same 3924 coincidences, as a scan of one minute gave: 2.3 sd
+    said = NetCounts(2432.0, 230.0, 2120.0, 3924.0, 442.3, 41.8, 283.0)
+    assert said.differs
+    assert not replace(said, image_sd_mbq=68.9).differs
+    # an image that is sure of another total is still said, with its own uncertainty
+    (told, *_) = about_counts(replace(said, image_mbq=150.0, image_sd_mbq=68.9), [20_000.0])
+    assert (told.code, told.severity) == ("total-not-of-counts", "critical")
+    assert "holds 150 +- 69 MBq" in told.text
 
 
 def test_too_few_counts_are_said() -> None:

@@ -15,7 +15,7 @@ from hepatica.core.certainty import CountedRegion, ImageCertainty
 from hepatica.core.progress import Progress, silent
 from hepatica.core.resample import resample_region
 from hepatica.errors import GeometryError, InputError
-from hepatica.imaging.pet.acquisition.begun import BegunBed, surroundings, unknown_beyond, with_beyond
+from hepatica.imaging.pet.acquisition.begun import BEYOND_FIELD, BegunBed, surroundings, unknown_beyond, with_beyond
 from hepatica.imaging.pet.acquisition.certainty import Beds, RegionActivity, SolvedBed, how_sure, scale_of
 from hepatica.imaging.pet.acquisition.net_counts import NetCounts, net_counts
 from hepatica.imaging.pet.acquisition.options import PetIterationOptions, PetOptions
@@ -148,12 +148,13 @@ class WholePet:
         )
         known = counted.predicted_mbq > 0 and counted.image_mbq > 0
         ratio = counted.image_mbq / counted.predicted_mbq if known else None
-        spread = None if ratio is None else ratio * counted.predicted_sd_mbq / counted.predicted_mbq
+        spread = None if ratio is None else counted.difference_sd_mbq / counted.predicted_mbq
+        beyond = next((part.relative_sd or 0.0 for part in self.scale.parts if part.name == BEYOND_FIELD), 0.0)
         if not total > 0:
-            return ImageCertainty(self.scale.relative_sd)
+            return ImageCertainty(self.scale.relative_sd, scan_relative_sd=beyond)
         counting = self.counting_sd_bq
         own = None if counting is None else math.hypot(counting, self.scatter_sd_bq or 0.0) / total
-        return ImageCertainty(self.scale.relative_sd, own, ratio, spread, regions)
+        return ImageCertainty(self.scale.relative_sd, own, ratio, spread, regions, beyond)
 
 
 def reconstruct_beds(
@@ -244,7 +245,8 @@ def reconstruct_beds(
     )  # fmt: skip
     prompts, randoms, scatter = (sum(getattr(f, name) for f in facts) for name in ("prompts", "randoms", "scatter"))
     held = values * placed.voxel_volume_ml
-    counted = net_counts(prompts, randoms, scatter, held, whole.counts_per_bq(), whole.first_look())
+    per_bq, look = whole.counts_per_bq(), whole.first_look()
+    counted = net_counts(prompts, randoms, scatter, held, per_bq, look, sure.counting_sd_bq)
     return WholePet(
         activity, (whole.weight / whole_s).astype(np.float32), tuple(facts), scale, sure.total_bq, sure.counting_sd_bq,
         sure.scatter_sd_bq, counted, sure.contents, sure.voxel_sd,

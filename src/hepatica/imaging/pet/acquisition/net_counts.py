@@ -17,7 +17,7 @@ from hepatica.core.message import Message
 from hepatica.imaging.pet.list_mode import EVENTS_PER_SUBSET
 
 BEYOND_SD = 3.0
-"""So many standard deviations of the net counts an image may differ from them: noise does so once in 370 lists."""
+"""So many standard deviations of its difference an image may be off the net counts: noise is once in 370 lists."""
 BEYOND_SHARE = 0.05
 """And so much of the activity: what the reconstruction is asked to reach at clinical counts."""
 CRITICAL_SHARE = 0.2
@@ -42,6 +42,8 @@ class NetCounts:
         Activity at the start of the scan that makes the net counts.
     image_mbq : float
         What the image holds.
+    image_sd_mbq : float or None
+        Of that from counting; None where it is not known.
     """
 
     net: float
@@ -51,6 +53,16 @@ class NetCounts:
     predicted_mbq: float
     predicted_sd_mbq: float
     image_mbq: float
+    image_sd_mbq: float | None = None
+
+    @property
+    def difference_sd_mbq(self) -> float:
+        """Standard deviation of image less prediction: the larger of both.
+
+        Both are made of the same coincidences. Of two such numbers with standard deviations a and b the difference has
+        ``a^2 + b^2 - 2 r a b``, at most the larger one's where they share half of the smaller one's variance or more.
+        """
+        return max(self.predicted_sd_mbq, self.image_sd_mbq or 0.0)
 
     @property
     def difference(self) -> float:
@@ -61,7 +73,7 @@ class NetCounts:
     def differs(self) -> bool:
         """Whether the image holds another activity than its list predicts, beyond noise."""
         off = abs(self.image_mbq - self.predicted_mbq)
-        return off > BEYOND_SD * self.predicted_sd_mbq and off > BEYOND_SHARE * abs(self.predicted_mbq)
+        return off > BEYOND_SD * self.difference_sd_mbq and off > BEYOND_SHARE * abs(self.predicted_mbq)
 
 
 def net_counts(
@@ -71,6 +83,7 @@ def net_counts(
     activity_bq: NDArray[np.floating],
     counts_per_bq: NDArray[np.floating],
     first_look: NDArray[np.floating],
+    image_sd_bq: float | None = None,
 ) -> NetCounts:
     """The net counts of a list, and those of an image.
 
@@ -87,13 +100,16 @@ def net_counts(
     first_look : ndarray of the same shape
         An image that is never below zero, in any unit: where the activity is. Counts per becquerel are their mean over
         it, as they differ with depth by some times.
+    image_sd_bq : float or None
+        Standard deviation of the image's total from counting, where it is known.
     """
     net, total = prompts - randoms - scatter, float(activity_bq.sum(dtype=np.float64))
     of_image = float((counts_per_bq * activity_bq).sum())
     each = float((counts_per_bq * first_look).sum() / first_look.sum())
     predicted = net / each
     sd = math.sqrt(prompts)
-    return NetCounts(net, sd, of_image, prompts - randoms, predicted / 1e6, sd / each / 1e6, total / 1e6)
+    own = None if image_sd_bq is None else image_sd_bq / 1e6
+    return NetCounts(net, sd, of_image, prompts - randoms, predicted / 1e6, sd / each / 1e6, total / 1e6, own)
 
 
 def about_ratio(over_counts: float | None, sd: float | None) -> tuple[Message, ...]:
@@ -102,7 +118,8 @@ def about_ratio(over_counts: float | None, sd: float | None) -> tuple[Message, .
     Parameters
     ----------
     over_counts, sd : float or None
-        Activity in the image over what the net counts predict, and its standard uncertainty; None where not known.
+        Activity in the image over what the net counts predict, and the standard uncertainty of that by the counting
+        of both; None where not known.
     """
     if over_counts is None or sd is None:
         return ()
@@ -133,9 +150,10 @@ def about_counts(counts: NetCounts, beds: Sequence[float]) -> tuple[Message, ...
     found = []
     if counts.differs:
         by = "" if math.isinf(counts.difference) else f" ({100 * counts.difference:+.0f} %)"
+        own = "" if counts.image_sd_mbq is None else f" +- {counts.image_sd_mbq:.2g}"
         text = (
             f"the list's net counts predict {counts.predicted_mbq:.4g} +- {counts.predicted_sd_mbq:.2g} MBq, the image "
-            f"holds {counts.image_mbq:.4g} MBq{by}: it is not what was counted"
+            f"holds {counts.image_mbq:.4g}{own} MBq{by}: it is not what was counted"
         )
         severe = abs(counts.difference) > CRITICAL_SHARE
         found.append(Message("total-not-of-counts", text, _REMEDY, "critical" if severe else "warning"))
