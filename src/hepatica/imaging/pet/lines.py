@@ -83,8 +83,9 @@ class LineProjector:
         images = [np.zeros(int(np.prod(shape)), np.float32) for _ in range(self._lanes)]
         outs = [self._upload.shared(image, wp.float32) for image in images]
         self._run("spread", events, lambda start, n=0: [weights, *self._events(events), start, outs[n]])
-        total = sum(np.asarray(out.numpy()).reshape(shape) for out in outs)[(slice(PADDING[0], -PADDING[1]),) * 3]
-        return self.blurred(np.asarray(total, np.float32))
+        total = np.sum([out.numpy().reshape(shape) for out in outs], axis=0)
+        within = (slice(PADDING[0], -PADDING[1]),) * 3
+        return self.blurred(np.asarray(total[within], np.float32))
 
     def blurred(self, image: NDArray[Any]) -> Float32:
         """An image as the point spread shows it: a symmetric map, its own transpose."""
