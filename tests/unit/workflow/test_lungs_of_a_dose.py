@@ -375,3 +375,17 @@ def test_a_dose_is_given_where_liver_and_lungs_leave_no_room_to_search() -> None
     assert found.elsewhere is None
     (said,) = (message for message in found.messages if message.code == "extrahepatic-not-searched")
     assert "fill the image" in said.text
+
+
+def test_lungs_of_ninety_grams_are_no_whole_lungs() -> None:
+    """A stated mass below 0.1 kg is an error; one that was drawn or found is said, and no limit is judged by it."""
+    small = Torso(size=0.22)
+    found = small.dose(small.in_mbq(2000.0))
+    kg = found.lung_doses.by_image.mass_g / 1000
+    assert 0 < kg < 0.1
+    (said,) = [one for one in found.messages if one.code == "lungs-too-light"]
+    assert said.severity == "critical"
+    assert found.lung_doses.judged is None
+    assert not found.lung_doses.by_image.mass_is_measured
+    whole = Torso()
+    assert "lungs-too-light" not in codes(whole.dose(whole.in_mbq(2000.0)).messages)

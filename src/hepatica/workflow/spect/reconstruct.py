@@ -37,6 +37,7 @@ from hepatica.io.calibration_files import load_calibration
 from hepatica.io.checkpoint import Checkpoint, run_key
 from hepatica.workflow.result import Result, result
 from hepatica.workflow.sources import ImageSource
+from hepatica.workflow.spect.doubts import carried_doubts
 from hepatica.workflow.spect.reading import ProjectionSource, read_spect
 
 
@@ -236,8 +237,12 @@ def reconstruct_spect(
     kept.done()
     data, total, done = model.data, found.total, found.reconstruction
     in_counts = found.volume.kind is Kind.COUNTS
+    said = unique(
+        notes, overruled(given.projections, head, acquisition), model.messages(options), unchecked,
+        found.messages(model.nuclide.name, options), found.doubts(model, options),
+    )  # fmt: skip
     return SpectResult(
-        image=found.image(model, options, given.context),
+        image=found.image(model, options, given.context).with_messages(*carried_doubts(said)),
         scan=found,
         conditions=model.conditions(options),
         corrected=options.corrected,
@@ -260,14 +265,7 @@ def reconstruct_spect(
         uncertainty=found.uncertainty(options.noise),
         calibration=options.calibration,
         lung=found.lung,
-        messages=unique(
-            notes,
-            overruled(given.projections, head, acquisition),
-            model.messages(options),
-            unchecked,
-            found.messages(model.nuclide.name, options),
-            found.doubts(model, options),
-        ),
+        messages=said,
         provenance=found.provenance(given.sources, used),
     )
 
