@@ -89,7 +89,9 @@ def _becquerels(
     volume = image.volume
     factor = calibration.factor if isinstance(calibration, CameraCalibration) else calibration
     stated = None if factor is None else factor.relative_sd
-    sd = image.acquisition.certainty.scale_relative_sd if stated is None else stated
+    own = image.acquisition.certainty.scale_relative_sd
+    # An image's own holds the factor's, and counts through lead that were fitted beside it.
+    sd = own if stated is None else max(stated, own or 0.0)
     if volume.kind is Kind.ACTIVITY_CONCENTRATION:
         found = activity_from_concentration(volume, half_life_s=nuclide.half_life_s)
         return replace(found, scale_relative_sd=sd)

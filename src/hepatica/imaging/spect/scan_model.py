@@ -423,6 +423,24 @@ def primary_sensitivities(models: tuple[WindowModel, ...], options: SpectOptions
     return tuple(value * model.holes_share for value, model in zip(known, models, strict=True))
 
 
+def scale_relative_sd(models: tuple[WindowModel, ...], options: SpectOptions) -> float | None:
+    """Relative standard uncertainty of what turns counts into becquerels; None where it is not known.
+
+    That of the factor, and with scatter by Monte Carlo that of counts through lead where they were fitted: of a factor
+    in air the share through holes is taken, h / (h + p l), which changes by -l / (h + p l) of itself for one of p.
+    What lead counts of a lesion's surroundings makes up for some of it in liver and total, and nothing of it in hot
+    lesions (docs/spect-study.md): it is not less than what they have.
+    """
+    calibration = options.calibration
+    factor = None if calibration is None else calibration.factor.relative_sd
+    if calibration is None or factor is None or calibration.penetration is None:
+        return factor
+    fitted, first = calibration.penetration, models[0]
+    if options.scatter.scatter != "mc" or calibration.source not in IN_AIR or fitted.sd is None or not fitted.value > 0:
+        return factor
+    return math.hypot(factor, (1 - first.holes_share) / fitted.value * fitted.sd)
+
+
 def require_calibrated(model: ScanModel, options: SpectOptions) -> tuple[Message, ...]:
     """What of a calibration's conditions could not be compared with the projections.
 
