@@ -64,6 +64,8 @@ class ReportRegion:
         Where that comes from.
     not_judged : str
         Why no limit judges it; empty where they do.
+    voxels_supported : bool
+        Whether the image determines the dose of its single voxels, and so its histogram.
     """
 
     region: Region
@@ -72,6 +74,7 @@ class ReportRegion:
     interval_gy: tuple[float, float] | None = None
     interval_from: str = ""
     not_judged: str = ""
+    voxels_supported: bool = True
 
     @property
     def is_lesion(self) -> bool:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import csv
+import json
 from datetime import datetime
+from pathlib import Path
 
 import numpy as np
 import pytest
+from pydicom import dcmread
 
 import hepatica
 from hepatica.core import Grid, Region
@@ -354,6 +358,31 @@ def test_a_90y_spect_says_at_the_lungs_that_their_voxels_have_no_dose() -> None:
     )
     assert "lung-by-voxel-unsupported" in codes(torso.dose(spect).messages)
     assert "lung-by-voxel-unsupported" not in codes(torso.dose(pet).messages)
+
+
+def test_every_output_marks_lungs_whose_voxels_have_no_dose(tmp_path: Path) -> None:
+    """A mean dose alone: no D95 in the table, and a word in the document, metrics, histograms and the RT Dose."""
+    torso = Torso()
+    spect = Image.from_array(
+        torso.in_mbq(1200).volume.values, unit="Bq/mL", grid=torso.grid, time=GIVEN_AT, nuclide="Y-90", modality="NM",
+        projections=60,
+    )  # fmt: skip
+    found = torso.dose(spect)
+    assert {one.dose.name: one.voxels_supported for one in found.structures}["Lungs"] is False
+    assert all(one.voxels_supported for one in found.structures if one.dose.name != "Lungs")
+    (row,) = [row for row in found.table().rows if row[0] == "Lungs"]
+    assert row.count(None) == 5
+    folder = found.save(tmp_path / "dose")
+    (lungs,) = [one for one in json.loads((folder / "result.json").read_text())["structures"] if one["name"] == "Lungs"]
+    assert lungs["voxels_supported"] is False
+    assert "lungs: mean dose, not single voxels" in str(dcmread(folder / "dose.dcm").DoseComment)
+    assert "Lungs (not supported) volume_percent" in (folder / "dvh.csv").read_text()
+    with (folder / "metrics.csv").open() as stream:
+        marks = {line["name"]: line["voxels_supported"] for line in csv.DictReader(stream)}
+    assert marks.pop("Lungs") == "no"
+    assert set(marks.values()) == {"yes"}
+    pet = torso.dose(torso.in_mbq(1200))
+    assert all(one.voxels_supported for one in pet.structures)
 
 
 def test_a_dose_is_given_where_liver_and_lungs_leave_no_room_to_search() -> None:

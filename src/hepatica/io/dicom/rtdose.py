@@ -92,12 +92,15 @@ class DoseText:
         The structure set that the dose was evaluated with.
     provenance : Provenance or None
         Written as JSON into ImageComments.
+    remark : str
+        What a reader of the voxels must know, in DoseComment; at most 35 characters.
     """
 
     label: str = "TARE"
     heterogeneity: str = "IMAGE"
     structure_set: Instance | None = None
     provenance: Provenance | None = None
+    remark: str = ""
 
 
 def write_rtdose(
@@ -150,6 +153,8 @@ def write_rtdose(
         dataset.PlanOverviewSequence = [_plan_overview(context, text)]
         dataset.DoseGridScaling = scaling
         dataset.DoseComment = "Absorbed dose by hepatica; research use only, no medical device"
+        if text.remark:
+            dataset.DoseComment = f"hepatica, research use only; {text.remark}"
         dataset.TissueHeterogeneityCorrection = text.heterogeneity
         if context.instances:
             dataset.ReferencedImageSequence = references(context.instances)

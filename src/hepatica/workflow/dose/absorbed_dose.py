@@ -46,7 +46,7 @@ from hepatica.workflow.dose.given_activity import with_given
 from hepatica.workflow.dose.numbers import StructureResult
 from hepatica.workflow.dose.options import DoseOptions
 from hepatica.workflow.dose.patient.lungs import treated_lungs
-from hepatica.workflow.dose.patient.patient import ct_or_uniform, let_go, patient_of
+from hepatica.workflow.dose.patient.patient import ct_or_uniform, let_go, patient_of, voxels_supported
 from hepatica.workflow.dose.patient.registration import Brought, brought_to_ct
 from hepatica.workflow.dose.patient.seen import about_seen, seen_field
 from hepatica.workflow.dose.patient.structures import StructureSet, both_on, structures_on
@@ -157,9 +157,12 @@ def absorbed_dose(
     field = seen_field(in_ct)
     activities = with_counting(chain.activities, exact.clinical, in_ct) if len(scans) == 1 else chain.activities
     found = tuple(
-        StructureResult(item, dose, amount, *patient.known_of(item.region.name), field.share(whole.region))
+        StructureResult(
+            item, dose, amount, *patient.known_of(item.region.name), field.share(whole.region),
+            voxels_supported(patient, item),
+        )
         for item, whole, dose, amount in zip(drawn.clinical, exact.clinical, doses, activities, strict=True)
-    )
+    )  # fmt: skip
     del held
     lungs = treated_lungs(patient, found, count, scans[0], chosen, options)
     deposits, about_deposits = treated_deposits(seen, patient, chosen, count.scale_relative_sd)

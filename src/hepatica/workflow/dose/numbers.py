@@ -77,6 +77,9 @@ class StructureResult:
     seen_share: float = 1.0
     """Share of its volume that lies in what the activity image sees; limits judge what is seen whole."""
 
+    voxels_supported: bool = True
+    """Whether the image determines the dose of its single voxels: not of lungs in a SPECT of 90Y or by levels."""
+
     @property
     def not_judged(self) -> str:
         """Why no limit judges its dose; empty where they do. Lungs that are cut off are judged by lung doses."""
@@ -361,7 +364,7 @@ class DoseNumbers(Result):
         return tuple(
             ReportRegion(
                 found.item.region, found.dose, found.role, found.dose_mean_interval_95_gy, found.interval_from,
-                found.not_judged,
+                found.not_judged, found.voxels_supported,
             )
             for found in self.structures
         )  # fmt: skip
@@ -415,7 +418,7 @@ class DoseNumbers(Result):
             bare: Cell = Unstated(value) if self.states_uncertainty else value
             mean = bare if sd is None else Estimate(value, scale * sd)
             spread = (dose.dose_sd_gy, *(dose.d_percent_gy[n] for n in SHOWN_PERCENTS))
-            numbers = (scale * value for value in spread)
+            numbers = (scale * value if found.voxels_supported else None for value in spread)
             part = [100 * found.seen_share] if cut else []
             ends = found.dose_mean_interval_95_gy
             shown = None if ends is None else f"{three(scale * ends[0])} to {three(scale * ends[1])}"

@@ -28,6 +28,7 @@ from hepatica.core.resample import resample_region
 from hepatica.core.volume import RecomputedVolume
 from hepatica.errors import GeometryError, InputError
 from hepatica.imaging.quantify.lungs_in_view import (
+    VOXELS_UNSUPPORTED,
     LungsInView,
     drawn_otherwise,
     share_of_lungs,
@@ -123,6 +124,12 @@ class PatientLungs:
     whole_mass: LungMass
     on_ct_kg: float | None = None
     whole_on_ct: bool = False
+
+
+def voxels_supported(patient: Patient, item: ClinicalRegion) -> bool:
+    """Whether the image determines the dose of single voxels of a structure, and not of its mean alone."""
+    unsupported = any(one.code == VOXELS_UNSUPPORTED for one in patient.messages)
+    return not (unsupported and item.structure in LUNGS)
 
 
 def ct_or_uniform(ct: ImageSource | None, scans: Sequence[Image], options: DoseOptions) -> tuple[Image, bool]:
