@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from pydicom import dcmread
 
 import hepatica
 from hepatica.core import Grid, Region
+from hepatica.core.certainty import ImageCertainty
 from hepatica.core.image import Image
 from hepatica.core.message import Message
 from hepatica.core.resample import resample
@@ -418,3 +420,21 @@ def test_lungs_of_ninety_grams_are_no_whole_lungs() -> None:
     assert not found.lung_doses.by_image.mass_is_measured
     whole = Torso()
     assert "lungs-too-light" not in codes(whole.dose(whole.in_mbq(2000.0)).messages)
+
+
+def test_a_lung_by_voxels_may_be_higher_than_it_reads() -> None:
+    """A 90Y SPECT whose factor is known to 2 %: its lungs read up to a quarter low, and a limit there is open."""
+    torso = Torso(lung_share=0.1)
+    spect = Image.from_array(
+        torso.in_mbq(2000).volume.values, unit="Bq/mL", grid=torso.grid, time=GIVEN_AT, nuclide="Y-90", modality="NM",
+        projections=60,
+    )  # fmt: skip
+    known_scale = replace(spect.acquisition, certainty=ImageCertainty(0.02, None))
+    found = torso.dose(replace(spect, acquisition=known_scale))
+    known = {one.dose.name: one for one in found.structures}
+    for name, factor in (("Liver", 1.0), ("Lungs", 1 / 0.75)):
+        low, high = known[name].dose_mean_interval_95_gy
+        mean = known[name].dose.dose_mean_gy
+        assert high == pytest.approx((2 * mean - low) * factor, rel=1e-6)
+    assert "reads up to 25% low" in known["Lungs"].interval_from
+    assert "reads up to" not in known["Liver"].interval_from
