@@ -9,7 +9,8 @@ from hepatica.core.message import Message
 
 IN_DOUBT = (
     "no-lungs-on-ct", "lung-by-voxel", "counts-not-explained", "activity-beside-body", "no-body-on-ct",
-    "axis-overruled", "camera-overruled", "scatter-not-corrected", "lead-taken-as-holes", "tissue-not-of-tissue-hu", "air-not-of-air-hu",
+    "axis-overruled", "camera-overruled", "scatter-not-corrected", "lead-taken-as-holes",
+    "tissue-not-of-tissue-hu", "air-not-of-air-hu",
 )  # fmt: skip
 """Codes of messages that call becquerels of a SPECT, or their place, in doubt."""
 
