@@ -161,8 +161,8 @@ class StructureResult:
             lacking = [name for name in not_known if name in LACKING]
             without = f"; without {' and '.join(lacking)}, not known" if lacking else ""
             known = "scale of the activity in the image, and what is known of counts, outline, time and engine"
-            low = f", of a lung by voxels that reads up to {READS_LOW:.0%} low" if self.lung_by_voxels else ""
-            return f"{known}{low}{without}"
+            voxels = f", of a lung by voxels that reads up to {READS_LOW:.0%} low" if self.lung_by_voxels else ""
+            return f"{known}{voxels}{without}"
         low, high = (100 * (end - 1) for end in self.lung.interval)
         more = ", and what is known of calibration, outline, time and engine"
         lacks = "; without the calibration, which is not known" if CALIBRATION in not_known else ""
