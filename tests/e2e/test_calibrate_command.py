@@ -20,6 +20,7 @@ from hepatica.anatomy.phantoms.objects import (
 )
 from hepatica.core import Kind, Volume
 from hepatica.imaging.calibration.options import PhantomOptions, SourceOptions
+from hepatica.imaging.quantify.blurred.sphere import mean_recovery
 from hepatica.imaging.reconstruct.algorithms import IterationOptions
 from hepatica.imaging.spect.scan import MonteCarloScanOptions, ScanOptions
 from hepatica.imaging.spect.scan_facts import ScannedActivityOptions, SimulationOptions
@@ -186,7 +187,10 @@ def test_spheres_give_a_recovery_curve_with_figure(phantoms: Path) -> None:
     curve = json.loads((phantoms / "recovery/recovery.json").read_text())
     means = [sphere["mean_recovery"] for sphere in curve["spheres"]]
     assert means == sorted(means)
-    assert 0.1 < means[0] < 0.5 < means[-1] < 1
+    # No sphere keeps more than the blur that is left in the image lets it; 13 mm lose nearly all in coarse voxels.
+    left_mm = curve["conditions"]["reconstruction"]["remaining_blur_mm"]
+    assert 0 < means[0] < mean_recovery(13.0, left_mm)
+    assert 0.5 < means[-1] < mean_recovery(37.0, left_mm)
     assert (phantoms / "recovery/recovery.png").read_bytes().startswith(b"\x89PNG")
 
 
