@@ -4,9 +4,9 @@ NEMA spheres at 8 : 1 and the torso of ``spect_study_lung.py`` (lesions of 45 an
 both under the Siemens HEGP, 60 views at 21 cm, pixels of 9.6 mm. ``reconstruct`` makes both images, ``calibrate
 --source nema`` the curve of the first, and ``dose --recovery`` the doses of the second.
 
-Run: ``python tools/studies/lesion_recovery_study.py FOLDER [--seeds 3] [--blur 6.5]``. FOLDER/expected-torso-*.npz of
-``spect_study_lung.py`` are taken if they are there. What lies in FOLDER is not made again. Some minutes of one
-processor a seed. Prints doses over those of the true activity, on the same outlines.
+Run: ``python tools/studies/lesion_recovery_study.py FOLDER [--seeds 3] [--blur 6.5] [--short]``.
+FOLDER/expected-torso-*.npz of ``spect_study_lung.py`` are taken if they are there. What lies in FOLDER is not made
+again. Some minutes of one processor a seed. Prints doses over those of the true activity, on the same outlines.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def reconstructed(folder: Path, name: str, scan: Path, ct: Path, *more: str) -> 
     return out
 
 
-def curve(folder: Path, histories: float, *more: str) -> Path:
+def curve(folder: Path, histories: float, noise: tuple[str, ...], *more: str) -> Path:
     """Recovery curve of the spheres."""
     phantom = nema_phantom(nema_grid((3.0, 3.0, 3.0)))
     filled = dict.fromkeys(phantom.sphere_diameters_mm, SPHERE_BQ_ML) | NEMA_BQ_ML
@@ -58,7 +58,7 @@ def curve(folder: Path, histories: float, *more: str) -> Path:
             "simulate", "--activity", seen, "--ct", ct, "--nuclide", NUCLIDE, "--camera", CAMERA, "--method",
             "montecarlo", "--histories", str(int(histories)), "--views", str(VIEWS), "--frame-duration",
             f"{VIEW_S:g} s", "--radius", "210 mm", "--pixel", f"{PIXEL_MM} mm", "--columns", "40", "--activity-unit",
-            "Bq/mL", "--activity-at", START.isoformat(), "--skip-spectrum", "--out", folder / "scan-nema",
+            "Bq/mL", "--activity-at", START.isoformat(), "--skip-spectrum", *noise, "--out", folder / "scan-nema",
         )  # fmt: skip
     blur = "".join(more[1:2]).replace(" ", "") or "default"
     image = reconstructed(folder, f"spect-nema-{blur}", folder / "scan-nema/projections.dcm", ct, *more)
@@ -88,11 +88,12 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--blur", type=float, help="mm left in both images; the default of `reconstruct` if not stated")
     parser.add_argument("--histories", type=float, default=5e6, help="of the liver and of the phantom each")
+    parser.add_argument("--short", action="store_true", help="the phantom with the noise of a patient's scan")
     asked = parser.parse_args()
     folder, more = asked.folder, () if asked.blur is None else ("--remaining-blur", f"{asked.blur:g} mm")
     folder.mkdir(parents=True, exist_ok=True)
     spect_study_lung.HISTORIES = {NUCLIDE: (asked.histories, asked.histories / 3)}
-    recovery = curve(folder, asked.histories, *more)
+    recovery = curve(folder, asked.histories, () if asked.short else ("--noise-free",), *more)
     phantom = torso(NUCLIDE)
     parts, hu, regions = torso_masks()
     labels = np.zeros(hu.grid.shape, dtype=np.int16)

@@ -72,8 +72,8 @@ class ImageCertainty:
     counted : tuple of CountedRegion
         Regions whose counting noise was found.
     scan_relative_sd : float
-        The part of `scale_relative_sd` that is this scan's own (scatter of activity beyond the field): a calibration
-        that is stated instead does not take it away.
+        The part of `scale_relative_sd` that is this scan's own (scatter of activity beyond the field, counts through
+        lead that were fitted): a calibration that is stated instead does not take it away.
 
     Raises
     ------

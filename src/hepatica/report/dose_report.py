@@ -66,6 +66,8 @@ class ReportRegion:
         Why no limit judges it; empty where they do.
     qualifier : str
         What is said beside a limit that its mean keeps: what of it is in view, and what of its noise is not known.
+    voxels_supported : bool
+        Whether the image determines the dose of its single voxels, and so its histogram.
     """
 
     region: Region
@@ -75,6 +77,7 @@ class ReportRegion:
     interval_from: str = ""
     not_judged: str = ""
     qualifier: str = ""
+    voxels_supported: bool = True
 
     @property
     def is_lesion(self) -> bool:

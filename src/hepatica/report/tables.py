@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -183,6 +184,7 @@ def metrics_csv(report: DoseReport) -> str:
                 flat[key] = (NOT_STATED if unknown else "") if value is None else value
         low, high = item.interval_gy or ("", "")
         flat |= {"dose_mean_low_95_gy": low, "dose_mean_high_95_gy": high}
+        flat["voxels_supported"] = "yes" if item.voxels_supported else "no"
         head = head or ["name", *(key for key in flat if key != "name")]
         rows.append([flat.get(key, "") for key in head])
     return csv_text([head, *rows])
@@ -190,7 +192,12 @@ def metrics_csv(report: DoseReport) -> str:
 
 def dvh_csv(report: DoseReport, bin_gy: float | None = None) -> str:
     """Cumulative DVHs of all structures on one dose axis: dose, then volume with at least that dose in percent."""
-    return histograms_csv([item.dose for item in report.regions], bin_gy)
+    bare = [item.dose for item in report.regions]
+    marked = [
+        dose if item.voxels_supported else replace(dose, name=f"{dose.name} (not supported)")
+        for item, dose in zip(report.regions, bare, strict=True)
+    ]
+    return histograms_csv(marked, bin_gy)
 
 
 def histograms_csv(doses: Sequence[RegionDose], bin_gy: float | None = None) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from hepatica.core.message import Message
+from hepatica.core.numbers.wording import three
 from hepatica.errors import InputError, UnitError
 
 Sex = Literal["female", "male"]
@@ -121,6 +122,26 @@ def require_lung_mass(stated_kg: float | None) -> None:
             f"{MAX_LUNG_MASS_KG:g} kg)",
             remedy="check its unit: 950 g are 0.95 kg",
         )
+
+
+def too_light(seen_kg: float, *, whole: bool) -> bool:
+    """Whether what was drawn or found as whole lungs weighs less than any patient's (`MIN_LUNG_MASS_KG`)."""
+    return whole and seen_kg < MIN_LUNG_MASS_KG
+
+
+def seen_mass_messages(seen_kg: float | None, *, whole: bool) -> tuple[Message, ...]:
+    """What is said of lungs that nothing cuts off and that weigh less than an adult's; `seen_kg` as below."""
+    low = USUAL_LUNG_MASS_KG[0]
+    if seen_kg is None or not whole or seen_kg >= low:
+        return ()
+    text = (
+        f"what was drawn or found as the whole lungs weighs {three(1000 * seen_kg)} g on the CT, and an adult's weigh "
+        f"{low:g} kg and more: a part of them is missing, or it is something else"
+    )
+    if not too_light(seen_kg, whole=whole):
+        return (Message("lungs-too-light", text, "look at the structures of the lungs"),)
+    text += "; limits of the lungs are not judged by its dose"
+    return (Message("lungs-too-light", text, "draw both lungs", "critical"),)
 
 
 def stated_mass_messages(stated_kg: float | None, seen_kg: float | None, *, whole: bool) -> tuple[Message, ...]:

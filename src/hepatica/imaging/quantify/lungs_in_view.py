@@ -132,6 +132,10 @@ def drawn_otherwise(lungs: LungsInView | None, told: LungMean) -> tuple[Message,
     return (Message("lungs-drawn-otherwise", text, "draw both lungs as far as the CT shows them"),)
 
 
+VOXELS_UNSUPPORTED = "lung-by-voxel-unsupported"
+"""Code of the message that the lungs have a mean dose and no dose of single voxels."""
+
+
 def voxel_dose_messages(facts: Acquisition, lungs: str | None) -> tuple[Message, ...]:
     """What is said of the dose to single voxels of a lung that the image does not determine.
 
@@ -158,4 +162,4 @@ def voxel_dose_messages(facts: Acquisition, lungs: str | None) -> tuple[Message,
         f"{lungs}: {how}; the counts support a mean dose, not that of single voxels: "
         "the dose-volume histogram of the lungs is not to be used"
     )
-    return (Message("lung-by-voxel-unsupported", text, "judge the lungs by their mean dose"),)
+    return (Message(VOXELS_UNSUPPORTED, text, "judge the lungs by their mean dose"),)

@@ -29,7 +29,7 @@ from hepatica.imaging.spect.attenuation import body_voxels
 from hepatica.imaging.spect.lung_levels import level_update, lungs_on, reading_of
 from hepatica.imaging.spect.montecarlo.projector import SpectSetup
 from hepatica.imaging.spect.options import FROM_WINDOWS, OF_THE_IMAGE, NoiseOptions
-from hepatica.imaging.spect.scan_model import ScanModel, SpectOptions
+from hepatica.imaging.spect.scan_model import ScanModel, SpectOptions, lead_relative_sd, scale_relative_sd
 from hepatica.imaging.spect.scatter.effective_source import EsseOfWindows
 from hepatica.imaging.spect.scatter.montecarlo import MonteCarloScatter
 from hepatica.imaging.spect.windows import scatter_from_windows
@@ -187,16 +187,16 @@ class ReconstructedScan:
                 **({"sensitivity_cps_per_mbq": measured} if measured else {}),
             },
             lung=None if self.lung is None else self.lung.told,
-            certainty=self.certainty(options),
+            certainty=self.certainty(model, options),
         )
         sha256 = hashlib.sha256(self.volume.values.tobytes()).hexdigest()
         return Image(self.volume, context, facts, InputFile("activity", "reconstructed SPECT", sha256, files=0))
 
-    def certainty(self, options: SpectOptions) -> ImageCertainty:
+    def certainty(self, model: ScanModel, options: SpectOptions) -> ImageCertainty:
         """What is known of its becquerels: the factor that made them, and counting where there are samples."""
-        made_by = None if self.volume.kind is Kind.COUNTS else options.calibration
-        factor = None if made_by is None else made_by.factor.relative_sd
-        return ImageCertainty(factor, self.total.relative_sd)
+        factor = None if self.volume.kind is Kind.COUNTS else scale_relative_sd(model.models, options)
+        lead = 0.0 if factor is None else lead_relative_sd(model.models, options)
+        return ImageCertainty(factor, self.total.relative_sd, scan_relative_sd=lead)
 
     def provenance(self, sources: tuple[InputFile, ...], used: Mapping[str, Any]) -> Provenance:
         """Of the files and parameters of the run, and of the scatter that was computed on the way."""

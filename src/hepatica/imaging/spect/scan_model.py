@@ -423,6 +423,28 @@ def primary_sensitivities(models: tuple[WindowModel, ...], options: SpectOptions
     return tuple(value * model.holes_share for value, model in zip(known, models, strict=True))
 
 
+def lead_relative_sd(models: tuple[WindowModel, ...], options: SpectOptions) -> float:
+    """Relative standard uncertainty of becquerels by counts through lead that were fitted; 0 where none were.
+
+    With scatter by Monte Carlo and a factor in air the share through holes is taken, h / (h + p l), which changes by
+    -l / (h + p l) of itself for one of p. What lead counts of a lesion's surroundings makes up for some of it in liver
+    and total, and nothing of it in hot lesions (docs/spect-study.md): it is not less than what they have.
+    """
+    calibration = options.calibration
+    if calibration is None or calibration.penetration is None:
+        return 0.0
+    fitted, first = calibration.penetration, models[0]
+    if options.scatter.scatter != "mc" or calibration.source not in IN_AIR or fitted.sd is None or not fitted.value > 0:
+        return 0.0
+    return (1 - first.holes_share) / fitted.value * fitted.sd
+
+
+def scale_relative_sd(models: tuple[WindowModel, ...], options: SpectOptions) -> float | None:
+    """Relative standard uncertainty of what turns counts into becquerels, factor and lead; None where not known."""
+    factor = None if options.calibration is None else options.calibration.factor.relative_sd
+    return None if factor is None else math.hypot(factor, lead_relative_sd(models, options))
+
+
 def require_calibrated(model: ScanModel, options: SpectOptions) -> tuple[Message, ...]:
     """What of a calibration's conditions could not be compared with the projections.
 

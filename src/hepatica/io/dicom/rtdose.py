@@ -45,7 +45,9 @@ MIN_LARGEST_DOSE_GY = 1e-9
 
 PLAIN = "Absorbed dose by hepatica; research use only, no medical device"
 
+REMARKED = "hepatica, research use only; "
 ZERO_BELOW = "by hepatica, research use only; negative voxels are ZERO here"
+CLIPPED = "Absorbed dose, zero below 0"
 """DoseComment of a dose whose voxels below zero were written as zero."""
 
 HETEROGENEITY = ("IMAGE", "ROI_OVERRIDE", "WATER")
@@ -99,6 +101,8 @@ class DoseText:
         Written as JSON into ImageComments.
     zero_below : bool
         Whether voxels below zero, noise of an unbiased image, are written as zero; the object then says so.
+    remark : str
+        What a reader of the voxels must know, in DoseComment; at most 35 characters.
     """
 
     label: str = "TARE"
@@ -106,6 +110,7 @@ class DoseText:
     structure_set: Instance | None = None
     provenance: Provenance | None = None
     zero_below: bool = False
+    remark: str = ""
 
 
 def write_rtdose(
@@ -149,9 +154,7 @@ def write_rtdose(
     values = dose.values[:, :, ::-1] if turned else dose.values
     stored, scaling = _scaled(values, bits)
     with pydicom_door(Path(path), "cannot be written as DICOM"):
-        dataset = new_object(
-            context, RT_DOSE, "RTDOSE", description="Absorbed dose, zero below 0" if below else "Absorbed dose"
-        )
+        dataset = new_object(context, RT_DOSE, "RTDOSE", description=CLIPPED if below else "Absorbed dose")
         dataset.FrameOfReferenceUID = frame_of_reference(grid, context)
         dataset.PositionReferenceIndicator = ""
         dataset.OperatorsName = ""
@@ -161,7 +164,7 @@ def write_rtdose(
         dataset.DoseSummationType = "PLAN_OVERVIEW"
         dataset.PlanOverviewSequence = [_plan_overview(context, text)]
         dataset.DoseGridScaling = scaling
-        dataset.DoseComment = ZERO_BELOW if below else PLAIN
+        dataset.DoseComment = f"{REMARKED}{text.remark}" if text.remark else ZERO_BELOW if below else PLAIN
         dataset.TissueHeterogeneityCorrection = text.heterogeneity
         if context.instances:
             dataset.ReferencedImageSequence = references(context.instances)
@@ -211,7 +214,7 @@ def read_rtdose(path: Path | str) -> RtDose:
     if (transform := header.text("SpatialTransformOfDose")) not in ("", "NONE"):
         text = f"{path}: SpatialTransformOfDose: {transform}: the dose was moved by a registration"
         notes.append(Message("dose-was-moved", text))
-    if header.text("DoseComment") == ZERO_BELOW:
+    if header.text("DoseComment") == ZERO_BELOW or header.text("SeriesDescription") == CLIPPED:
         notes.append(below_zero_lost(str(path)))
     return RtDose(
         volume,

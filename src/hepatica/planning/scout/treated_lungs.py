@@ -145,8 +145,8 @@ class TreatedLungs:
         shunt, image = self.by_shunt, self.by_image
         if image is not None and not image.mass_is_measured:
             text = (
-                f"the mass of {image.structure!r} is not known (a uniform density, or CT numbers that are none of "
-                f"lungs): its dose of {image.dose_mean_gy:.3g} Gy is not that of lungs"
+                f"the mass of {image.structure!r} is not known (a uniform density, CT numbers that are none of "
+                f"lungs, or too little for whole lungs): its dose of {image.dose_mean_gy:.3g} Gy is not that of lungs"
             )
             return (Message("lung-mass-unknown", text, "give `ct`, or state `structure_density`", "critical"),)
         if shunt is None or image is None:

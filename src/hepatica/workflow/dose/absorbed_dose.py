@@ -47,7 +47,7 @@ from hepatica.workflow.dose.given_activity import with_given
 from hepatica.workflow.dose.numbers import StructureResult
 from hepatica.workflow.dose.options import DoseOptions
 from hepatica.workflow.dose.patient.lungs import treated_lungs
-from hepatica.workflow.dose.patient.patient import ct_or_uniform, let_go, patient_of
+from hepatica.workflow.dose.patient.patient import ct_or_uniform, let_go, patient_of, voxels_supported
 from hepatica.workflow.dose.patient.registration import Brought, brought_to_ct
 from hepatica.workflow.dose.patient.seen import about_seen, seen_field, seen_parts
 from hepatica.workflow.dose.patient.structures import StructureSet, both_on, structures_on
@@ -166,6 +166,7 @@ def absorbed_dose(
             *patient.known_of(item.region.name),
             share,
             _own_sd_gy(amount, dose, dose_map, seen, count),
+            voxels_supported(patient, item),
         )
         for item, dose, amount, share in zip(drawn.clinical, doses, activities, shares, strict=True)
     )

@@ -12,8 +12,10 @@ from hepatica.core.image import Acquisition, Image
 from hepatica.core.lung_mean import LungMean
 from hepatica.core.message import Message
 from hepatica.errors import InputError
+from hepatica.io.calibration_files import reconstruction_facts
 from hepatica.planning.measured.earlier_results import is_result, result_file
 from hepatica.workflow.sources import ImageSource
+from hepatica.workflow.spect.doubts import carried_doubts
 
 MAKERS = {
     "reconstruct_pet": "pet.nii.gz",
@@ -27,7 +29,27 @@ MR = "MR"
 
 
 def told_beside(image: Image, source: ImageSource) -> Image:
-    """An image with what the result beside its file says of it: certainty, seen ends, lungs; or that it is by MR."""
+    """An image with what the result beside its file says of it: certainty, seen ends, lungs, doubts; or MR."""
+    return _with_doubts(_told_beside(image, source), source)
+
+
+def _with_doubts(image: Image, source: ImageSource) -> Image:
+    """With what the reconstruction that made the file said against it."""
+    if isinstance(source, Image):
+        return image
+    told = reconstruction_facts(Path(source))
+    if not str(told.get("schema")).startswith("hepatica/reconstruct_spect/"):
+        return image
+    said = [one for one in told.get("messages") or () if isinstance(one, Mapping)]
+    return image.with_messages(
+        *carried_doubts(
+            Message(str(one["code"]), str(one["text"]), str(one.get("remedy") or ""), one.get("severity", "warning"))
+            for one in said
+        )
+    )
+
+
+def _told_beside(image: Image, source: ImageSource) -> Image:
     if isinstance(source, Image) or Path(source).is_dir():
         return image
     beside = Path(source).parent / "result.json"

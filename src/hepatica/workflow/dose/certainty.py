@@ -76,8 +76,9 @@ def kept_contrast(volume_ml: float, left_mm: float, voxel_mm: Sequence[float]) -
     """Share of its contrast that a sphere keeps where so much blur (FWHM) is left in an image of such voxels.
 
     Voxels blur twice, the image that they sample and the region that is read on them, each with the variance
-    a**2 / 12. In SPECT by default settings within 0.03 of what spheres of 24 to 40 mm kept (docs/spect-study.md); where
-    the iterations undid more than the counts hold, the image keeps less.
+    a**2 / 12. In SPECT by default settings within 0.03 of what spheres of 24 to 40 mm kept in voxels of 4.8 mm, and up
+    to 0.08 too little in voxels of 9.6 mm (docs/spect-study.md); where less blur than by default is left, the image
+    keeps less than this.
     """
     voxels = FWHM_PER_SD**2 * 2 * sum(size**2 for size in voxel_mm) / (3 * 12)
     return mean_recovery(sphere_diameter_mm(volume_ml), math.sqrt(left_mm**2 + voxels))
@@ -97,7 +98,7 @@ def about_recovery(drawn: Sequence[ClinicalRegion], image: Image, nuclide_name: 
     more = f" (and {len(lost) - len(most)} that lose less)" if len(lost) > len(most) else ""
     text = (
         f"tumours are not corrected for partial volume: of the {smoothed:.3g} mm of blur in the image and its voxels "
-        f"spheres of their volumes lose at least this share of their contrast to what lies around them: {named}{more}; "
+        f"spheres of their volumes lose about this share of their contrast to what lies around them: {named}{more}; "
         "their mean doses read too low by that, and an interval around them does not hold it"
     )
     remedy = (

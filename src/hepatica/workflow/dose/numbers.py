@@ -43,6 +43,9 @@ from hepatica.workflow.dose.patient.structures import StructureSet
 from hepatica.workflow.result import Result, result
 
 LUNGS_BY_SHUNT = "lungs by the shunt"
+READS_LOW = 0.25
+"""By so much a lung of 90Y SPECT that was found voxel by voxel may read too low: 10 to 24 % in phantoms of known truth
+(docs/spect.md, docs/spect-study.md)."""
 """How tables and limits name the lung dose by the shunt."""
 
 LIVER_LESIONS = (Structure.TUMOUR, Structure.ALL_TUMOURS)
@@ -79,6 +82,9 @@ class StructureResult:
     """Share of its volume that lies in what the activity image sees; limits judge what is seen whole."""
     own_sd_gy: float | None = field(default=None, metadata=HIDDEN)
     """Standard uncertainty by counting and scale, Gy, where noise leaves no mean above zero to which it is relative."""
+
+    voxels_supported: bool = True
+    """Whether the image determines the dose of its single voxels: not of lungs in a SPECT of 90Y or by levels."""
 
     @property
     def not_judged(self) -> str:
@@ -141,7 +147,8 @@ class StructureResult:
         """95 % interval of the mean dose with all that is known; None where the scale of the image is not known.
 
         Around the mean before any partial-volume correction by a factor, which is what limits judge. Of lungs whose
-        image says an interval it is that one, widened by what else is known: what the liver spills is in it.
+        image says an interval it is that one, widened by what else is known: what the liver spills is in it. Of lungs
+        by voxels of a SPECT that does not determine them the upper end is that of a mean that reads `READS_LOW` low.
         """
         chain, mean = self.uncertainty, self.dose.dose_mean_gy
         if self.lung is None or (ends := self.lung.interval) is None:
@@ -151,11 +158,18 @@ class StructureResult:
                 return None
             else:
                 half = SD_PER_INTERVAL * (self.mean.relative_sd or 0.0) * abs(mean)
-            return max(0.0, mean - half), max(0.0, mean + half)
+            low = 1 - READS_LOW if self.lung_by_voxels else 1
+            return max(0.0, mean - half), max(0.0, mean + half) / low
         # Noise of the counts is in the interval already.
         others = 0.0 if chain is None else replace(chain, counting_relative_sd=None).dose_relative_sd
         engine = Estimate(mean, self.dose.dose_mean_uncertainty_gy).relative_sd or 0.0
         return widened((ends[0] * mean, ends[1] * mean), math.hypot(others, engine, self.density_relative_sd))
+
+    @property
+    def lung_by_voxels(self) -> bool:
+        """Whether it is a lung of a SPECT that does not determine its voxels and states no mean of it."""
+        stated = self.lung is not None and self.lung.interval is not None
+        return self.item.structure in LUNGS and not self.voxels_supported and not stated
 
     @property
     @reported
@@ -167,7 +181,9 @@ class StructureResult:
                 return ""
             lacking = [name for name in not_known if name in LACKING]
             without = f"; without {' and '.join(lacking)}, not known" if lacking else ""
-            return f"scale of the activity in the image, and what is known of counts, outline, time and engine{without}"
+            known = "scale of the activity in the image, and what is known of counts, outline, time and engine"
+            voxels = f", of a lung by voxels that reads up to {READS_LOW:.0%} low" if self.lung_by_voxels else ""
+            return f"{known}{voxels}{without}"
         low, high = (100 * (end - 1) for end in self.lung.interval)
         more = ", and what is known of calibration, outline, time and engine"
         lacks = "; without the calibration, which is not known" if CALIBRATION in not_known else ""
@@ -381,7 +397,7 @@ class DoseNumbers(Result):
         return tuple(
             ReportRegion(
                 found.item.region, found.dose, found.role, found.dose_mean_interval_95_gy, found.interval_from,
-                found.not_judged, found.qualifier,
+                found.not_judged, found.qualifier, found.voxels_supported,
             )
             for found in self.structures
         )  # fmt: skip
@@ -435,7 +451,7 @@ class DoseNumbers(Result):
             bare: Cell = Unstated(value) if self.states_uncertainty else value
             mean = bare if sd is None else Estimate(value, scale * sd)
             spread = (dose.dose_sd_gy, *(dose.d_percent_gy[n] for n in SHOWN_PERCENTS))
-            numbers = (scale * value for value in spread)
+            numbers = (scale * value if found.voxels_supported else None for value in spread)
             part = [100 * found.seen_share] if cut else []
             ends = found.dose_mean_interval_95_gy
             shown = None if ends is None else f"{three(scale * ends[0])} to {three(scale * ends[1])}"

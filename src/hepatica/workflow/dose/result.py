@@ -14,7 +14,7 @@ from hepatica.io.dicom.structures.rtstruct import write_rtstruct
 from hepatica.io.dicom.structures.seg import write_seg
 from hepatica.io.itk import write_itk
 from hepatica.report.files import report_files
-from hepatica.workflow.dose.numbers import DoseNumbers
+from hepatica.workflow.dose.numbers import DoseNumbers, StructureResult
 from hepatica.workflow.dose.report import dose_report
 from hepatica.workflow.result import result
 from hepatica.workflow.sources import dicom_context
@@ -71,8 +71,14 @@ def _write_images(found: DoseNumbers, folder: Path) -> None:
         structure_set=structure_set,
         provenance=provenance,
         zero_below=True,
+        remark=unsupported_voxels(found.structures),
     )
     write_rtdose(folder / "dose.dcm", found.dose, context, text=text, bits=found.given.output.rtdose_bits)
+
+
+def unsupported_voxels(structures: Sequence[StructureResult]) -> str:
+    """That the lungs have no dose of single voxels, where they have none, for DICOM; empty else."""
+    return "" if all(one.voxels_supported for one in structures) else "lungs: mean dose, not single voxels"
 
 
 def _solid(regions: Sequence[Region]) -> list[Region]:

@@ -30,6 +30,7 @@ from hepatica.imaging.spect.scan_model import (
     overruled,
     require_calibrated,
     run_parameters,
+    scale_relative_sd,
     scan_model,
 )
 from hepatica.imaging.spect.without_ct import patient_without_ct, placed_without_ct, require_known_patient
@@ -37,6 +38,7 @@ from hepatica.io.calibration_files import load_calibration
 from hepatica.io.checkpoint import Checkpoint, run_key
 from hepatica.workflow.result import Result, result
 from hepatica.workflow.sources import ImageSource
+from hepatica.workflow.spect.doubts import carried_doubts
 from hepatica.workflow.spect.reading import ProjectionSource, read_spect
 
 
@@ -236,8 +238,12 @@ def reconstruct_spect(
     kept.done()
     data, total, done = model.data, found.total, found.reconstruction
     in_counts = found.volume.kind is Kind.COUNTS
+    said = unique(
+        notes, overruled(given.projections, head, acquisition), model.messages(options), unchecked,
+        found.messages(model.nuclide.name, options), found.doubts(model, options),
+    )  # fmt: skip
     return SpectResult(
-        image=found.image(model, options, given.context),
+        image=found.image(model, options, given.context).with_messages(*carried_doubts(said)),
         scan=found,
         conditions=model.conditions(options),
         corrected=options.corrected,
@@ -245,7 +251,7 @@ def reconstruct_spect(
         unit=found.volume.kind.unit,
         time=model.start,
         total_counts=total if in_counts else None,
-        total_activity_mbq=None if in_counts else _calibrated(total / 1e6, options.calibration),
+        total_activity_mbq=None if in_counts else _calibrated(total / 1e6, scale_relative_sd(model.models, options)),
         energy_windows_kev=model.window_limits_kev,
         scatter_windows_kev=tuple((data.windows[n].low_kev, data.windows[n].high_kev) for n in found.scatter_windows),
         energies_kev=tuple(one.energy_kev for one in model.models),
@@ -260,21 +266,13 @@ def reconstruct_spect(
         uncertainty=found.uncertainty(options.noise),
         calibration=options.calibration,
         lung=found.lung,
-        messages=unique(
-            notes,
-            overruled(given.projections, head, acquisition),
-            model.messages(options),
-            unchecked,
-            found.messages(model.nuclide.name, options),
-            found.doubts(model, options),
-        ),
+        messages=said,
         provenance=found.provenance(given.sources, used),
     )
 
 
-def _calibrated(total: Estimate, calibration: CameraCalibration | None) -> Estimate:
+def _calibrated(total: Estimate, relative: float | None) -> Estimate:
     """A total with the uncertainty of the calibration that made it, where one is known."""
-    relative = None if calibration is None else calibration.factor.relative_sd
     return (
         total if relative is None else Estimate(total.value, total.value * math.hypot(relative, total.relative_sd or 0))
     )

@@ -1,5 +1,6 @@
 """Counts through lead: scaled in the response, said where a camera is unlike its model, fitted from air and water."""
 
+import math
 from dataclasses import replace
 from datetime import datetime
 
@@ -15,7 +16,9 @@ from hepatica.imaging.quantify.acquisition_conditions import Conditions
 from hepatica.imaging.quantify.camera_factor import CameraCalibration
 from hepatica.imaging.spect.camera.cameras import gamma_camera, nuclide_windows
 from hepatica.imaging.spect.camera.detector_tables import detector_response
-from hepatica.imaging.spect.system import model_mismatch, window_model
+from hepatica.imaging.spect.options import AcquisitionOptions, ScatterMethod, ScatterOptions
+from hepatica.imaging.spect.scan_model import SpectOptions, scale_relative_sd
+from hepatica.imaging.spect.system import WindowModel, model_mismatch, window_model
 from hepatica.nuclides import nuclide
 
 START = datetime(2026, 3, 3, 9)
@@ -131,3 +134,25 @@ def test_a_source_of_bremsstrahlung_whose_size_is_not_stated_is_said() -> None:
     assert size_not_stated(nuclide("I-131")) == ()
     (said,) = size_not_stated(Y90)
     assert said.code == "source-size-unknown"
+
+
+def test_lead_that_was_fitted_is_in_the_uncertainty_of_the_scale() -> None:
+    """How the share through holes goes with the lead: against a difference of the model's own shares."""
+
+    def model(lead: float) -> WindowModel:
+        return window_model(replace(CAMERA, penetration=lead), Y90, WINDOW)
+
+    step, fitted = 0.01, Estimate(1.31, 0.17)
+    slope = math.log(model(1.31 + step).holes_share / model(1.31 - step).holes_share) / (2 * step)
+    made = air(2.36, penetration=fitted)
+
+    def scale(scatter: ScatterMethod, by: CameraCalibration) -> float | None:
+        options = SpectOptions(acquisition=AcquisitionOptions(calibration=by), scatter=ScatterOptions(scatter=scatter))
+        return scale_relative_sd((model(1.31),), options)
+
+    assert scale("mc", made) == pytest.approx(math.hypot(0.01, slope * 0.17), rel=1e-3)
+    assert 0.08 < abs(slope) * 0.17 < 0.1
+    assert scale("none", made) == pytest.approx(0.01)
+    assert scale("mc", replace(made, penetration=None)) == pytest.approx(0.01)
+    assert scale("mc", replace(made, source="cylinder")) == pytest.approx(0.01)
+    assert scale_relative_sd((model(1.31),), SpectOptions()) is None

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import csv
+import json
+from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
 
 import numpy as np
 import pytest
+from pydicom import dcmread
 
 import hepatica
 from hepatica.core import Grid, Region
+from hepatica.core.certainty import ImageCertainty
 from hepatica.core.image import Image
 from hepatica.core.message import Message
 from hepatica.core.resample import resample
@@ -356,6 +362,31 @@ def test_a_90y_spect_says_at_the_lungs_that_their_voxels_have_no_dose() -> None:
     assert "lung-by-voxel-unsupported" not in codes(torso.dose(pet).messages)
 
 
+def test_every_output_marks_lungs_whose_voxels_have_no_dose(tmp_path: Path) -> None:
+    """A mean dose alone: no D95 in the table, and a word in the document, metrics, histograms and the RT Dose."""
+    torso = Torso()
+    spect = Image.from_array(
+        torso.in_mbq(1200).volume.values, unit="Bq/mL", grid=torso.grid, time=GIVEN_AT, nuclide="Y-90", modality="NM",
+        projections=60,
+    )  # fmt: skip
+    found = torso.dose(spect)
+    assert {one.dose.name: one.voxels_supported for one in found.structures}["Lungs"] is False
+    assert all(one.voxels_supported for one in found.structures if one.dose.name != "Lungs")
+    (row,) = [row for row in found.table().rows if row[0] == "Lungs"]
+    assert row.count(None) == 5
+    folder = found.save(tmp_path / "dose")
+    (lungs,) = [one for one in json.loads((folder / "result.json").read_text())["structures"] if one["name"] == "Lungs"]
+    assert lungs["voxels_supported"] is False
+    assert "lungs: mean dose, not single voxels" in str(dcmread(folder / "dose.dcm").DoseComment)
+    assert "Lungs (not supported) volume_percent" in (folder / "dvh.csv").read_text()
+    with (folder / "metrics.csv").open() as stream:
+        marks = {line["name"]: line["voxels_supported"] for line in csv.DictReader(stream)}
+    assert marks.pop("Lungs") == "no"
+    assert set(marks.values()) == {"yes"}
+    pet = torso.dose(torso.in_mbq(1200))
+    assert all(one.voxels_supported for one in pet.structures)
+
+
 def test_a_dose_is_given_where_liver_and_lungs_leave_no_room_to_search() -> None:
     grid = Grid.axial((8, 8, 12), spacing_mm=(8.0, 8.0, 8.0))
     liver = np.zeros(grid.shape)
@@ -375,3 +406,35 @@ def test_a_dose_is_given_where_liver_and_lungs_leave_no_room_to_search() -> None
     assert found.elsewhere is None
     (said,) = (message for message in found.messages if message.code == "extrahepatic-not-searched")
     assert "fill the image" in said.text
+
+
+def test_lungs_of_ninety_grams_are_no_whole_lungs() -> None:
+    """A stated mass below 0.1 kg is an error; one that was drawn or found is said, and no limit is judged by it."""
+    small = Torso(size=0.22)
+    found = small.dose(small.in_mbq(2000.0))
+    kg = found.lung_doses.by_image.mass_g / 1000
+    assert 0 < kg < 0.1
+    (said,) = [one for one in found.messages if one.code == "lungs-too-light"]
+    assert said.severity == "critical"
+    assert found.lung_doses.judged is None
+    assert not found.lung_doses.by_image.mass_is_measured
+    whole = Torso()
+    assert "lungs-too-light" not in codes(whole.dose(whole.in_mbq(2000.0)).messages)
+
+
+def test_a_lung_by_voxels_may_be_higher_than_it_reads() -> None:
+    """A 90Y SPECT whose factor is known to 2 %: its lungs read up to a quarter low, and a limit there is open."""
+    torso = Torso(lung_share=0.1)
+    spect = Image.from_array(
+        torso.in_mbq(2000).volume.values, unit="Bq/mL", grid=torso.grid, time=GIVEN_AT, nuclide="Y-90", modality="NM",
+        projections=60,
+    )  # fmt: skip
+    known_scale = replace(spect.acquisition, certainty=ImageCertainty(0.02, None))
+    found = torso.dose(replace(spect, acquisition=known_scale))
+    known = {one.dose.name: one for one in found.structures}
+    for name, factor in (("Liver", 1.0), ("Lungs", 1 / 0.75)):
+        low, high = known[name].dose_mean_interval_95_gy
+        mean = known[name].dose.dose_mean_gy
+        assert high == pytest.approx((2 * mean - low) * factor, rel=1e-6)
+    assert "reads up to 25% low" in known["Lungs"].interval_from
+    assert "reads up to" not in known["Liver"].interval_from

@@ -7,7 +7,13 @@ from dataclasses import dataclass, replace
 
 from hepatica.anatomy.ct.hounsfield import is_doubtful
 from hepatica.anatomy.ct.lung_field import LungsInField, cut_off_message, lungs_in_field, one_sided
-from hepatica.anatomy.ct.lung_mass import LungMass, stated_mass_messages, whole_lung_mass
+from hepatica.anatomy.ct.lung_mass import (
+    LungMass,
+    seen_mass_messages,
+    stated_mass_messages,
+    too_light,
+    whole_lung_mass,
+)
 from hepatica.anatomy.ct.tissue_density import DensityOptions, DensityOrigin, TissueDensity, tissue_density
 from hepatica.anatomy.ct.uniform import UNIFORM_RELATIVE_SD, outline_of, uniform_patient
 from hepatica.anatomy.segmentation.quality import believed_lungs
@@ -22,6 +28,7 @@ from hepatica.core.resample import resample_region
 from hepatica.core.volume import RecomputedVolume
 from hepatica.errors import GeometryError, InputError
 from hepatica.imaging.quantify.lungs_in_view import (
+    VOXELS_UNSUPPORTED,
     LungsInView,
     drawn_otherwise,
     share_of_lungs,
@@ -120,6 +127,12 @@ class PatientLungs:
     whole_on_ct: bool = False
 
 
+def voxels_supported(patient: Patient, item: ClinicalRegion) -> bool:
+    """Whether the image determines the dose of single voxels of a structure, and not of its mean alone."""
+    unsupported = any(one.code == VOXELS_UNSUPPORTED for one in patient.messages)
+    return not (unsupported and item.structure in LUNGS)
+
+
 def ct_or_uniform(ct: ImageSource | None, scans: Sequence[Image], options: DoseOptions) -> tuple[Image, bool]:
     """The CT, or a uniform patient on the activity's voxels where there is none.
 
@@ -186,8 +199,9 @@ def patient_of(
         None if lungs is None else lungs.on_ct_kg,
         whole=lungs is not None and lungs.whole_on_ct,
     )
+    light = () if lungs is None else seen_mass_messages(lungs.on_ct_kg, whole=lungs.whole_on_ct)
     limits = _not_judged(drawn, options)
-    said = unique(tissue.messages, notes, mass, against, single, *unread, otherwise, limits)
+    said = unique(tissue.messages, notes, mass, light, against, single, *unread, otherwise, limits)
     return Patient(ct, has_ct, drawn, tissue, lungs, said, told)
 
 
@@ -274,13 +288,14 @@ def _lungs_of(
     settled = [name for name, origin in tissue.origins.items() if origin == "stated"]
     doubtful = ct is not None and is_doubtful((*ct.messages, *tissue.messages), settled, item.region.name)
     believed = ct is not None and not doubtful
-    whole = _whole_mass(stated, on_ct_kg if believed and seen_by_ct.whole else None)
+    light = ct is not None and too_light(on_ct_kg, whole=seen_by_ct.whole)
+    whole = _whole_mass(stated, on_ct_kg if believed and seen_by_ct.whole and not light else None)
     if not here.is_empty:
         seen = seen_by_ct.also(lungs_in_field(here)).also(LungsInField(image_sees=1.0 if sees >= SEEN_WHOLE else sees))
         part = min(1.0, in_view_kg / whole.mass_kg)
         share = share_of_lungs(activity, here, _liver(drawn, activity.grid))
         in_view = LungsInView(share, seen.whole, 1.0 if seen.whole else part)
-    measured = believed or tissue.origin(item.region.name) == "stated"
+    measured = (believed or tissue.origin(item.region.name) == "stated") and not light
     shown_kg = on_ct_kg if believed else None
     return PatientLungs(item, seen, in_view_kg, measured, in_view, whole, shown_kg, seen_by_ct.whole)
 
