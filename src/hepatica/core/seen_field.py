@@ -12,14 +12,11 @@ from hepatica.core.grid import Grid
 from hepatica.core.region import Region, bounding_window
 from hepatica.core.resample import resample_region
 from hepatica.core.transform.ends import Direction, Ends
-from hepatica.core.transform.steps import FloatArray, index_of
+from hepatica.core.transform.steps import index_of
 from hepatica.core.transform.transform import Transform
 from hepatica.errors import GeometryError
 
 ALONG_Z: Direction = (0.0, 0.0, 1.0)
-
-WITHIN = (-0.375, -0.125, 0.125, 0.375)
-"""Layers of a voxel, from its middle, at which it is asked whether it is seen: a slice of a CT may be cut in two."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,7 +64,7 @@ class SeenField:
         return self._led_into(region, transform) if transform is not None else self._here(region)
 
     def seen_part(self, region: Region, transform: Transform | None = None) -> Region:
-        """The part of a region that lies in it, by four layers of its own voxels; itself where all of it does.
+        """The part of a region that lies in it, by the middles of the region's own voxels; itself where all of it does.
 
         Parameters
         ----------
@@ -85,28 +82,21 @@ class SeenField:
             return region
         if transform is None:
             region.grid.require_shared_frame(self.grid, f"what the activity image sees and region {region.name!r}")
-        kept = np.zeros_like(region.coverage)
-        corner = np.array([s.start for s in region.window])
-        for k in range(region.coverage.shape[2]):
-            inside = np.argwhere(region.coverage[:, :, k] > 0)
-            if len(inside):
-                middles = np.column_stack([inside, np.full(len(inside), k)]) + corner
-                layers = [middles + np.array([0.0, 0.0, d]) for d in WITHIN]
-                share = np.mean([self._sees(region.grid.to_mm(layer), transform) for layer in layers], axis=0)
-                kept[inside[:, 0], inside[:, 1], k] = share * region.coverage[inside[:, 0], inside[:, 1], k]
-        if np.array_equal(kept, region.coverage):
-            return region
-        inner = bounding_window(kept > 0)
-        i, j, k_s = (slice(w.start + b.start, w.start + b.stop) for w, b in zip(region.window, inner, strict=True))
-        return replace(region, window=(i, j, k_s), coverage=kept[inner])
-
-    def _sees(self, points_mm: FloatArray, transform: Transform | None) -> np.ndarray[Any, np.dtype[np.bool_]]:
-        """Whether points lie in it; a plane of the image is seen or not, as a whole."""
-        index = index_of(self.grid, points_mm if transform is None else transform.points_mm(points_mm))
-        seen = np.asarray(((index > -0.5) & (index < np.asarray(self.grid.shape) - 0.5)).all(axis=-1))
+        axes = [np.arange(s.start, s.stop) for s in region.window]
+        points = region.grid.to_mm(np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1))
+        points = points if transform is None else transform.points_mm(points)
+        index = index_of(self.grid, points)
+        seen = ((index > -0.5) & (index < np.asarray(self.grid.shape) - 0.5)).all(axis=-1)
         if self.ends_mm is not None:
-            seen = seen & self._place(self.grid.to_mm(np.rint(index)))
-        return seen
+            # A plane of the image is seen or not, as a whole.
+            seen &= self._place(self.grid.to_mm(np.rint(index)))
+        seen = np.asarray(seen)
+        if seen[region.coverage > 0].all():
+            return region
+        kept = np.where(seen, region.coverage, np.float32(0))
+        inner = bounding_window(kept > 0)
+        i, j, k = (slice(w.start + b.start, w.start + b.stop) for w, b in zip(region.window, inner, strict=True))
+        return replace(region, window=(i, j, k), coverage=kept[inner])
 
     def _here(self, region: Region) -> float:
         there = resample_region(region, self.grid)
