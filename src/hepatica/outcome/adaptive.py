@@ -17,7 +17,6 @@ from hepatica.core import seconds_between
 from hepatica.core.constants import SECONDS_PER_DAY, SECONDS_PER_HOUR
 from hepatica.core.document import HIDDEN, INLINE, reported
 from hepatica.core.message import Message, unique
-from hepatica.core.numbers.confidence import FROM_MEMORY, UNCERTAIN
 from hepatica.core.options import Limits, NonNegative, Positive, options
 from hepatica.core.options.values import value_class
 from hepatica.core.tables.input_table import InputTable, TableCheck
@@ -36,6 +35,7 @@ from hepatica.errors import EvidenceError, InputError, PhysicsError, UnknownName
 from hepatica.nuclides import nuclide, require_carried
 from hepatica.nuclides import nuclide as find_nuclide
 from hepatica.nuclides.agents import Indication
+from hepatica.outcome.models_said import about_indication, about_models
 
 STEPS = 8
 """Activities listed by default: equal steps up to the largest one allowed, and a quarter beyond."""
@@ -481,8 +481,9 @@ def prospect(
     steps = predict_activities(
         counted, coming, activities_gbq or _steps(found), tolerance_bed_gy=tolerance_bed_gy, models=models
     )
-    messages = _about_models(steps, models, coming)
-    messages += _about_indication(published, models, status.indication)
+    used = [p.model for step in steps[:1] for p in (*step.tcp, *step.ntcp)]
+    messages = about_models(used, models, f"{coming.nuclide} {coming.agent}".strip())
+    messages += about_indication(published, models, status.indication)
     if territory is not None and not any(own):
         text = f"there is no treatment of {territory!r}: its normal liver is taken as not treated before"
         messages.append(Message("territory-not-treated", text))
@@ -522,51 +523,6 @@ def _notes(found: Remaining) -> list[Message]:
         text = f"{found.days_since_last:.0f} days since the last treatment; no regeneration of the liver is counted"
         notes.insert(0, Message("no-regeneration", text, severity="note"))
     return notes
-
-
-def _about_models(
-    steps: Sequence[ActivityPrediction], models: Sequence[ResponseModel], coming: NextTreatment
-) -> list[Message]:
-    used = [p.model for step in steps[:1] for p in (*step.tcp, *step.ntcp)]
-    messages = [
-        Message(
-            "model-confidence",
-            f"{model.name}: confidence of its parameters: {model.confidence}",
-            f"check {model.source} before use",
-        )
-        for model in used
-        if model.confidence in (FROM_MEMORY, UNCERTAIN)
-    ]
-    toxicity = [model for model in models if model.kind == "ntcp"]
-    if not any(model.has_curve for model in toxicity):
-        carried = f"{coming.nuclide} {coming.agent}".strip()
-        text = f"no toxicity curve is published for {carried}: no NTCP is stated"
-        messages.append(Message("no-toxicity-curve", text))
-    if toxicity:
-        text = (
-            "toxicity models were fitted on the whole non-tumorous liver and one treatment: the dose to the normal "
-            "liver must be its mean, not that of a territory, for the NTCP to mean anything"
-        )
-        messages.append(Message("whole-liver-model", text))
-    if any(model.metric == "bed" for model in models):
-        text = "models of BED take the BED of mean doses for the mean of voxel BED, which is higher"
-        messages.append(Message("bed-of-mean-dose", text))
-    return messages
-
-
-def _about_indication(
-    published: Sequence[ResponseModel], models: Sequence[ResponseModel], indication: str | None
-) -> list[Message]:
-    """Which published goals are shown, and why."""
-    left_out = [model.name for model in published if model not in models]
-    if left_out:
-        text = f"models of other diseases than {indication} are left out: {', '.join(left_out)}"
-        return [Message("models-of-other-diseases", text, severity="note")]
-    diseases = sorted({name for model in models for name in model.indications} - {"*"})
-    if indication is None and len(diseases) > 1:
-        text = f"the indication is not stated: models of every disease are shown ({', '.join(diseases)})"
-        return [Message("models-of-every-disease", text, "state `indication`", severity="note")]
-    return []
 
 
 def _fits(model: ResponseModel, coming: NextTreatment) -> bool:
