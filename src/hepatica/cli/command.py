@@ -216,7 +216,10 @@ def parse(verb: Verb, function: Callable[..., Any], arguments: Sequence[str]) ->
     except cyclopts.CycloptsError as error:
         if isinstance(error, cyclopts.UnusedCliTokensError):
             extra = " and ".join(error.unused_tokens or ())
-            raise InputError(f"{verb.command}: {extra!r} is too much; for several values repeat the option") from None
+            raise InputError(
+                f"{verb.command}: {extra!r} is too much; for several values of an option repeat the option, for "
+                "several files the command, or name their folder"
+            ) from None
         text = " ".join(str(error).split()).rstrip(".")
         raise InputError(f"{text[:1].lower()}{text[1:]}; see hepatica {verb.command} --help") from None
     return found

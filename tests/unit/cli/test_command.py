@@ -58,6 +58,7 @@ def test_help_says_unit_choices_and_what_is_taken_otherwise(capsys: pytest.Captu
         (["release", "I-131", "-2 GBq"], "--administered must be positive"),
         (["release", "I-131", "2 GBq", "--options", "none.toml"], "none.toml: cannot be read"),
         (["--json", "release"], "--json stands before the command"),
+        (["case", "add", "a", "b"], "case add: 'b' is too much; for several values of an option repeat the option"),
         (["schema"], "hepatica schema needs the name of one command"),
     ],
 )

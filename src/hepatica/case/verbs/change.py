@@ -89,12 +89,12 @@ def add_to_case(
     treatment: int | None = None,
     reference: bool = False,
 ) -> CaseAddResult:
-    """Add images to a case: a heap of DICOM is sorted by what each series is.
+    """Add a file or a folder of images to a case: a heap of DICOM is sorted by what each series is.
 
     Parameters
     ----------
     files : path
-        File or folder, searched to any depth.
+        One file or one folder, searched to any depth; for several say it once for each.
     case : path
         Folder of the case; the current one if not given.
     role : str or None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+import re
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -62,7 +63,7 @@ class TestDay:
         datasets = pet_series(GRID, STORED, item=without_day(), DecayCorrection="ADMIN")
         image = read(tmp_path, datasets, administered_at=given_at)
         assert image.time == image.acquisition.administered_at == given_at
-        assert not codes(image)
+        assert codes(image) == {"administration-not-confirmed"}
         with pytest.raises(TimeError, match=r"RadiopharmaceuticalStartDateTime: missing.*`administered_at`"):
             read(tmp_path, datasets)
 
@@ -101,6 +102,18 @@ class TestFactor:
         item = radiopharmaceutical(RadiopharmaceuticalStartDateTime="20260227100000")
         with pytest.raises(TimeError, match=r"ADMIN over 72.5 h needs 2\.19., the file says 1"):
             read(tmp_path, pet_series(GRID, STORED, item=item, DecayCorrection="ADMIN", DecayFactor="1"))
+
+    def test_of_none_leaves_admin_in_doubt_where_it_matters(self, tmp_path: Path) -> None:
+        # 72.5 h of 64.05 h: 54.4 % are gone; of 2.5 h 2.7 %, and of an hour 1.1 %, which no clock tells
+        for clock, lost in (("20260227100000", "72.5 h.* 54.4 %"), ("20260302080000", "2.5 h.* 2.7 %")):
+            item = radiopharmaceutical(RadiopharmaceuticalStartDateTime=clock)
+            image = read(tmp_path / clock, pet_series(GRID, STORED, item=item, DecayCorrection="ADMIN"))
+            (said,) = (one for one in image.messages if one.code == "administration-not-confirmed")
+            assert said.severity == "warning"
+            assert re.search(lost + " too low", said.text)
+        item = radiopharmaceutical(RadiopharmaceuticalStartDateTime="20260302093000")
+        image = read(tmp_path / "near", pet_series(GRID, STORED, item=item, DecayCorrection="ADMIN"))
+        assert "administration-not-confirmed" not in codes(image)
 
     def test_denies_none(self, tmp_path: Path) -> None:
         datasets = pet_series(

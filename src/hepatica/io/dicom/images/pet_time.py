@@ -227,7 +227,27 @@ def _administration_reference(headers: Sequence[Header], agent: Radiopharmaceuti
                 f"{abs(off_s) / 60:.0f} min apart: the clocks of scanner and administration differ"
             )
             notes = (Message("scanner-clock-differs", text, "check both clocks"),)
+    if not found and half_life_s:
+        notes = _about_unconfirmed(headers, start, half_life_s)
     return Reference(start, rule, "ADMIN", (1.0,) * len(headers), notes)
+
+
+def _about_unconfirmed(headers: Sequence[Header], start: datetime, half_life_s: float) -> tuple[Message, ...]:
+    """That nothing but one word says that values are of the administration, where that changes them."""
+    scanned = [instant for header in headers if (instant := acquisition_start(header)) is not None]
+    if not scanned:
+        return ()
+    elapsed_s = seconds_between(start, min(scanned))
+    kept = decay_factor(elapsed_s, half_life_s)
+    if abs(kept - 1) <= FACTOR_TOLERANCE:
+        return ()
+    off = f"{100 * abs(1 - kept):.1f} % too {'low' if kept < 1 else 'high'}"
+    text = (
+        f"{headers[0].path}: DecayCorrection says ADMIN and no DecayFactor confirms it: values that are of the scan's "
+        f"start, {elapsed_s / 3600:.3g} h after the administration, are then read {off}"
+    )
+    remedy = "hold the total against what was administered; export with DecayFactor, or state `activity_at`"
+    return (Message("administration-not-confirmed", text, remedy),)
 
 
 def _day_by_factor(clock: time, found: Sequence[tuple[str, datetime]], tolerance_s: float) -> datetime | None:
