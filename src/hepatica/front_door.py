@@ -47,7 +47,7 @@ VERBS = (
     Verb("new_case", "case new", "case.verbs.change", "Case",
          "A new case: a folder with a `case.toml` to fill in."),
     Verb("add_to_case", "case add", "case.verbs.change", "Case",
-         "Add images to a case: a heap of DICOM is sorted by what each series is."),
+         "Add a file or a folder of images to a case: a heap of DICOM is sorted by what each series is."),
     Verb("take_image", "case take", "case.verbs.change", "Case",
          "Say what an image of a case is: the word that corrects the sorting."),
     Verb("case_status", "case status", "case.verbs.status", "Case",
