@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import hepatica
-from hepatica.core import Grid, Region
+from hepatica.core import Estimate, Grid, Region
 from hepatica.core.image import Image
 from hepatica.planning.delivery.suggestions import suggestions
 from hepatica.planning.extrahepatic.described import uptake_table
@@ -32,12 +32,12 @@ def mask(name: str) -> np.ndarray:
     return found
 
 
-def dose(background: np.ndarray | float) -> hepatica.DoseResult:
-    """Of 2 GBq, 2 % of it in the stomach and 5 % in the lungs, over a background in Bq/mL."""
+def dose(background: np.ndarray | float, scale: Estimate | None = None) -> hepatica.DoseResult:
+    """Of 2 GBq, 2 % of it in the stomach and 5 % in the lungs, over a background in Bq/mL; `scale` calibrates it."""
     share = {"Liver": 0.93, "Lungs": 0.05, "Stomach": 0.02}
     values = sum(2e9 * part * mask(name) / mask(name).sum() for name, part in share.items()) / GRID.voxel_volume_ml
     image = Image.from_array(values + background, unit="Bq/mL", grid=GRID, time=GIVEN_AT, name="pet")
-    stated = hepatica.QuantificationOptions(administered_bq=2e9, administered_at=GIVEN_AT)
+    stated = hepatica.QuantificationOptions(administered_bq=2e9, administered_at=GIVEN_AT, calibration=scale)
     return hepatica.absorbed_dose(
         image, nuclide="Y-90", structures=[Region.from_coverage(name, GRID, mask(name)) for name in BOXES],
         engine="local",
@@ -86,8 +86,12 @@ def test_it_is_unknown_from_the_result_to_the_question(background: float, tmp_pa
 
 
 def test_a_background_with_noise_tells_it() -> None:
+    """Of the share at once; of the dose where the image's scale is known too."""
     noise = np.random.default_rng(3).normal(150.0, 30.0, GRID.shape)
     place = next(one for one in dose(noise).deposits if one.found)
     assert place.activity_share.sd is not None
     assert 0 < place.activity_share.sd < 0.002
-    assert place.dose_gy.sd is not None
+    assert place.dose_gy.sd is None
+    known = next(one for one in dose(noise, Estimate(1.0, 0.05)).deposits if one.found)
+    assert known.dose_gy.sd is not None
+    assert known.dose_gy.sd > 0.05 * known.dose_gy.value
