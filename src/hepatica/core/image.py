@@ -381,7 +381,9 @@ class Image:
         return f"<Image {self.acquisition.modality} {self.volume!r}>"
 
     def _repr_html_(self) -> str:
-        facts = [(f.name.replace("_", " "), _told(getattr(self.acquisition, f.name))) for f in fields(Acquisition)]
+        shown = [f.name for f in fields(Acquisition) if f.metadata.get("document") != "hidden"]
+        shown += ["camera", "seen_z_mm"]
+        facts = [(name.replace("_", " "), _told(getattr(self.acquisition, name))) for name in shown]
         low, high = float(np.min(self.volume.values)), float(np.max(self.volume.values))
         rows = [
             ("values", f"{low:.4g} to {high:.4g} {self.unit}"),
@@ -502,5 +504,5 @@ def _told(value: object) -> str:
     if isinstance(value, Mapping):
         return ", ".join(f"{key} {item}" for key, item in value.items())
     if isinstance(value, tuple):
-        return ", ".join(f"{low:g}-{high:g}" for low, high in value)
+        return ", ".join("-".join(f"{end:g}" for end in one) if isinstance(one, tuple) else _told(one) for one in value)
     return f"{value:g}" if isinstance(value, float) else str(value)

@@ -129,7 +129,11 @@ def test_a_path_or_an_image(tmp_path: Path) -> None:
 def test_it_shows_itself() -> None:
     made = image().with_messages(Message("padding-is-air", "3 voxels <are> air", severity="note"))
     assert "activity concentration" in repr(made)
-    assert "3 voxels &lt;are&gt; air" in made._repr_html_()
+    seen = replace(made, acquisition=replace(made.acquisition, seen_z_mm=(-3.0, 4.5), energy_windows_kev=((75, 225),)))
+    page = seen._repr_html_()
+    assert "3 voxels &lt;are&gt; air" in page
+    assert "-3, 4.5" in page
+    assert "75-225" in page
     found = document(made)
     assert (found["unit"], found["time"], found["grid"]["shape"]) == ("Bq/mL", "2026-03-02T10:30:00", [2, 3, 4])
     assert found["messages"][0]["code"] == "padding-is-air"
