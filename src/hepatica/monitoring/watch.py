@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 
 from hepatica.errors import InputError
 from hepatica.monitoring.arrival import is_saturated, live_share, whole_field
-from hepatica.monitoring.contradictions import Contradictions, Heard, settled_s
-from hepatica.monitoring.falls import SUDDEN_S, Falls
+from hepatica.monitoring.faults.contradictions import Contradictions, Heard, settled_s
+from hepatica.monitoring.faults.falls import SUDDEN_S, Falls
+from hepatica.monitoring.faults.motion import BEFORE_S, Motion, moved_mask
 from hepatica.monitoring.feed import METER_SILENT_S, SILENT_FRAMES, SILENT_S, Frame, FrameGate, MeterGate, Reading
 from hepatica.monitoring.judging.boundaries import Boundaries, Pushed, tests_of
 from hepatica.monitoring.judging.sequential import AGREE_SD, BY_METER, FROM_NOTHING, KINDS, Statistics
 from hepatica.monitoring.line import LineMeter
-from hepatica.monitoring.motion import BEFORE_S, Motion, moved_mask
 from hepatica.monitoring.relative import has_slowed, residual_of
 from hepatica.monitoring.setup import Setup
 from hepatica.monitoring.state import Alarm, RegionState, Residual, State, Test, Watching

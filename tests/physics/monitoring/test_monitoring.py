@@ -8,8 +8,8 @@ from scipy.stats import binom
 
 from hepatica.imaging.quantify.dead_time import observed_rate
 from hepatica.monitoring.arrival import Arrival, live_share
+from hepatica.monitoring.faults.motion import Motion
 from hepatica.monitoring.judging.boundaries import Watched
-from hepatica.monitoring.motion import Motion
 from hepatica.monitoring.response import masks_of, response_of
 from hepatica.monitoring.setup import ROLES, Doubts
 from hepatica.monitoring.simulation.flow import EVENTS, Flow, FlowSettings

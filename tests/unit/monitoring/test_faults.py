@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from hepatica.errors import InputError, UnknownNameError
+from hepatica.monitoring.faults.motion import Motion
 from hepatica.monitoring.feed import Frame, MeterGate, Reading
 from hepatica.monitoring.judging.boundaries import Watched
-from hepatica.monitoring.motion import Motion
 from hepatica.monitoring.prepared import Prepared
 from hepatica.monitoring.setup import Setup
 from hepatica.monitoring.simulation.flow import FlowSettings

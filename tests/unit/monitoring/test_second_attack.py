@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from hepatica.cli.dashboard import summary
-from hepatica.monitoring.falls import Falls
+from hepatica.monitoring.faults.falls import Falls
 from hepatica.monitoring.feed import Frame, MeterGate, Reading
 from hepatica.monitoring.judging.boundaries import Boundaries, Watched, calibrated
 from hepatica.monitoring.setup import Setup
