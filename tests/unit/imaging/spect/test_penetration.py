@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from hepatica.core import Estimate
+from hepatica.core.certainty import ImageCertainty
 from hepatica.core.document import document
 from hepatica.errors import InputError, PhysicsError
 from hepatica.imaging.calibration.penetration import FARTHER, HolesAndLead, calibrated_near_and_far, fitted_penetration
@@ -17,7 +18,7 @@ from hepatica.imaging.quantify.camera_factor import CameraCalibration
 from hepatica.imaging.spect.camera.cameras import gamma_camera, nuclide_windows
 from hepatica.imaging.spect.camera.detector_tables import detector_response
 from hepatica.imaging.spect.options import AcquisitionOptions, ScatterMethod, ScatterOptions
-from hepatica.imaging.spect.scan_model import SpectOptions, scale_relative_sd
+from hepatica.imaging.spect.scan_model import SpectOptions, lead_relative_sd, scale_relative_sd
 from hepatica.imaging.spect.system import WindowModel, model_mismatch, window_model
 from hepatica.nuclides import nuclide
 
@@ -156,3 +157,15 @@ def test_lead_that_was_fitted_is_in_the_uncertainty_of_the_scale() -> None:
     assert scale("mc", replace(made, penetration=None)) == pytest.approx(0.01)
     assert scale("mc", replace(made, source="cylinder")) == pytest.approx(0.01)
     assert scale_relative_sd((model(1.31),), SpectOptions()) is None
+
+
+def test_a_factor_stated_again_keeps_the_doubt_of_the_lead_once() -> None:
+    options = SpectOptions(
+        acquisition=AcquisitionOptions(calibration=air(2.36, penetration=Estimate(1.31, 0.17))),
+        scatter=ScatterOptions(scatter="mc"),
+    )
+    models = (window_model(replace(CAMERA, penetration=1.31), Y90, WINDOW),)
+    scale, lead = scale_relative_sd(models, options), lead_relative_sd(models, options)
+    image = ImageCertainty(scale, scan_relative_sd=lead)
+    assert image.calibrated(0.01) == pytest.approx(scale)
+    assert image.calibrated(0.05) == pytest.approx(math.hypot(0.05, lead))
