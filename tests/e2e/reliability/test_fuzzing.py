@@ -20,8 +20,6 @@ from fuzzing.case import Answer, Seed
 from fuzzing.stages import UnsoundError
 from hepatica.errors import InputError
 
-worker.TIME_LIMIT_S, worker.WAITING = 1.0, 4
-
 def bad(folder):
     return (folder / "a.txt").read_bytes() != b"sound"
 
@@ -40,6 +38,8 @@ def plain(): pass
 
 found = {{}}
 for act in (refuse, raised, unsound, sleep, die, warn, write, large, plain):
+    # Only the one that never answers meets its limit: the others have the whole of it, however busy the machine is.
+    worker.TIME_LIMIT_S, worker.WAITING = (1.0, 2) if act is sleep else (10.0, 6)
     seed = Seed("text", {{"a.txt": b"sound"}}, {{"read": reader(act)}}, "bytes", "a.txt")
     one = worker.Worker({{"text": (seed,)}}, 1)
     found[act.__name__] = [one.judge("text", number).outcome for number in range(3)]
