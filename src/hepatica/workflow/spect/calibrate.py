@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import field, replace
 from pathlib import Path
 
 from hepatica.core import Estimate, InputFile, Provenance
-from hepatica.core.document import INLINE
+from hepatica.core.document import INLINE, document
 from hepatica.core.image import Image, Stated
 from hepatica.core.message import Message, unique
 from hepatica.core.options import parameters, verb
@@ -45,6 +46,9 @@ from hepatica.nuclides import nuclide
 from hepatica.workflow.result import Result, result
 from hepatica.workflow.sources import ImageSource, as_image
 from hepatica.workflow.spect.reconstruct import SpectResult
+
+IN_WATER = ("cylinder", "sphere")
+"""Sources whose projections are a second geometry."""
 
 CalibratedSource = ImageSource | Projections | SpectResult
 """An image of a source: planar, projections, or reconstructed."""
@@ -161,7 +165,7 @@ def calibrate_camera(
     report_progress("reading")
     messages: tuple[Message, ...]
     measured: CameraCalibration | RecoveryCurve
-    if source.source == "cylinder" and (seen_in_water := _projections(image, stated)) is not None:
+    if source.source in IN_WATER and (seen_in_water := _projections(image, stated)) is not None:
         measured, messages, files = _with_water(seen_in_water, source, phantom, exposure, stated, report_progress)
     elif source.source in ("planar", "point"):
         if isinstance(image, SpectResult):
@@ -196,6 +200,7 @@ def calibrate_camera(
             measured = factor_of_source(seen, source, phantom, exposure)
             measured = replace(measured, messages=unique(measured.messages, _beyond_model(measured)))
     own = measured.messages if isinstance(measured, CameraCalibration) else ()
+    files += _first_factor(stated)
     used = parameters(source, phantom, exposure, stated, calibration=None, structures=None, blank=None)
     return CalibrationResult(
         measured=measured,
@@ -267,7 +272,19 @@ def _near_and_far(far: CameraCalibration, stated: SourceImageOptions) -> tuple[C
         )
     same = near.conditions.require_fit(known, "the first factor in air")
     window = Window(*known.window_kev)
-    return calibrated_near_and_far(near, far, window, camera=camera, nuclide=nuclide(known.nuclide)), same
+    found = calibrated_near_and_far(near, far, window, camera=camera, nuclide=nuclide(known.nuclide))
+    return found, unique(same, far.messages)
+
+
+def _first_factor(stated: SourceImageOptions) -> tuple[InputFile, ...]:
+    """The file of the factor that was given, or what it says as a value."""
+    given = stated.calibration
+    if given is None:
+        return ()
+    if isinstance(given, str | Path):
+        return (InputFile.of("calibration", Path(given)),)
+    text = json.dumps(document(given), sort_keys=True)
+    return (InputFile("calibration", "camera factor", hashlib.sha256(text.encode()).hexdigest(), files=0),)
 
 
 def _projections(image: CalibratedSource, stated: SourceImageOptions) -> Projections | None:
@@ -293,12 +310,16 @@ def _with_water(
     stated: SourceImageOptions,
     progress: Progress,
 ) -> tuple[CameraCalibration, tuple[Message, ...], tuple[InputFile, ...]]:
-    """The factor in air with the counts through lead that the projections of a cylinder of water fit."""
+    """The factor in air with the counts through lead that the projections of a cylinder or ball of water fit."""
+    if source.source == "cylinder" and phantom.length_mm is None:
+        raise InputError("a cylinder needs `diameter_mm` and `length_mm`")
+    if source.source == "sphere" and phantom.length_mm is not None:
+        raise InputError("a sphere has no `length_mm`", remedy="leave it out, or state source cylinder")
     air = stated.calibration
     air = load_calibration(air) if isinstance(air, str | Path) else air
     if air is None or air.source not in IN_AIR:
         raise InputError(
-            "projections of a cylinder fit the counts through lead beside a factor in air",
+            f"projections of a {source.source} fit the counts through lead beside a factor in air",
             remedy="give the factor of a dish or point in air with `calibration`, or reconstruct the projections first",
         )
     name = stated.camera or air.conditions.camera

@@ -9,7 +9,7 @@ from dataclasses import field, replace
 from datetime import datetime
 from pathlib import Path
 
-from hepatica.core import Estimate, Grid, Kind, Volume
+from hepatica.core import Estimate, Grid, InputFile, Kind, Volume
 from hepatica.core.certainty import ImageCertainty
 from hepatica.core.context import DicomContext
 from hepatica.core.document import HIDDEN, reported
@@ -212,7 +212,9 @@ def reconstruct_spect(
     report_progress = progress or silent
     head = gamma_camera(camera)
     acquisition = options.acquisition
+    of_camera: tuple[InputFile, ...] = ()
     if isinstance(acquisition.calibration, str | Path):
+        of_camera = (InputFile.of("calibration", Path(acquisition.calibration)),)
         acquisition = acquisition.with_calibration(load_calibration(acquisition.calibration))
         options = replace(options, acquisition=acquisition)
     if options.calibration is not None and options.calibration.penetration is not None:
@@ -267,7 +269,7 @@ def reconstruct_spect(
         calibration=options.calibration,
         lung=found.lung,
         messages=said,
-        provenance=found.provenance(given.sources, used),
+        provenance=found.provenance((*given.sources, *of_camera), used),
     )
 
 

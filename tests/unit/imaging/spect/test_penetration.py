@@ -14,7 +14,7 @@ from hepatica.errors import InputError, PhysicsError
 from hepatica.imaging.calibration.penetration import FARTHER, HolesAndLead, calibrated_near_and_far, fitted_penetration
 from hepatica.imaging.calibration.source_in_air import size_not_stated
 from hepatica.imaging.quantify.acquisition_conditions import Conditions
-from hepatica.imaging.quantify.camera_factor import CameraCalibration
+from hepatica.imaging.quantify.camera_factor import CameraCalibration, Component
 from hepatica.imaging.spect.camera.cameras import gamma_camera, nuclide_windows
 from hepatica.imaging.spect.camera.detector_tables import detector_response
 from hepatica.imaging.spect.options import AcquisitionOptions, ScatterMethod, ScatterOptions
@@ -26,6 +26,8 @@ START = datetime(2026, 3, 3, 9)
 CAMERA, Y90 = gamma_camera("siemens-hegp"), nuclide("Y-90")
 WINDOW = nuclide_windows(Y90)[0][0]
 MODEL = window_model(CAMERA, Y90, WINDOW)
+NEAR, FAR = (0.9, 0.6), (0.9, 0.3)
+"""What the source leaves of counts through holes and through lead at two distances."""
 AIR_CPS = 1e6 * MODEL.sensitivity_cps_per_bq / MODEL.holes_share
 IN_AIR = HolesAndLead(AIR_CPS * MODEL.holes_share, AIR_CPS * (1 - MODEL.holes_share))
 
@@ -78,57 +80,104 @@ def test_a_source_of_unknown_size_does_not_make_a_camera_look_the_other_way() ->
 
 @pytest.mark.parametrize("scale", [0.7, 1.0, 1.3])
 def test_the_ratio_of_water_to_air_gives_the_lead(scale: float) -> None:
-    """Exactly, whatever the efficiency; its uncertainty as finite differences of both factors say."""
+    """Exactly; its uncertainty as the finite difference says."""
     in_water = HolesAndLead(0.6, 0.5)
-
-    def measured(efficiency: float) -> tuple[float, float]:
-        return tuple(efficiency * (one.holes + scale * one.lead) for one in (IN_AIR, in_water))  # type: ignore[return-value]
-
-    a, w = measured(0.8)
-    found = fitted_penetration(Estimate(a, 0.01 * a), Estimate(w, 0.02 * w), IN_AIR, in_water)
+    ratio = in_water.with_lead(scale).total / IN_AIR.with_lead(scale).total
+    found = fitted_penetration(Estimate(ratio, 0.02 * ratio), IN_AIR, in_water)
     assert found.value == pytest.approx(scale)
-    steps = [
-        fitted_penetration(Estimate(a * x, None), Estimate(w * y, None), IN_AIR, in_water).value - scale
-        for x, y in ((1 + 1e-5, 1), (1, 1 + 1e-5))
-    ]
-    assert found.sd == pytest.approx(np.hypot(steps[0] * 1e3, steps[1] * 2e3), rel=1e-3)
+    step = fitted_penetration(Estimate(ratio * (1 + 1e-5), None), IN_AIR, in_water).value - scale
+    assert found.sd == pytest.approx(abs(step) * 2e3, rel=1e-3)
 
 
 def test_geometries_that_are_alike_or_impossible_are_refused() -> None:
     with pytest.raises(PhysicsError, match="too much alike"):
-        fitted_penetration(Estimate(1.0, None), Estimate(0.5, None), IN_AIR, IN_AIR)
+        fitted_penetration(Estimate(0.5, None), IN_AIR, IN_AIR)
     with pytest.raises(PhysicsError, match="in air at the other distance: too much alike") as alike:
-        fitted_penetration(Estimate(1.0, None), Estimate(0.5, None), IN_AIR, IN_AIR, second=FARTHER)
+        fitted_penetration(Estimate(0.5, None), IN_AIR, IN_AIR, second=FARTHER)
     assert "water" not in str(alike.value)
     assert "cylinder" not in str(alike.value)
     with pytest.raises(PhysicsError, match="no possible share"):
-        fitted_penetration(Estimate(1.0, None), Estimate(5.0, None), IN_AIR, HolesAndLead(0.6, 0.5))
+        fitted_penetration(Estimate(5.0, None), IN_AIR, HolesAndLead(0.6, 0.5))
 
 
 def test_a_fit_beside_a_source_of_known_water_takes_out_what_source_and_field_keep() -> None:
     """Exactly: a camera of 1.3 times the lead, a source that leaves 0.9 of the holes' counts and 0.6 of the lead's."""
-    kept, scale = (0.9, 0.6), 1.3
-    counted = kept[0] * IN_AIR.holes + kept[1] * scale * IN_AIR.lead
-    by_model = kept[0] * IN_AIR.holes + kept[1] * IN_AIR.lead
-    near = air(counted / (by_model / IN_AIR.total), kept_in_air=kept)
-    kept_far = (0.9, 0.3)
-    far_model = kept_far[0] * IN_AIR.holes + kept_far[1] * IN_AIR.lead
-    far_counted = kept_far[0] * IN_AIR.holes + kept_far[1] * scale * IN_AIR.lead
-    far = air(far_counted / (far_model / IN_AIR.total), kept_in_air=kept_far)
+    scale = 1.3
+    near, far = (source_at(kept, scale) for kept in (NEAR, FAR))
     found = calibrated_near_and_far(near, far, WINDOW, camera=CAMERA, nuclide=Y90)
     assert found.penetration is not None
     assert found.penetration.value == pytest.approx(scale)
     assert found.factor.value == pytest.approx(IN_AIR.holes + scale * IN_AIR.lead)
     assert "sources-differ" not in {message.code for message in found.messages}
-    smaller = replace(far, kept_in_air=(0.95, kept_far[1]))
-    told = calibrated_near_and_far(near, smaller, WINDOW, camera=CAMERA, nuclide=Y90).messages
-    assert "sources-differ" in {message.code for message in told}
+    for other, what in (
+        (replace(far, kept_in_air=(0.95, FAR[1])), "not of one size"),
+        (replace(far, activity_mbq=1010.0), "not one measurement"),
+    ):
+        told = calibrated_near_and_far(near, other, WINDOW, camera=CAMERA, nuclide=Y90)
+        (said,) = [message.text for message in told.messages if message.code == "sources-differ"]
+        assert what in said
     again = CameraCalibration.from_dict(document(found))
-    assert (again.penetration, again.kept_in_air) == (found.penetration, kept)
+    assert (again.penetration, again.kept_in_air) == (found.penetration, NEAR)
+    with pytest.raises(InputError, match="fitted in the first factor already"):
+        calibrated_near_and_far(found, far, WINDOW, camera=CAMERA, nuclide=Y90)
     with pytest.raises(InputError, match="where the model of both is known"):
         calibrated_near_and_far(near, replace(far, kept_in_air=None), WINDOW, camera=CAMERA, nuclide=Y90)
     with pytest.raises(InputError, match="kept_in_air"):
         CameraCalibration.from_dict(document(found) | {"kept_in_air": [0.9, 0.0]})
+
+
+def source_at(kept: tuple[float, float], scale: float, error: float = 0.0, **parts: float) -> CameraCalibration:
+    """Factor of a source of which so much of holes and lead is left, by a camera of so many times the lead.
+
+    `parts` are relative standard uncertainties of its budget, `error` what is wrong with its counts.
+    """
+    seen = HolesAndLead(kept[0] * IN_AIR.holes, kept[1] * IN_AIR.lead)
+    made = air((1 + error) * seen.with_lead(scale).total * IN_AIR.total / seen.total, kept_in_air=kept)
+    if not parts:
+        return made
+    budget = tuple(Component(name.replace("_", " "), relative, "") for name, relative in parts.items())
+    factor = Estimate(made.factor.value, made.factor.value * math.hypot(*parts.values()))
+    return replace(made, factor=factor, budget=budget)
+
+
+def test_of_one_source_at_two_distances_the_meter_cancels_in_the_lead_and_counts_once_in_the_factor() -> None:
+    """Both uncertainties against those of a computation from the start, each input changed by itself (GUM 5.1, 5.2).
+
+    A wrong meter makes both factors wrong alike: the lead is what it was, the factor wrong by as much.
+    """
+    counting, water, meter, busy = 0.004, 0.005, 0.03, 0.002
+    parts = {"counting_and_background": counting, "own_water": water, "activity_meter": meter, "clock": 0.01}
+
+    def fit(near: float = 0.0, far: float = 0.0, **more: float) -> CameraCalibration:
+        both = [
+            source_at(kept, 1.3, error, **(parts | more)) for kept, error in ((NEAR, near), (FAR, far))
+        ]  # fmt: skip
+        return calibrated_near_and_far(*both, WINDOW, camera=CAMERA, nuclide=Y90)
+
+    found, step = fit(), 1e-5
+    changes = [(fit(step, 0), math.hypot(counting, water)), (fit(0, step), math.hypot(counting, water))]
+    lead, factor = ([], [])
+    assert found.penetration is not None
+    for changed, relative in changes:
+        assert changed.penetration is not None
+        lead.append((changed.penetration.value - found.penetration.value) / step * relative)
+        factor.append((changed.factor.value / found.factor.value - 1) / step * relative)
+    assert found.penetration.sd == pytest.approx(math.hypot(*lead), rel=1e-3)
+    wrong = fit(meter, meter)
+    assert wrong.penetration is not None
+    assert wrong.penetration.value == pytest.approx(found.penetration.value, rel=1e-9)
+    assert wrong.factor.value == pytest.approx((1 + meter) * found.factor.value, rel=1e-9)
+    assert found.factor.relative_sd == pytest.approx(math.hypot(*factor, meter, 0.01), rel=1e-3)
+    assert found.budget[-1].name == "counts through lead"
+    assert math.hypot(*(part.relative_sd or 0 for part in found.budget)) == pytest.approx(found.factor.relative_sd)
+    # Of a source measured by two readings of the meter, both count.
+    near, far = (source_at(kept, 1.3, **parts) for kept in (NEAR, FAR))
+    two = calibrated_near_and_far(near, replace(far, activity_mbq=990.0), WINDOW, camera=CAMERA, nuclide=Y90)
+    assert two.penetration is not None
+    assert two.penetration.sd == pytest.approx(
+        found.penetration.sd * math.hypot(*parts.values()) / math.hypot(counting, water), rel=1e-3
+    )
+    assert fit(dead_time=busy).penetration == found.penetration
 
 
 def test_a_source_of_bremsstrahlung_whose_size_is_not_stated_is_said() -> None:
