@@ -59,7 +59,8 @@ SHARED = ("activity meter", "clock", "half-life", "dead time")
 
 MIN_DIFFERENCE = 0.05
 """Least difference between the shares of counts through lead in air and in water: at it 1 % of the ratio of both
-factors is 20 % of the counts through lead. With 20 cm of water and a high-energy collimator 90Y has 0.14, 131I 0.03."""
+factors is 20 % of the counts through lead. A source at 10 cm and 20 cm of water under a high-energy collimator have 0.08
+of 90Y, nothing of 131I."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,7 +289,8 @@ def _with_penetration(
     text = (
         f"counts through lead are {found} times those of the model of {camera.name}: in air "
         f"{1 - fit.share_through_lead:.0%} of the counts come through holes, {1 - bare.share_through_lead:.0%} by the "
-        "model"
+        "model; an energy window that lies elsewhere than stated is in it too: counts in two geometries cannot tell it "
+        "from lead"
     )
     if found.sd is not None:
         share = fit.share_through_lead * found.sd / found.value

@@ -311,10 +311,6 @@ def _with_water(
     progress: Progress,
 ) -> tuple[CameraCalibration, tuple[Message, ...], tuple[InputFile, ...]]:
     """The factor in air with the counts through lead that the projections of a cylinder or ball of water fit."""
-    if source.source == "cylinder" and phantom.length_mm is None:
-        raise InputError("a cylinder needs `diameter_mm` and `length_mm`")
-    if source.source == "sphere" and phantom.length_mm is not None:
-        raise InputError("a sphere has no `length_mm`", remedy="leave it out, or state source cylinder")
     air = stated.calibration
     air = load_calibration(air) if isinstance(air, str | Path) else air
     if air is None or air.source not in IN_AIR:
@@ -322,6 +318,10 @@ def _with_water(
             f"projections of a {source.source} fit the counts through lead beside a factor in air",
             remedy="give the factor of a dish or point in air with `calibration`, or reconstruct the projections first",
         )
+    if source.source == "cylinder" and phantom.length_mm is None:
+        raise InputError("a cylinder needs `diameter_mm` and `length_mm`")
+    if source.source == "sphere" and phantom.length_mm is not None:
+        raise InputError("a sphere has no `length_mm`", remedy="leave it out, or state source cylinder")
     name = stated.camera or air.conditions.camera
     if name is None:
         raise InputError("the counts through lead are those of a camera", remedy="state `camera`")

@@ -11,13 +11,20 @@ from hepatica.core import Estimate
 from hepatica.core.certainty import ImageCertainty
 from hepatica.core.document import document
 from hepatica.errors import InputError, PhysicsError
-from hepatica.imaging.calibration.penetration import FARTHER, HolesAndLead, calibrated_near_and_far, fitted_penetration
+from hepatica.imaging.calibration.penetration import (
+    FARTHER,
+    HolesAndLead,
+    bare_source,
+    calibrated_near_and_far,
+    fitted_penetration,
+)
 from hepatica.imaging.calibration.source_in_air import size_not_stated
 from hepatica.imaging.quantify.acquisition_conditions import Conditions
 from hepatica.imaging.quantify.camera_factor import CameraCalibration, Component
 from hepatica.imaging.spect.camera.cameras import gamma_camera, nuclide_windows
 from hepatica.imaging.spect.camera.detector_tables import detector_response
 from hepatica.imaging.spect.options import AcquisitionOptions, ScatterMethod, ScatterOptions
+from hepatica.imaging.spect.projections import Window
 from hepatica.imaging.spect.scan_model import SpectOptions, lead_relative_sd, scale_relative_sd
 from hepatica.imaging.spect.system import WindowModel, model_mismatch, window_model
 from hepatica.nuclides import nuclide
@@ -178,6 +185,30 @@ def test_of_one_source_at_two_distances_the_meter_cancels_in_the_lead_and_counts
         found.penetration.sd * math.hypot(*parts.values()) / math.hypot(counting, water), rel=1e-3
     )
     assert fit(dead_time=busy).penetration == found.penetration
+
+
+def test_a_window_that_lies_elsewhere_is_taken_for_efficiency_and_lead() -> None:
+    """Pulses 2 % too high: h times the holes' counts and l times the lead's, at both distances.
+
+    Two counts of a camera with efficiency c and kappa times the lead are then those of one with c h and kappa l / h,
+    exactly: nothing in them says which it is, the fit says so, and the counts through holes are the camera's own.
+    """
+    shifted = bare_source(window_model(CAMERA, Y90, Window(WINDOW.low_kev / 1.02, WINDOW.high_kev / 1.02)))
+    holes, lead = shifted.holes / IN_AIR.holes, shifted.lead / IN_AIR.lead
+    assert holes > 1.01
+    assert lead < 0.99
+    both = []
+    for kept in (NEAR, FAR):
+        counted = kept[0] * shifted.holes + kept[1] * shifted.lead
+        model = kept[0] * IN_AIR.holes + kept[1] * IN_AIR.lead
+        both.append(air(counted / model * IN_AIR.total, kept_in_air=kept))
+    found = calibrated_near_and_far(*both, WINDOW, camera=CAMERA, nuclide=Y90)
+    assert found.penetration is not None
+    assert found.penetration.value == pytest.approx(lead / holes, rel=1e-9)
+    by_fit = window_model(replace(CAMERA, penetration=found.penetration.value), Y90, WINDOW).holes_share
+    assert found.factor.value * by_fit == pytest.approx(shifted.holes, rel=1e-9)
+    (said,) = [message.text for message in found.messages if message.code == "penetration-fitted"]
+    assert "an energy window that lies elsewhere than stated is in it too" in said
 
 
 def test_a_source_of_bremsstrahlung_whose_size_is_not_stated_is_said() -> None:

@@ -125,6 +125,7 @@ def test_the_files_are_read_by_other_verbs(tmp_path: Path) -> None:
         (planar(1e5, time=None), {"source": "planar", **KNOWN}, {}, TimeError, "state `activity_at` and"),
         (planar(1e5, nuclide=None), {"source": "planar", **KNOWN}, {}, InputError, "state `nuclide`"),
         (point(), {"source": "cylinder", **KNOWN}, {}, InputError, "give the factor of a dish or point in air"),
+        (point(), {"source": "sphere", **KNOWN}, {}, InputError, "projections of a sphere fit the counts through lead"),
         (point(start=None), {"source": "point", **KNOWN}, {}, TimeError, "no instant"),
         (
             point(), {"source": "point", **KNOWN}, {"exposure": CameraExposureOptions(circle_mm=10.0)}, InputError,
