@@ -138,8 +138,10 @@ def read_label_layers(path: Path | str) -> tuple[tuple[Volume, ...], list[Messag
     return tuple(Volume(grid, values, Kind.LABEL, name=path.name) for values in layers), notes
 
 
-def write_itk(volume: Volume, path: Path | str) -> Path:
+def write_itk(volume: Volume, path: Path | str, *, notes: str = "") -> Path:
     """Write a volume as .nii, .nii.gz, .mha or .nrrd; whole or not at all. Unit and time are not in the file.
+
+    `notes` are the header's description, as in `write_voxels`.
 
     Raises
     ------
@@ -151,7 +153,7 @@ def write_itk(volume: Volume, path: Path | str) -> Path:
         values = values.astype(np.uint8)
     if values.dtype == np.int64:
         values = values.astype(np.int32)
-    return write_voxels(values, volume.grid, path)
+    return write_voxels(values, volume.grid, path, notes=notes)
 
 
 def write_voxels(values: NDArray[Any], grid: Grid, path: Path | str, *, notes: str = "") -> Path:

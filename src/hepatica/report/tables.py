@@ -17,6 +17,11 @@ from hepatica.report.dose_report import DoseReport, LimitRow, ReportRegion
 SHOWN_D = (98.0, 95.0, 70.0, 50.0, 2.0)
 MAX_V = 8
 
+NO_VOXELS = "–"
+"""In place of what the image does not determine: the dose of single voxels of a structure."""
+UNSUPPORTED = " (not supported)"
+"""Behind the name of such a structure in a table of histograms."""
+
 DOSE_COLUMNS = (
     "Structure",
     "Volume\nmL",
@@ -46,10 +51,17 @@ def dose_note(report: DoseReport) -> str:
             "; 95 %: interval of the mean with the scale of the image and all else that is known, and not stated where "
             "that scale is not"
         )
+    alone = ", ".join(item.dose.name for item in report.regions if not item.voxels_supported)
+    only = f" {alone}: the image determines the mean dose, not that of single voxels ({NO_VOXELS})." if alone else ""
     return (
         f"Mean: absorbed energy over mass; {mean}. SD: spread of the voxel doses. Dx: minimum dose to the hottest x % "
-        "of the volume. Activity: share of the activity in the image."
+        f"of the volume. Activity: share of the activity in the image.{only}"
     )
+
+
+def _of_voxels(item: ReportRegion, cells: Sequence[str]) -> Sequence[str]:
+    """Cells about single voxels, or that there is nothing to say of them."""
+    return cells if item.voxels_supported else [NO_VOXELS] * len(cells)
 
 
 def _mean(report: DoseReport, dose: RegionDose) -> str:
@@ -79,8 +91,7 @@ def dose_rows(report: DoseReport) -> list[list[str]]:
             three(item.dose.mass_g),
             _mean(report, item.dose),
             *((interval_text(item.interval_gy),) if shown else ()),
-            three(item.dose.dose_sd_gy),
-            *(three(item.dose.dvh.d_percent(p)) for p in SHOWN_D),
+            *_of_voxels(item, [three(item.dose.dose_sd_gy), *(three(item.dose.dvh.d_percent(p)) for p in SHOWN_D)]),
             percent(100 * item.dose.activity_share),
         ]
         for item in report.regions
@@ -104,10 +115,15 @@ def v_rows(report: DoseReport) -> list[list[str]]:
     return [
         [
             item.dose.name,
-            *(percent(_v(item, level)) for level in v_levels_gy(report)),
-            three(item.dose.dose_min_gy),
-            three(item.dose.dose_max_gy) + ("" if item.dose.dose_max_reliable else " *"),
-            three(item.dose.homogeneity),
+            *_of_voxels(
+                item,
+                [
+                    *(percent(_v(item, level)) for level in v_levels_gy(report)),
+                    three(item.dose.dose_min_gy),
+                    three(item.dose.dose_max_gy) + ("" if item.dose.dose_max_reliable else " *"),
+                    three(item.dose.homogeneity),
+                ],
+            ),
         ]
         for item in report.regions
     ]
@@ -194,7 +210,7 @@ def dvh_csv(report: DoseReport, bin_gy: float | None = None) -> str:
     """Cumulative DVHs of all structures on one dose axis: dose, then volume with at least that dose in percent."""
     bare = [item.dose for item in report.regions]
     marked = [
-        dose if item.voxels_supported else replace(dose, name=f"{dose.name} (not supported)")
+        dose if item.voxels_supported else replace(dose, name=dose.name + UNSUPPORTED)
         for item, dose in zip(report.regions, bare, strict=True)
     ]
     return histograms_csv(marked, bin_gy)

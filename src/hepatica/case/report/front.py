@@ -339,6 +339,8 @@ def _numbers(one: StructureDose, room: Room) -> tuple[Cell, ...]:
     name = _short(one.name, room.name_letters)
     if is_part:
         name += f" ({100 * one.seen_share:.0f}{NO_BREAK}% seen)"
+    if not one.voxels_supported:
+        name += f" (mean{NO_BREAK}alone)"
     return (name, one.volume_ml, one.planned_dose_gy, one.delivered_dose_gy, uncertain, one.d95_gy)
 
 
@@ -380,6 +382,8 @@ def _dose_note(treatment: TreatmentSummary, lesions: int, left: Sequence[Goal], 
         parts.append(f"Delivered dose: {_absent(steps, 'dose')}; goals and limits are judged by the planned dose.")
     if any(one.seen_share < SEEN_WHOLE for one in treatment.structures):
         parts.append("Of what the activity image cuts off, volume and dose are those of the share seen.")
+    if not all(one.voxels_supported for one in treatment.structures):
+        parts.append("Mean alone: the image does not determine the dose of single voxels there.")
     if lesions > 0:
         parts.append(f"{lesions} smaller lesions are on the page of the absorbed dose.")
     if left:

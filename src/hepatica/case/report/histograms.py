@@ -8,6 +8,7 @@ from hepatica.case.report.course import CourseStep
 from hepatica.case.report.summary import TUMOUR, StructureDose
 from hepatica.core.tables.table import Table
 from hepatica.report.figures.course import Curve, Histogram
+from hepatica.report.tables import UNSUPPORTED
 
 ENDING = " volume_percent"
 
@@ -37,6 +38,6 @@ def _curves(steps: Mapping[str, CourseStep], kind: str, name: str) -> Mapping[st
     columns = list(zip(*table.rows, strict=True))
     doses = tuple(float(cell or 0) for cell in columns[0])
     return {
-        head.removesuffix(ENDING): (doses, tuple(float(cell or 0) for cell in column))
+        head.removesuffix(ENDING).removesuffix(UNSUPPORTED): (doses, tuple(float(cell or 0) for cell in column))
         for head, column in zip(table.columns[1:], columns[1:], strict=True)
     }

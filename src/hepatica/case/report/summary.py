@@ -47,6 +47,8 @@ class StructureDose:
         Those that apply.
     seen_share : float
         Share of its volume that the activity image of the delivered dose sees; volume and dose are of this part.
+    voxels_supported : bool
+        Whether the activity image determines the dose of its single voxels; else its mean dose alone.
     """
 
     name: str
@@ -59,6 +61,7 @@ class StructureDose:
     d95_gy: float | None = None
     goals: tuple[Goal, ...] = ()
     seen_share: float = 1.0
+    voxels_supported: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -413,6 +416,7 @@ def _structures(
                 d95_gy=at(item, "d_percent_gy.95") if role in (TUMOUR, ALL_TUMOURS) else None,
                 goals=goals.get(item["name"], ()),
                 seen_share=item.get("seen_share", 1.0),
+                voxels_supported=item.get("voxels_supported", True),
             )
     yield from _lungs(plan, dose, goals)
 
@@ -441,6 +445,7 @@ def _lungs(
         not_known=tuple((imaged.get("uncertainty") or {}).get("not_known", ())),
         goals=goals.get(name, ()),
         seen_share=imaged.get("seen_share", 1.0),
+        voxels_supported=imaged.get("voxels_supported", True),
     )
 
 

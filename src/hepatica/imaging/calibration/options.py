@@ -95,7 +95,8 @@ class PhantomOptions:
     centre_mm : tuple of float or None
         Middle of sphere, cylinder or ring of spheres, x, y and z (LPS); a sphere or cylinder is found without.
     diameter_mm : float or None
-        Inner diameter of sphere or cylinder; in air, of the ball, vial or dish of water that holds the source.
+        Inner diameter of sphere or cylinder (a sphere in its projections is all of the water); in air, of the ball,
+        vial or dish of water that holds the source.
     length_mm : float or None
         Inner length of the cylinder; in air, of the vial, or the depth of the dish.
     margin_mm : float
@@ -173,8 +174,8 @@ class SourceImageOptions:
     camera : str or None
         Camera with its collimator, by name.
     calibration : Path, CameraCalibration or None
-        NEMA: camera factor of an image in counts. Cylinder, in its projections, or the same source in air at another
-        distance: the (first) factor in air, to which the counts through lead are fitted.
+        NEMA: camera factor of an image in counts. Cylinder or sphere of water, in its projections, or the same source
+        in air at another distance: the (first) factor in air, to which the counts through lead are fitted.
     activity_unit : str or None
         Unit of an image that states none: counts, Bq/mL.
     activity_at : datetime or None

@@ -59,8 +59,8 @@ SHARED = ("activity meter", "clock", "half-life", "dead time")
 
 MIN_DIFFERENCE = 0.05
 """Least difference between the shares of counts through lead in air and in water: at it 1 % of the ratio of both
-factors is 20 % of the counts through lead. A source at 10 cm and 20 cm of water under a high-energy collimator have 0.08
-of 90Y, nothing of 131I."""
+factors is 20 % of the counts through lead. A source at 10 cm and 20 cm of water, under a high-energy collimator, have
+0.08 of 90Y, nothing of 131I."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -218,8 +218,8 @@ def model_mismatch(
     )
     remedy = (
         "measure the same source at a second distance too, much nearer or farther, with `diameter_mm` both times and "
-        "the first factor as `calibration` (or a cylinder of water): that fits the counts through lead; check "
-        "collimator, window, dead time and activity meter"
+        "the first factor as `calibration` (or a cylinder of water, or a sphere): that fits the counts through lead; "
+        "check collimator, window, dead time and activity meter"
     )
     return (Message("sensitivity-unlike-model", text, remedy),)
 

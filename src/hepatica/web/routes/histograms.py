@@ -14,6 +14,7 @@ from hepatica.case.layout import STEPS, folder_name
 from hepatica.case.state import Situation
 from hepatica.core.text.files import json_file
 from hepatica.report.figures.palette import styles_by_name
+from hepatica.report.tables import UNSUPPORTED
 from hepatica.web.application import Workbench, workbench_of
 
 router = APIRouter()
@@ -63,7 +64,10 @@ def _curves(path: Path) -> Mapping[str, dict[str, Any]]:
     columns = list(zip(*rows, strict=True))
     doses = [float(cell or 0) for cell in columns[0]]
     return {
-        head.removesuffix(ENDING): {"dose_gy": doses, "volume_percent": [float(cell or 0) for cell in column]}
+        head.removesuffix(ENDING).removesuffix(UNSUPPORTED): {
+            "dose_gy": doses,
+            "volume_percent": [float(cell or 0) for cell in column],
+        }
         for head, column in zip(heads[1:], columns[1:], strict=True)
     }
 
@@ -82,6 +86,7 @@ def _numbers(situation: Situation, name: str, step: str) -> Mapping[str, dict[st
             "known_sd_gy": known,
             "relative_sd": known / mean if known and mean else None,
             "not_known": (row.get("uncertainty") or {}).get("not_known", []),
+            "voxels_supported": row.get("voxels_supported", True),
             "d_percent_gy": row.get("d_percent_gy", {}),
             "v_gy_percent": row.get("v_gy_percent", {}),
         }

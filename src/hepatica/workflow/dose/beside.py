@@ -15,7 +15,7 @@ from hepatica.errors import InputError
 from hepatica.io.calibration_files import reconstruction_facts
 from hepatica.planning.measured.earlier_results import is_result, result_file
 from hepatica.workflow.sources import ImageSource
-from hepatica.workflow.spect.doubts import carried_doubts
+from hepatica.workflow.spect.doubts import with_full_doubts
 
 MAKERS = {
     "reconstruct_pet": "pet.nii.gz",
@@ -41,12 +41,11 @@ def _with_doubts(image: Image, source: ImageSource) -> Image:
     if not str(told.get("schema")).startswith("hepatica/reconstruct_spect/"):
         return image
     said = [one for one in told.get("messages") or () if isinstance(one, Mapping)]
-    return image.with_messages(
-        *carried_doubts(
-            Message(str(one["code"]), str(one["text"]), str(one.get("remedy") or ""), one.get("severity", "warning"))
-            for one in said
-        )
-    )
+    full = [
+        Message(str(one["code"]), str(one["text"]), str(one.get("remedy") or ""), one.get("severity", "warning"))
+        for one in said
+    ]
+    return replace(image, messages=with_full_doubts(image.messages, full))
 
 
 def _told_beside(image: Image, source: ImageSource) -> Image:

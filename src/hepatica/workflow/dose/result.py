@@ -40,14 +40,18 @@ class DoseResult(DoseNumbers):
 def _write_images(found: DoseNumbers, folder: Path) -> None:
     """Write RTDOSE, RTSTRUCT, SEG and NIfTI into a folder."""
     context = found.context or dicom_context(found.patient.ct)
-    write_itk(found.dose, folder / "dose.nii.gz")
+    remark = unsupported_voxels(found.structures)
+    write_itk(found.dose, folder / "dose.nii.gz", notes=remark)
     if found.dose_map.dose_sd is not None:
-        write_itk(found.dose_map.dose_sd, folder / "dose-sd.nii.gz")
+        write_itk(found.dose_map.dose_sd, folder / "dose-sd.nii.gz", notes=remark)
     provenance = found.provenance
     # On the CT's voxels: structures that went through the dose's coarse ones would lose their edges.
     ct_grid = found.patient.ct.grid
     clinical = found.patient.drawn.clinical
-    drawn = _solid([with_codes(item.region, item.structure, derived=item.derived) for item in clinical])
+    alone = {one.dose.name for one in found.structures if not one.voxels_supported}
+    drawn = _solid(
+        [_described(with_codes(item.region, item.structure, derived=item.derived), alone, remark) for item in clinical]
+    )
     names = dicom_names([region.name for region in drawn])
     drawn = [region.renamed(name) for region, name in zip(drawn, names, strict=True)]
     # beside a CT that is no DICOM the context is the activity's: its slices are those of the CT on one grid alone
@@ -71,7 +75,7 @@ def _write_images(found: DoseNumbers, folder: Path) -> None:
         structure_set=structure_set,
         provenance=provenance,
         zero_below=True,
-        remark=unsupported_voxels(found.structures),
+        remark=remark,
     )
     write_rtdose(folder / "dose.dcm", found.dose, context, text=text, bits=found.given.output.rtdose_bits)
 
@@ -79,6 +83,15 @@ def _write_images(found: DoseNumbers, folder: Path) -> None:
 def unsupported_voxels(structures: Sequence[StructureResult]) -> str:
     """That the lungs have no dose of single voxels, where they have none, for DICOM; empty else."""
     return "" if all(one.voxels_supported for one in structures) else "lungs: mean dose, not single voxels"
+
+
+def _described(region: Region, names: set[str], remark: str) -> Region:
+    """A region whose description begins with a remark, if it is one of these names."""
+    return (
+        region.renamed(region.name, "; ".join(filter(None, (remark, region.origin))))
+        if region.name in names
+        else region
+    )
 
 
 def _solid(regions: Sequence[Region]) -> list[Region]:

@@ -6,13 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from hepatica.core.message import Message
-
-IN_DOUBT = (
-    "no-lungs-on-ct", "lung-by-voxel", "counts-not-explained", "activity-beside-body", "no-body-on-ct",
-    "axis-overruled", "camera-overruled", "scatter-not-corrected", "lead-taken-as-holes",
-    "tissue-not-of-tissue-hu", "air-not-of-air-hu",
-)  # fmt: skip
-"""Codes of messages that call becquerels of a SPECT, or their place, in doubt."""
+from hepatica.io.dicom.private import DOUBTS, NOT_CARRIED, OF_RECONSTRUCTION
 
 
 def carried_doubts(messages: Iterable[Message]) -> tuple[Message, ...]:
@@ -20,9 +14,21 @@ def carried_doubts(messages: Iterable[Message]) -> tuple[Message, ...]:
     return tuple(
         replace(
             one,
-            text=f"of the reconstruction: {one.text}",
+            text=OF_RECONSTRUCTION + one.text,
             severity="critical" if one.code == "no-lungs-on-ct" else one.severity,
         )
         for one in messages
-        if one.code in IN_DOUBT
+        if one.code in DOUBTS
     )
+
+
+def with_full_doubts(own: Iterable[Message], told: Iterable[Message]) -> tuple[Message, ...]:
+    """Messages of an image with those of the result beside it, in place of what the file itself says in short."""
+    full = carried_doubts(told)
+    codes = {NOT_CARRIED, *(one.code for one in full)}
+    short = [one for one in own if one.code in codes and (one.code == NOT_CARRIED or _is_carried(one))]
+    return (*(one for one in own if one not in short), *full)
+
+
+def _is_carried(one: Message) -> bool:
+    return one.text.startswith(OF_RECONSTRUCTION)

@@ -135,6 +135,7 @@ class SpectResult(Result):
         With an uncertainty also ``spect_sd.nii.gz``, and with samples ``spect_replicates.npz``.
         """
         from hepatica.io.dicom.images.write import Emission, write_nm
+        from hepatica.io.dicom.private import RECONSTRUCTED
         from hepatica.io.itk import write_itk
         from hepatica.io.replicates import FILE_NAME, save_replicates
 
@@ -143,12 +144,12 @@ class SpectResult(Result):
         emission = Emission(
             nuclide=self.nuclide, start=self.time, frame_duration_s=facts.frame_duration_s or 0.0,
             projections=self.views, energy_window_kev=first, more_windows_kev=tuple(more), corrected=self.corrected,
-            agent=self.nuclide, lung=facts.lung, certainty=facts.certainty,
+            agent=self.nuclide, lung=facts.lung, certainty=facts.certainty, said=carried_doubts(self.messages),
         )  # fmt: skip
         context = self.image.context or DicomContext.of_volume(self.volume, "RECONSTRUCTED")
         write_nm(
             folder / "spect.dcm", self.volume, context, emission,
-            description="SPECT reconstruction", comment="Reconstructed by hepatica.", provenance=self.provenance,
+            description="SPECT reconstruction", comment=RECONSTRUCTED, provenance=self.provenance,
         )  # fmt: skip
         write_itk(self.volume, folder / "spect.nii.gz")
         if self.scan.sd is not None:

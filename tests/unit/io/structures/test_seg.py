@@ -112,7 +112,9 @@ def test_onto_a_coarser_axial_grid(
 def test_empty_slices_inside_a_segment_stay_empty(tmp_path: Path, context: DicomContext, oblique_grid: Grid) -> None:
     values = np.zeros(oblique_grid.shape)
     values[3:8, 4:9, [2, 3, 8, 12]] = 1
-    write_seg(tmp_path / "seg.dcm", [Region.from_coverage("parts", oblique_grid, values)], context)
+    parts = Region.from_coverage("parts", oblique_grid, values, origin="drawn by hand")
+    write_seg(tmp_path / "seg.dcm", [parts], context)
+    assert pydicom.dcmread(tmp_path / "seg.dcm").SegmentSequence[0].SegmentDescription == "drawn by hand"
     found = read_seg(tmp_path / "seg.dcm", oblique_grid)
     np.testing.assert_allclose(found["parts"].full(), values, atol=1e-6)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import json
 from dataclasses import replace
 from datetime import datetime
@@ -19,7 +20,9 @@ from hepatica.core.image import Image
 from hepatica.core.message import Message
 from hepatica.core.resample import resample
 from hepatica.errors import UnitError
+from hepatica.report.tables import dose_rows, v_rows
 from hepatica.workflow.dose.numbers import LUNGS_BY_SHUNT
+from hepatica.workflow.dose.report import dose_report
 
 GIVEN_AT = datetime(2026, 3, 2, 10, 30)
 SHAPE = (30, 24, 40)
@@ -377,7 +380,19 @@ def test_every_output_marks_lungs_whose_voxels_have_no_dose(tmp_path: Path) -> N
     folder = found.save(tmp_path / "dose")
     (lungs,) = [one for one in json.loads((folder / "result.json").read_text())["structures"] if one["name"] == "Lungs"]
     assert lungs["voxels_supported"] is False
-    assert "lungs: mean dose, not single voxels" in str(dcmread(folder / "dose.dcm").DoseComment)
+    remark = "lungs: mean dose, not single voxels"
+    assert remark in str(dcmread(folder / "dose.dcm").DoseComment)
+    drawn = {
+        one.ROIName: one.get("ROIDescription", "") for one in dcmread(folder / "structures.dcm").StructureSetROISequence
+    }
+    assert {name for name, text in drawn.items() if remark in text} == {"Lungs"}
+    assert gzip.decompress((folder / "dose.nii.gz").read_bytes())[148:228].rstrip(b"\0").decode() == remark
+    page = (folder / "report.html").read_text()
+    assert "Lungs: the image determines the mean dose, not that of single voxels" in page
+    (row,) = [row for row in dose_rows(dose_report(found)) if row[0] == "Lungs"]
+    assert row.count("–") == 6
+    (row,) = [row for row in v_rows(dose_report(found)) if row[0] == "Lungs"]
+    assert set(row[1:]) == {"–"}
     assert "Lungs (not supported) volume_percent" in (folder / "dvh.csv").read_text()
     with (folder / "metrics.csv").open() as stream:
         marks = {line["name"]: line["voxels_supported"] for line in csv.DictReader(stream)}

@@ -23,7 +23,7 @@ from hepatica.io.dicom.images.radiopharmaceutical import (
     with_stated_administration,
 )
 from hepatica.io.dicom.pixels import rescale, stored_values
-from hepatica.io.dicom.private import read_certainty, read_lung_mean
+from hepatica.io.dicom.private import read_certainty, read_doubts, read_lung_mean
 from hepatica.io.dicom.real_world import RealWorld, meaning, only, real_worlds, same_line
 from hepatica.io.dicom.series import Series, SeriesKind, acquisition_start, common_facts, frame_of_reference, noted
 from hepatica.io.dicom.tags import Header, shared_text
@@ -238,6 +238,7 @@ def facts_of(
     projections, notes = _projections(rotation)
     lung, unread = read_lung_mean(header)
     certainty, unreadable = read_certainty(header)
+    doubts = read_doubts(header)
     corrected = "DECY" in header.texts("CorrectedImage")
     decay = header.text("DecayCorrection") or ("START" if corrected else "NONE")
     if decay not in ("START", "ADMIN", "NONE") or (decay == "NONE") is corrected:
@@ -276,7 +277,7 @@ def facts_of(
         lung=lung,
         certainty=certainty,
     )
-    return facts, (*notes, *unread, *unreadable, *agent.messages, *((wrong,) if wrong else ())), tuple(missing)
+    return facts, (*notes, *unread, *unreadable, *doubts, *agent.messages, *((wrong,) if wrong else ())), tuple(missing)
 
 
 def energy_windows_kev(header: Header) -> tuple[tuple[float, float], ...]:

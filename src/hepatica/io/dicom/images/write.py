@@ -18,6 +18,7 @@ from hepatica.core import Kind, Provenance, Volume, acquisition_decay_factor, de
 from hepatica.core.certainty import NOT_STATED, ImageCertainty
 from hepatica.core.context import DicomContext, Instance, new_uid
 from hepatica.core.lung_mean import LungMean
+from hepatica.core.message import Message
 from hepatica.errors import TimeError, UnitError
 from hepatica.imaging.spect.projections import Window
 from hepatica.io.dicom import geometry
@@ -31,7 +32,7 @@ from hepatica.io.dicom.objects import (
     references,
     save_object,
 )
-from hepatica.io.dicom.private import ALONG_Z, write_certainty, write_lung_mean, write_seen
+from hepatica.io.dicom.private import ALONG_Z, write_certainty, write_doubts, write_lung_mean, write_seen
 from hepatica.io.dicom.tags import pydicom_door
 from hepatica.io.files import output_folder
 from hepatica.nuclides import Nuclide, nuclide
@@ -99,6 +100,9 @@ class Emission:
         How well the becquerels are known; written to private attributes.
     lung : LungMean or None
         SPECT: how well the mean of its lungs is known; written to private attributes.
+    said : tuple of Message or None
+        SPECT: messages of its reconstruction, of which those against the image are written to private attributes; None
+        of an image that was not reconstructed.
     """
 
     nuclide: str | Nuclide
@@ -114,6 +118,7 @@ class Emission:
     corrected: tuple[str, ...] | None = None
     methods: Mapping[str, str] = field(default_factory=dict)
     lung: LungMean | None = None
+    said: tuple[Message, ...] | None = None
     seen_z_mm: tuple[float, float] | None = None
     seen_along: tuple[float, float, float] = ALONG_Z
     certainty: ImageCertainty = NOT_STATED
@@ -296,6 +301,8 @@ def write_nm(
         _fill_nm(dataset, emission, volume)
         if emission.lung is not None:
             write_lung_mean(dataset, emission.lung)
+        if emission.said is not None:
+            write_doubts(dataset, emission.said)
         write_certainty(dataset, emission.certainty)
         if provenance is not None:
             _fill_provenance(dataset, provenance, context, comment)

@@ -459,6 +459,8 @@ def _description(number: int, region: Region) -> Any:
             name=MANUFACTURER, version=__version__, family=DicomCode("123109", "DCM", "Manual Processing")
         ),
     )
+    if region.origin:
+        description.SegmentDescription = region.origin[:1024]
     description.SegmentedPropertyTypeCodeSequence[0].SegmentedPropertyTypeModifierCodeSequence = [
         code(found.value, found.scheme, found.meaning) for found in own
     ]

@@ -189,6 +189,7 @@ def dvh_figure(report: DoseReport) -> Figure:
     """Cumulative DVHs, colours as in the slices; the mark on the dose axis is the mean dose.
 
     A band is where the curve lies when its doses are multiplied by the ends of the mean's 95 % interval over the mean.
+    A structure of which the image determines no single voxels has its mean and no curve.
     """
     from matplotlib.ticker import AutoMinorLocator
 
@@ -205,15 +206,17 @@ def dvh_figure(report: DoseReport) -> Figure:
         step = max(min(item.dose.dvh.bin_gy, top / 400), item.dose.dvh.max_gy / MAX_STEPS)
         curve = item.dose.dvh.cumulative(step)
         width = 1.8 if item.is_lesion else 1.2
-        axes.plot(curve.dose_gy, 100 * curve.fraction, color=style.colour, linestyle=style.dashes, linewidth=width)
-        if item.interval_gy is not None and item.dose.dose_mean_gy > 0:
+        if item.voxels_supported:
+            axes.plot(curve.dose_gy, 100 * curve.fraction, color=style.colour, linestyle=style.dashes, linewidth=width)
+        if item.voxels_supported and item.interval_gy is not None and item.dose.dose_mean_gy > 0:
             # The scale moves every dose of the structure alike.
             low, high = (curve.dose_gy * (end / item.dose.dose_mean_gy) for end in item.interval_gy)
             axes.fill_betweenx(100 * curve.fraction, low, high, color=style.colour, alpha=0.13, linewidth=0)
         axes.plot(
             [item.dose.dose_mean_gy], [0], marker="^", markersize=6, color=style.colour, clip_on=False, zorder=5,
             markeredgecolor="white", markeredgewidth=0.5, linestyle=style.dashes, linewidth=width,
-            label=f"{name_label(item.dose.name)}\nmean {item.dose.dose_mean_gy:.3g} Gy",
+            label=f"{name_label(item.dose.name)}\nmean {item.dose.dose_mean_gy:.3g} Gy"
+            + ("" if item.voxels_supported else ", no curve: mean alone"),
         )  # fmt: skip
     axes.set_xlim(0, top)
     axes.set_ylim(0, 101)

@@ -247,7 +247,7 @@ class Histograms {
   drawNumbers() {
     const rows = this.found.structures.flatMap((one, place) => ['planned', 'delivered'].filter((what) => one[what]).map((what) => {
       const numbers = one[what]
-      return [`${place + 1}  ${one.name}, ${what}`, numbers.volume_ml ?? '–', numbers.mean_gy ?? '–', numbers.known_sd_gy ?? 'not known', ...[95, 70, 50, 5].map((part) => numbers.d_percent_gy?.[part] ?? doseAt(numbers, part)), (numbers.not_known ?? []).join(', ')]
+      return [`${place + 1}  ${one.name}, ${what}`, numbers.volume_ml ?? '–', numbers.mean_gy ?? '–', numbers.known_sd_gy ?? 'not known', ...[95, 70, 50, 5].map((part) => numbers.voxels_supported === false ? '–' : numbers.d_percent_gy?.[part] ?? doseAt(numbers, part)), [...(numbers.not_known ?? []), ...(numbers.voxels_supported === false ? ['single voxels: mean dose alone'] : [])].join(', ')]
     }))
     fill(this.numbers, h('h2', {}, 'The same in numbers'), table('Doses by structure', ['structure', 'mL', 'mean, Gy', 'known SD, Gy', 'D95, Gy', 'D70, Gy', 'D50, Gy', 'D5, Gy', 'not known'], rows))
   }
