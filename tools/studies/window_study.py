@@ -73,9 +73,10 @@ def main(camera: str, emitter: str) -> None:
         "cylinder": (cylinder(), 130.0, 5.0),
         "ball of 20 cm": (ball(200, 5.0), 130.0, 5.0),
     }
-    changes = {}
+    changes, counts = {}, {}
     for name, (what, radius, voxel) in geometries.items():
         holes, lead = counted(what, radius, voxel, gamma_camera(camera), nuclide(emitter))
+        counts[name] = holes, lead
         total = holes[0] + lead[0]
         changes[name] = np.log([(holes[0] + LEAD * lead[0]) / total, (holes[1] + lead[1]) / total])
         print(
@@ -98,6 +99,16 @@ def main(camera: str, emitter: str) -> None:
         print(
             f"near and {second}: pulses x {GAIN} are taken for lead x {1 + pulses / lead * (LEAD - 1):.2f}; with "
             f"{COUNTED_SD:.0%} on each, lead alone +-{abs(np.sqrt(2) * COUNTED_SD / lead) * (LEAD - 1):.0%}"
+        )
+    # Efficiency, and efficiency times lead, by which the model in the window has the counts of the other one.
+    model = np.array([[part[0] for part in counts[name]] for name in ("near", "far")])
+    fit = np.linalg.solve(model, [sum(part[1] for part in counts[name]) for name in ("near", "far")])
+    for water in ("cylinder", "ball of 20 cm"):
+        holes, lead = counts[water]
+        by_fit = fit @ (holes[0], lead[0]) / (holes[1] + lead[1]) - 1
+        print(
+            f"pulses x {GAIN}, fitted by near and far: counts of {water} {by_fit:+.2%}, efficiency of holes "
+            f"{fit[0] * counts['near'][0][0] / counts['near'][0][1] - 1:+.2%}"
         )
 
 
