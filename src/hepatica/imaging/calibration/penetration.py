@@ -296,6 +296,9 @@ def _with_penetration(
         share = fit.share_through_lead * found.sd / found.value
         text += f"; an image with scatter by Monte Carlo has {share:.1%} of uncertainty by that"
     said = tuple(message for message in air.messages if message.code != "sensitivity-unlike-model")
+    if of_lead.relative_sd is None and air.factor.sd is not None:
+        unknown = "the uncertainty of the factor is not known: that of the second geometry is not stated"
+        said += (Message("calibration-uncertainty-unknown", unknown, "state `source_activity_sd` of both"),)
     return replace(
         air,
         factor=with_relative(scaled(counted, fit.total / seen.total), of_lead.relative_sd),

@@ -185,6 +185,10 @@ def test_of_one_source_at_two_distances_the_meter_cancels_in_the_lead_and_counts
         found.penetration.sd * math.hypot(*parts.values()) / math.hypot(counting, water), rel=1e-3
     )
     assert fit(dead_time=busy).penetration == found.penetration
+    unstated = replace(far, factor=Estimate(far.factor.value, None), budget=(Component("counting", None, ""),))
+    open_end = calibrated_near_and_far(near, unstated, WINDOW, camera=CAMERA, nuclide=Y90)
+    assert open_end.factor.sd is None
+    assert "calibration-uncertainty-unknown" in {message.code for message in open_end.messages}
 
 
 def test_a_window_that_lies_elsewhere_is_taken_for_efficiency_and_lead() -> None:
