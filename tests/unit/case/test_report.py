@@ -304,6 +304,12 @@ def test_the_image_of_a_dose_and_of_the_lungs_is_named() -> None:
     assert "therapy-pet-2" in text
     assert "Lungs: planned by the shunt, delivered by the image." in text
     assert "delivered by the image" not in _page(steps())
+    assert "does not determine the dose of single voxels" not in text
+    imaged = structure("lungs", "lung", 3.9, voxels_supported=False)
+    alone = done("dose", DOSE | {"lung_doses": lungs, "structures": [*DOSE["structures"], imaged]})
+    text = _page(steps() | {"dose": alone})
+    assert "lungs (mean\N{NO-BREAK SPACE}alone)" in text
+    assert "Mean alone: the image does not determine the dose of single voxels there." in text
 
 
 def test_a_goal_that_is_not_there_says_why() -> None:
