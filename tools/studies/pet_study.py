@@ -3,7 +3,7 @@
 Run: ``python tools/studies/pet_study.py FOLDER PART [--scanner mct] [--quick]``, PART one of
 
 - ``pool``: follow positrons into coincidences, one chunk of some hundred thousand trues at a time (minutes each)
-- ``high``: all chunks of a scanner as one list through the whole reconstruction
+- ``high``: all chunks of a scanner as one list through the whole reconstruction; ``--untimed`` without time of flight
 - ``clinical``: 20 noise realisations of 0.17 M trues and 0.68 M randoms, by method, with and without time of flight
 - ``week``: 3 GBq and what is left of it after up to seven days, by scanner, with and without time of flight
 - ``patient``: PET of the virtual patient, and its dose beside the truth and, where it is there, that of SPECT
@@ -46,7 +46,7 @@ from hepatica.imaging.pet.lines import LineProjector
 from hepatica.imaging.pet.list_mode import ListData, ListIterations, reconstruct_list
 from hepatica.imaging.pet.randoms import drawn_randoms, expected_randoms, number_of_randoms, own_singles_cps
 from hepatica.imaging.pet.reconstruct.model_lines import DrawnLines, drawn_model_lines
-from hepatica.imaging.pet.reconstruction import annihilation_attenuation, body_on, reconstruct_frame
+from hepatica.imaging.pet.reconstruction import PetModel, annihilation_attenuation, body_on, reconstruct_frame
 from hepatica.imaging.pet.run import Run
 from hepatica.imaging.pet.scanner import Scanner, scanner
 from hepatica.imaging.pet.scatter import expected_scatter
@@ -80,7 +80,7 @@ INSERT_ROI_MM = 30.0
 
 @dataclass(frozen=True)
 class Asked:
-    """How much is asked for.
+    """How much is asked for, and whether time of flight is left unused (`untimed`, of `high`).
 
     `lists` is the number of noise realisations of each activity (None: as many as the part has), `minutes` of processor
     time after which no new image is begun.
@@ -90,6 +90,7 @@ class Asked:
     lists: int | None = None
     minutes: float = float("inf")
     quick: bool = False
+    untimed: bool = False
 
     @property
     def is_over(self) -> bool:
@@ -330,21 +331,24 @@ def mean_in(values: NDArray[np.float64], region: Region) -> float:
 
 
 def run_high(folder: Path, of: Scanner, asked: Asked) -> dict[str, Any]:
-    """All of a pool with as many randoms as trues, through the whole reconstruction."""
+    """All of a pool with as many randoms as trues, through the whole reconstruction, beside what is there of others."""
     scene, pool = nema_scene(), pool_of(folder, "nema", of)
+    model = PetModel(time_of_flight=not asked.untimed)
     trues = int((~pool.seen.scattered).sum())
     frame = drawn_frame(pool, pool.positrons, FRAME_S, 1, randoms=trues)
     found: dict[str, Any] = {"trues": trues, "randoms": trues}
     for name in asked.methods:
         chosen = replace(METHODS[name], iterations=1) if asked.quick else METHODS[name]
-        image = reconstruct_frame(frame, scene.patient, Y90, scene.grid, chosen, run=Run(threads=1))
+        image = reconstruct_frame(frame, scene.patient, Y90, scene.grid, chosen, model=model, run=Run(threads=1))
         seconds = FRAME_S * decay_share(FRAME_S)
         annihilations = image.activity.values * np.float32(Y90.positron_yield * seconds / 1000)
         found[name] = measured(annihilations, scene, pool.positrons, image.sensitivity.image)
         found["scatter"], found["expected randoms"] = image.scatter, image.randoms
-        np.save(folder / f"high-{name}.npy", image.activity.values)
+        np.save(folder / f"high-{name}-{asked.untimed}.npy", image.activity.values)
         print(name, found[name], image.sensitivity.relative_sd, flush=True)
-    return found
+    file = folder / "results.json"
+    before = json.loads(file.read_text()).get("high", {}) if file.exists() else {}
+    return {**before, f"{of.name}|{'non-TOF' if asked.untimed else 'TOF'}": found}
 
 
 def decay_share(duration_s: float) -> float:
@@ -410,6 +414,7 @@ def main() -> None:
     parser.add_argument("--methods", default="OSEM,WLS", help=f"of {', '.join(METHODS)}, separated by commas")
     parser.add_argument("--lists", type=int, help="noise realisations, in place of as many as the part has")
     parser.add_argument("--minutes", type=float, default=float("inf"), help="of processor time, then no more images")
+    parser.add_argument("--untimed", action="store_true", help="high: leave the time of flight unused")
     parser.add_argument("--quick", action="store_true", help="few positrons and iterations, to see that it runs")
     given = parser.parse_args()
     given.folder.mkdir(parents=True, exist_ok=True)
@@ -419,7 +424,7 @@ def main() -> None:
         if not chunk_file(given.folder, given.object, of, given.chunk).exists():
             add_chunk(given.folder, given.object, of, given.chunk, number)
         return
-    asked = Asked(tuple(given.methods.split(",")), given.lists, given.minutes, given.quick)
+    asked = Asked(tuple(given.methods.split(",")), given.lists, given.minutes, given.quick, given.untimed)
     file = given.folder / "results.json"
     made = part_of(given.folder, given.part, of, asked)
     results = json.loads(file.read_text()) if file.exists() else {}

@@ -91,16 +91,19 @@ def recovery(found: Mapping[str, Any]) -> list[str]:
 
 def high(results: Mapping[str, Any]) -> str:
     """The whole reconstruction of all that was followed."""
-    found = results["high"]
     rows = []
-    for name in ("WLS", "OSEM"):
-        if name in found:
+    for key, found in results["high"].items():
+        scanner, timed = key.split("|")
+        for name in (method for method in METHODS if method in found):
             one = {"mean": found[name], "sd": dict.fromkeys(found[name], 0.0), "realisations": 1}
-            row = row_of(name, one)
-            spheres = (f"{found[name][f'sphere {d}']:.2f}" for d in SPHERES)
-            rows.append([*row[:5], f"{100 * found[name]['insert']:.1f}", *spheres])
-    text = f"{HIGH}\n\n{found['trues']:,} trues and as many randoms, one list.\n\n"
-    return text + table(HEAD, rows)
+            _, _, *row = row_of(name, one)
+            spheres = (f"{found[name][f'sphere {d}']:.3f}" for d in SPHERES)
+            counts = f"{found['trues'] / 1e6:.2f} / {found['scatter'] / 1e6:.2f} / {found['randoms'] / 1e6:.2f} M"
+            insert = f"{100 * found[name]['insert']:.1f}"
+            rows.append([scanner, timed, counts, name, *row[:3], insert, *spheres])
+    _, _, *names = HEAD
+    head = ("scanner", "times", "trues / scattered, estimated / randoms", "method", *names)
+    return f"{HIGH}\n\nOne list, voxels of 4 mm.\n\n" + table(head, rows)
 
 
 def week(results: Mapping[str, Any]) -> str:

@@ -265,6 +265,8 @@ class OtherDose(NamedTuple):
     structure: str
     dose_mean_gy: float
     judged: bool = True
+    interval_gy: tuple[float, float] | None = None
+    interval_from: str = ""
 
 
 def limit_rows(
@@ -301,7 +303,15 @@ def limit_rows(
             for one in of_map
         ]
         found += [
-            (other.name, other.dose_mean_gy, "" if other.judged else instead, (None, None), "", "") for other in more
+            (
+                other.name,
+                other.dose_mean_gy,
+                "" if other.judged else instead,
+                other.interval_gy or (None, None),
+                other.interval_from,
+                "",
+            )
+            for other in more
         ]
         rows += [
             LimitRow(

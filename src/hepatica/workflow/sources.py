@@ -153,7 +153,12 @@ def as_dose(source: DoseSource, *, role: str) -> DoseInput:
     if float(found.volume.values.min()) >= 0:
         return found
     if isinstance(source, str | Path) and not _is_signed(Path(found.inputs[0].path)):
-        raise UnitError(f"{found.name}: a dose is negative; this is no map of absorbed dose in Gy")
+        raise UnitError(
+            f"{found.name}: a dose is negative, and no result of hepatica beside it says that this is noise of the "
+            "activity image",
+            remedy=f"of hepatica's own give its folder, or keep the name {SIGNED_DOSE} and its result.json beside it; "
+            "of other programs' maps nobody knows what is below zero",
+        )
     return replace(found, messages=unique(found.messages, below_zero_kept(found.volume)))
 
 

@@ -82,6 +82,17 @@ def test_what_is_clipped_says_so(found: hepatica.DoseResult, saved: Path, tmp_pa
     assert answer("accumulate", saved, saved, "--structures", saved / "structures.dcm")["structures"]
 
 
+def test_a_map_away_from_its_result_says_what_is_missing(saved: Path, tmp_path: Path) -> None:
+    shutil.copy(saved / "dose.nii.gz", tmp_path)
+    with pytest.raises(hepatica.UnitError, match="negative") as refused:
+        hepatica.compare_doses(tmp_path / "dose.nii.gz", saved, structures=drawn())
+    assert "result.json beside it" in refused.value.remedy
+    # What it says to do is enough.
+    shutil.copy(saved / "result.json", tmp_path)
+    row = hepatica.compare_doses(tmp_path / "dose.nii.gz", saved, structures=drawn()).structures[0]
+    assert row.mean_first_gy == pytest.approx(row.mean_second_gy)
+
+
 def test_a_negative_map_of_someone_else_is_no_dose(tmp_path: Path) -> None:
     write_itk(Volume(GRID, np.full(GRID.shape, -1.0, np.float32), Kind.DOSE), tmp_path / "dose.nii.gz")
     with pytest.raises(hepatica.UnitError, match="negative"):

@@ -300,6 +300,7 @@ def test_readers_of_a_dose_know_what_its_image_saw(torso: Torso, tmp_path: Path)
     assert "left-by-upper-ends" in {message.code for message in found.messages}
     assert "open" in [row[5] for row in found.table().rows]
     assert any("upper ends" in caution for caution in found.for_plan.cautions)
+    assert found.for_plan.normal_surely_gy == remaining.normal_dose_surely_gy
 
 
 def test_a_total_that_is_not_of_the_counts_is_said_of_the_dose_too(torso: Torso) -> None:

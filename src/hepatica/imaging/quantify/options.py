@@ -10,7 +10,7 @@ from hepatica.core import Estimate
 from hepatica.core.image import Image
 from hepatica.core.message import Message
 from hepatica.core.numbers.units import parse_quantity
-from hepatica.core.options import Limits, NonNegative, Positive, Text, Unit, options
+from hepatica.core.options import Fraction, Limits, NonNegative, Positive, Text, Unit, options
 from hepatica.errors import InputError
 from hepatica.imaging.quantify.activity import Administration
 from hepatica.imaging.quantify.camera_factor import CameraCalibration
@@ -58,6 +58,9 @@ class QuantificationOptions:
     lung_shunt : float
         Share of the administered activity that went to the lungs: gives their dose beside that of the image, and is
         taken off where the lungs lie outside the image.
+    lung_shunt_sd : float or None
+        Its standard uncertainty, of the share itself; with that of activity and lung mass it gives the lung dose by the
+        shunt its interval.
     residual : float
         Share left in vial and tubing.
     outside : float
@@ -74,6 +77,7 @@ class QuantificationOptions:
     calibration_sd_cps_per_mbq: NonNegative | None = None
     frame_duration_s: Positive | None = None
     lung_shunt: Share = 0.0
+    lung_shunt_sd: Fraction | None = None
     residual: Share = 0.0
     outside: Share = 0.0
     lungs_in_image: bool = False
@@ -83,6 +87,10 @@ class QuantificationOptions:
             raise InputError(
                 "`administered_sd_bq` is the uncertainty of an activity that is not stated",
                 remedy="state `administered_bq`",
+            )
+        if self.lung_shunt_sd is not None and not self.lung_shunt and self.administered_result is None:
+            raise InputError(
+                "`lung_shunt_sd` is the uncertainty of a shunt that is not stated", remedy="state `lung_shunt`"
             )
 
     @property
@@ -112,16 +120,16 @@ def administration_of(
         Estimate(activity_bq, sd_bq),
         options.administered_at or facts.administered_at,
         residual_fraction=_share(options.residual),
-        lung_shunt_fraction=_share(options.lung_shunt),
+        lung_shunt_fraction=_share(options.lung_shunt, options.lung_shunt_sd),
         lungs_in_view=options.lungs_in_image or (shown is not None and shown.whole),
         outside_fraction=_share(options.outside),
         lung_share_in_view=0.0 if shown is None else shown.share,
     )
 
 
-def _share(stated: float) -> Estimate:
-    """A share; none is exactly none, and one that is stated has an uncertainty that nobody stated."""
-    return Estimate(stated, None if stated else 0.0)
+def _share(stated: float, sd: float | None = None) -> Estimate:
+    """A share; none is exactly none, and one that is stated may have an uncertainty that nobody stated."""
+    return Estimate(stated, sd if stated else 0.0)
 
 
 def overruled(image: Image, options: QuantificationOptions) -> tuple[Message, ...]:

@@ -9,6 +9,7 @@ from pathlib import PurePath
 
 from hepatica.core.document import HIDDEN
 from hepatica.core.message import Message
+from hepatica.core.numbers.compare import above
 from hepatica.errors import InputError
 from hepatica.planning.limits.dose_limits import Limit, LimitCheck
 from hepatica.planning.planner.territories import PreviousTreatment
@@ -38,6 +39,8 @@ class Allowance:
         What speaks against treating.
     normal_liver_so_far_gy : float or None
         Mean dose of the whole normal liver by all earlier treatments; None where that is not known.
+    normal_surely_gy, lung_surely_gy : float or None
+        What is left if earlier doses lay at the upper ends of their 95 % intervals; None where none has one.
     source : str
         File it was read from.
     """
@@ -52,6 +55,8 @@ class Allowance:
     treatments: int
     cautions: tuple[str, ...] = ()
     normal_liver_so_far_gy: float | None = None
+    normal_surely_gy: float | None = None
+    lung_surely_gy: float | None = None
     source: str = field(default="", metadata=HIDDEN)
 
     @property
@@ -59,9 +64,20 @@ class Allowance:
         """The file with its folder, without where that lies: a report is read elsewhere."""
         return "/".join(PurePath(self.source).parts[-2:])
 
+    @property
+    def certain_normal_gy(self) -> float:
+        """For whoever keeps a limit with a chance: what is left for certain, where that is known."""
+        return self.normal_gy if self.normal_surely_gy is None else min(self.normal_gy, self.normal_surely_gy)
+
+    @property
+    def certain_lung_gy(self) -> float:
+        """The same of the lungs."""
+        return self.lung_gy if self.lung_surely_gy is None else min(self.lung_gy, self.lung_surely_gy)
+
     def __post_init__(self) -> None:
         numbers = [self.normal_gy, self.lung_gy, self.lung_so_far_gy, self.delivered_bed_gy, self.tolerance_bed_gy]
-        numbers += [] if self.normal_liver_so_far_gy is None else [self.normal_liver_so_far_gy]
+        more = (self.normal_liver_so_far_gy, self.normal_surely_gy, self.lung_surely_gy)
+        numbers += [value for value in more if value is not None]
         if not all(math.isfinite(v) and v >= 0 for v in numbers):
             raise InputError(f"{self.source}: doses of an allowance must be zero or more")
 
@@ -126,10 +142,18 @@ def about_sums(allowances: Sequence[Allowance]) -> tuple[Message, ...]:
     return (Message("earlier-liver-dose-unknown", text, "find what is left again, from results of the absorbed dose"),)
 
 
+def used_up(allowances: Sequence[Allowance]) -> str:
+    """Why no activity keeps what is left with a chance: the upper ends of earlier doses use it up; empty else."""
+    for a in allowances:
+        if not (a.certain_normal_gy > 0 and a.certain_lung_gy > 0):
+            return f"nothing is left if earlier doses lay at the upper ends of their intervals ({a.shown_source})"
+    return ""
+
+
 def check_allowances(
     allowances: Sequence[Allowance], perfused_normal_gy: dict[str, float], lung_gy: float
 ) -> list[LimitCheck]:
-    """How the plan's doses stand to what is left."""
+    """How the plan's doses stand to what is left: near it where only the interval of an earlier dose decides."""
     found = []
     for territory, dose in perfused_normal_gy.items():
         a = allowance_for(allowances, territory)
@@ -138,14 +162,20 @@ def check_allowances(
                 f"normal liver in {territory}: what earlier treatments leave ({a.delivered_bed_gy:.4g} of "
                 f"{a.tolerance_bed_gy:g} Gy BED used)"
             )
-            found.append(_checked("perfused_normal_gy", a.normal_gy, dose, text, a.shown_source))
+            most = (a.normal_gy, a.certain_normal_gy)
+            found.append(_checked("perfused_normal_gy", most, dose, text, a.shown_source))
     if allowances:
         least = min(allowances, key=lambda a: a.lung_gy)
+        most = (least.lung_gy, min(a.certain_lung_gy for a in allowances))
         text = f"lungs: what earlier treatments leave ({least.lung_so_far_gy:.3g} Gy so far)"
-        found.append(_checked("lung_gy", least.lung_gy, lung_gy, text, least.shown_source))
+        found.append(_checked("lung_gy", most, lung_gy, text, least.shown_source))
     return found
 
 
-def _checked(quantity: str, most: float, value: float, text: str, source: str) -> LimitCheck:
-    row = Limit(f"remaining-{quantity}", quantity, "max", most, ("*",), ("*",), text, source, "given")
-    return LimitCheck(row, value, row.status(value), "")
+def _checked(quantity: str, most: tuple[float, float], value: float, text: str, source: str) -> LimitCheck:
+    left, surely = most
+    if surely < left:
+        text = f"{text}; {surely:.4g} Gy if earlier doses lay at the upper ends of their intervals"
+    row = Limit(f"remaining-{quantity}", quantity, "max", left, ("*",), ("*",), text, source, "given")
+    found = row.status(value)
+    return LimitCheck(row, value, "near" if found == "met" and above(value, surely) else found, "")

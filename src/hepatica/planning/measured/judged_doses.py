@@ -160,14 +160,16 @@ def judged_treatment(path: Path) -> JudgedTreatment:
 
 
 def judged(row: Mapping[str, Any], structure: Mapping[str, Any] | None, document: Mapping[str, Any]) -> JudgedDose:
-    """One row. A dose of the map has what is known of its uncertainty; that of lungs by the shunt is not known."""
+    """One row. A dose of the map has what is known of its uncertainty, lungs by the shunt all of it or none."""
+    shunt = (document.get("lung_doses") or {}).get("by_shunt") or {}
     if structure is None:
-        # Lungs by the shunt: a stated shunt and activity come without an uncertainty; that of the mass alone is less.
-        sd, role, known = None, "lung", False
+        # Lungs by the shunt: of a shunt and activity without an uncertainty that of the mass alone is less.
+        ends = shunt.get("interval_95_gy")
+        sd, role, known = None if ends is None else shunt.get("dose_lung_gy_sd"), "lung", ends is not None
     else:
         sd, role = structure.get("dose_mean_known_sd_gy"), str(structure["role"])
         known = CALIBRATION not in (structure.get("uncertainty") or {}).get("not_known", ())
-    interval = None if structure is None else structure.get("dose_mean_interval_95_gy")
+    interval = shunt.get("interval_95_gy") if structure is None else structure.get("dose_mean_interval_95_gy")
     return JudgedDose(
         structure=str(row["structure"]),
         role=role,

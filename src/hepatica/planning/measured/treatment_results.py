@@ -325,8 +325,9 @@ def absorbed_dose_of(path: Path) -> AbsorbedDose:
 
 
 def _lung_high_gy(lungs: Mapping[str, Any]) -> float | None:
-    """Upper end of the lung dose that is judged; that by the shunt has no interval."""
-    ends = (lungs.get("by_image") or {}).get("interval_95_gy") if lungs.get("judged") == "image" else None
+    """Upper end of the lung dose that is judged, where it has an interval."""
+    judged = {"image": "by_image", "shunt": "by_shunt"}.get(str(lungs.get("judged")), "")
+    ends = (lungs.get(judged) or {}).get("interval_95_gy")
     return None if ends is None else float(ends[1])
 
 

@@ -12,7 +12,7 @@ from hepatica.core.message import Message, unique
 from hepatica.dosimetry.radiobiology import LIVER, DoseRate, bed_gy
 from hepatica.errors import InputError
 from hepatica.planning.guardrails import Review, Situation, check, together
-from hepatica.planning.limits.allowance import about_sums, allowance_for
+from hepatica.planning.limits.allowance import about_sums, allowance_for, used_up
 from hepatica.planning.limits.assumed import LUNG_MASS, NO_RESIDUAL, NO_SHUNT, Assumption
 from hepatica.planning.limits.dose_limits import LimitCheck, ruled_out
 from hepatica.planning.measured.compared import Compared
@@ -333,13 +333,13 @@ def _optimum(
     lesions = any(t.target.lesions for t in course.territories)
     if aims.tumour_gy is None or aims.normal_limit_gy is None or not lesions or course.uncertainty is None:
         return None, ""
-    if reason := forbidden(course, injections, agents):
+    if reason := forbidden(course, injections, agents) or used_up(course.allowances):
         return None, reason
     aim = Aim(
         aims.tumour_gy,
         aims.normal_limit_gy,
         course.normal_probability,
-        min([aims.lung_limit_gy, *(a.lung_gy for a in course.allowances)]),
+        min([aims.lung_limit_gy, *(a.certain_lung_gy for a in course.allowances)]),
         course.lung_probability,
         lung_lifetime_limit_gy=aims.lung_lifetime_limit_gy,
         normal_lifetime_limit_gy=aims.normal_lifetime_limit_gy,
@@ -352,7 +352,7 @@ def _optimum(
         course.unperfused_normal_mass_kg,
         sum(p.lung_gy for p in course.previous),
         sum(p.normal_liver_gy for p in judged_in_gray(course)),
-        {t.name: a.normal_gy for t in course.territories if (a := allowance_for(course.allowances, t.name))},
+        {t.name: a.certain_normal_gy for t in course.territories if (a := allowance_for(course.allowances, t.name))},
         {p.name: p.given.prescription.constant for p in plans},
         nominal_limits(course, injections, agents),
     )

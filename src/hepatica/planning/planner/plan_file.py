@@ -540,6 +540,8 @@ def _allowance(path: Path, name: str) -> Allowance:
         treatments=stated["treatments"],
         cautions=tuple(stated["cautions"]),
         normal_liver_so_far_gy=_optional(path, stated, "normal_liver_so_far_gy"),
+        normal_surely_gy=_optional(path, stated, "normal_surely_gy"),
+        lung_surely_gy=_optional(path, stated, "lung_surely_gy"),
         source=name,
     )
 

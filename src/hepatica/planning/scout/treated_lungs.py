@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
 from hepatica.anatomy.ct.lung_mass import LungMass, Sex, require_lung_mass
 from hepatica.core import Estimate
 from hepatica.core.document import reported
+from hepatica.core.lung_mean import SD_PER_INTERVAL
 from hepatica.core.message import Message
-from hepatica.core.options import Positive, options
+from hepatica.core.options import Fraction, Positive, options
 from hepatica.planning.prescriptions.dose_constants import DoseConstant
 from hepatica.planning.scout.lungs import lung_dose_gy
 
@@ -25,6 +27,8 @@ class LungOptions:
     ----------
     lung_mass_kg : float or None
         Mass of the whole lungs, for the dose by the lung shunt; from the CT if it shows them whole, else by the model.
+    lung_mass_relative_sd : float or None
+        Relative standard uncertainty of that mass, or of the CT's, which have none of their own; a model's has.
     patient_sex : {"female", "male"} or None
         Gives ICRP's reference mass of lungs; without it 1 kg is assumed, as labels do.
     patient_height_m : float or None
@@ -32,6 +36,7 @@ class LungOptions:
     """
 
     lung_mass_kg: Positive | None = None
+    lung_mass_relative_sd: Fraction | None = None
     patient_sex: Sex | None = None
     patient_height_m: Positive | None = None
 
@@ -54,11 +59,13 @@ class ShuntLungDose:
     lung_mass_from : str
         Where that comes from.
     dose_lung_gy : Estimate
-        Its uncertainty is that of the mass, where it is known.
+        Its uncertainty is that of shunt, activity and mass, as far as they are known.
     dose_constant_j_per_gbq : float
         J per GBq, local deposition.
     convention : str
         Of the dose constant.
+    not_known : tuple of str
+        Of shunt, activity and mass those whose uncertainty nobody stated.
     """
 
     lung_shunt: float
@@ -68,6 +75,16 @@ class ShuntLungDose:
     dose_lung_gy: Estimate
     dose_constant_j_per_gbq: float
     convention: str
+    not_known: tuple[str, ...] = ()
+
+    @property
+    @reported
+    def interval_95_gy(self) -> tuple[float, float] | None:
+        """Of the dose, where the uncertainty of shunt, activity and mass is known."""
+        dose = self.dose_lung_gy
+        if self.not_known or dose.sd is None:
+            return None
+        return max(0.0, dose.value - SD_PER_INTERVAL * dose.sd), dose.value + SD_PER_INTERVAL * dose.sd
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +186,8 @@ def shunt_lung_dose(
     constant: DoseConstant,
     *,
     effective_half_life_s: float | None = None,
+    delivered_relative_sd: float | None = None,
+    lung_shunt_sd: float | None = None,
 ) -> ShuntLungDose:
     """Mean lung dose by a shunt, ``A x shunt x constant / mass``.
 
@@ -184,6 +203,10 @@ def shunt_lung_dose(
         J per GBq.
     effective_half_life_s : float or None
         Of an agent that leaves; None where it stays.
+    delivered_relative_sd : float or None
+        Relative standard uncertainty of that activity; None where it is not known.
+    lung_shunt_sd : float or None
+        Of the fraction, likewise.
 
     Examples
     --------
@@ -192,12 +215,21 @@ def shunt_lung_dose(
     >>> shunt_lung_dose(2e9, 0.4, whole_lung_mass(), constant).dose_lung_gy.value
     40.0
     """
-    kilograms = Estimate(mass.mass_kg, None if mass.relative_sd is None else mass.mass_kg * mass.relative_sd)
+    kilograms = Estimate(mass.mass_kg, None)
     per_gbq = constant.retained(effective_half_life_s)
+    parts = {
+        "lung shunt": None if lung_shunt_sd is None else lung_shunt_sd / lung_shunt,
+        "activity": delivered_relative_sd,
+        "lung mass": mass.relative_sd,
+    }
+    known = [sd for sd in parts.values() if sd is not None]
     plain = lung_dose_gy(delivered_bq / 1e9, Estimate(lung_shunt, 0.0), kilograms, _with(constant, per_gbq))
+    dose = Estimate(plain.value, plain.value * math.hypot(*known) if known else None)
+    unknown = tuple(name for name, sd in parts.items() if sd is None)
     return ShuntLungDose(
-        lung_shunt, delivered_bq * lung_shunt / 1e6, mass.mass_kg, mass.source, plain, per_gbq, constant.convention
-    )
+        lung_shunt, delivered_bq * lung_shunt / 1e6, mass.mass_kg, mass.source, dose, per_gbq, constant.convention,
+        unknown,
+    )  # fmt: skip
 
 
 def _with(constant: DoseConstant, j_per_gbq: float) -> DoseConstant:

@@ -64,8 +64,9 @@ def about_certainty(count: DecayCount, images: Sequence[Image]) -> tuple[Message
             "limits are judged by the mean alone"
         )
         remedy = (
-            "take an image whose maker states it, or state `calibration` with its uncertainty; of counts that are "
-            "scaled to it, `administered_sd`"
+            "take an image whose maker states it (a PET by hepatica does once every part of its scale is known: "
+            "scale-uncertainty-unknown of its result names those that are not), or state `calibration` with its "
+            "uncertainty; of counts that are scaled to it, `administered_sd`"
         )
         notes = (Message("dose-interval-not-stated", text, remedy, "note"),)
     told = (image.acquisition.certainty for image in images)

@@ -59,6 +59,10 @@ def with_given(
         administered_at=at,
         residual=0.0,
         lung_shunt=found.lung_shunt or stated.lung_shunt,
+        # that of another shunt is not that of this one
+        lung_shunt_sd=stated.lung_shunt_sd
+        if stated.lung_shunt in (0.0, found.lung_shunt or stated.lung_shunt)
+        else None,
     )
     compared = []
     if stated.administered_bq is not None:

@@ -382,8 +382,10 @@ class DoseNumbers(Result):
     def _other_doses(self) -> tuple[OtherDose, ...]:
         if self.lung_doses is None or self.lung_doses.by_shunt is None:
             return ()
-        dose, judged = self.lung_doses.by_shunt.dose_lung_gy.value, self.lung_doses.judged == "shunt"
-        return (OtherDose(LUNGS_BY_SHUNT, "lung", dose, judged),)
+        shunt, judged = self.lung_doses.by_shunt, self.lung_doses.judged == "shunt"
+        ends = shunt.interval_95_gy
+        source = "" if ends is None else "lung shunt, activity and lung mass"
+        return (OtherDose(LUNGS_BY_SHUNT, "lung", shunt.dose_lung_gy.value, judged, ends, source),)
 
     def _unknown_masses(self) -> Mapping[str, str]:
         image = None if self.lung_doses is None else self.lung_doses.by_image
@@ -504,15 +506,14 @@ class DoseNumbers(Result):
         rows: list[list[Cell]] = []
         if shunt is not None:
             mass, source = 1000 * shunt.lung_mass_kg, shunt.lung_mass_from
-            rows.append([LUNGS_BY_SHUNT, 100 * shunt.lung_shunt, mass, shunt.dose_lung_gy, None, source, "shunt"])
+            between = _between(shunt.interval_95_gy)
+            rows.append([LUNGS_BY_SHUNT, 100 * shunt.lung_shunt, mass, shunt.dose_lung_gy, between, source, "shunt"])
         if image is not None:
             how = "whole lungs in view" if image.whole else "cut off: the part in view"
             how = how if image.mass_is_measured else "mass unknown"
             share = 100 * image.activity_share
-            ends = None if interval is None else f"{three(interval[0])} to {three(interval[1])}"
-            rows.append(
-                [f"{image.structure} by the image", share, image.mass_g, image.dose_mean_gy, ends, how, "image"]
-            )
+            name, between = f"{image.structure} by the image", _between(interval)
+            rows.append([name, share, image.mass_g, image.dose_mean_gy, between, how, "image"])
         shown = [[*row[:-1], "yes" if lungs.judged == row[-1] else "no"] for row in rows]
         columns = ("lungs", "activity, %", "g", "mean, Gy", "95 %, Gy", "mass", "judged")
         return Table.of(columns, shown, "Lung dose by lung shunt and by image", "lung-doses")
@@ -527,3 +528,7 @@ class DoseNumbers(Result):
         if self.limits:
             found.append(agent_limits_table(self.limits, self.given.clinical.agent or ""))
         return tuple(found)
+
+
+def _between(ends: tuple[float, float] | None) -> str | None:
+    return None if ends is None else f"{three(ends[0])} to {three(ends[1])}"

@@ -74,6 +74,7 @@ class ToleranceResult(Result):
             self.prospect.territory, r.normal_dose_gy, r.lung_dose_gy, r.lung_dose_so_far_gy, r.delivered_bed_gy,
             r.tolerance_bed_gy, self.coming.nuclide, self.prospect.treatments,
             tuple(caution.text for caution in r.cautions), self.normal_liver_so_far_gy,
+            r.normal_dose_surely_gy, r.lung_dose_surely_gy,
         )  # fmt: skip
 
     def title(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+import math
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -20,6 +21,8 @@ from hepatica.core.image import Image
 from hepatica.core.message import Message
 from hepatica.core.resample import resample
 from hepatica.errors import UnitError
+from hepatica.planning.measured.judged_doses import judged_treatment
+from hepatica.planning.measured.treatment_results import absorbed_dose_of
 from hepatica.report.tables import dose_rows, v_rows
 from hepatica.workflow.dose.numbers import LUNGS_BY_SHUNT
 from hepatica.workflow.dose.report import dose_report
@@ -101,6 +104,41 @@ def test_the_lung_dose_by_the_shunt_is_judged_where_the_image_has_none() -> None
     # All of the activity expected is there: the shunt lies outside what the image holds.
     assert found.activity_expected_mbq == pytest.approx(1200)
     assert "lung-doses" in [table.name for table in found.tables()]
+
+
+def test_the_dose_by_the_shunt_has_an_interval_where_all_of_it_is_known(tmp_path: Path) -> None:
+    """Shunt, activity and mass in squares; in table, limit, and what is left for a next treatment."""
+    torso = Torso(lung_share=0.0, cut=True)
+    stated = hepatica.QuantificationOptions(
+        administered_bq=2e9, administered_sd_bq=4e7, administered_at=GIVEN_AT, lung_shunt=0.4, lung_shunt_sd=0.02
+    )
+    found = hepatica.absorbed_dose(
+        torso.in_mbq(1200), ct=torso.ct, nuclide="Y-90", structures=torso.regions, engine="local",
+        options=hepatica.DoseOptions(
+            quantification=stated, clinical=hepatica.StructureOptions(agent="glass"),
+            lungs=hepatica.LungOptions(lung_mass_kg=1.2, lung_mass_relative_sd=0.1),
+        ),
+    )  # fmt: skip
+    assert found.lung_doses is not None
+    shunt = found.lung_doses.by_shunt
+    assert shunt is not None
+    assert shunt.dose_lung_gy.relative_sd == pytest.approx(math.hypot(0.05, 0.02, 0.1))
+    low, high = shunt.interval_95_gy
+    assert (high - low) / 2 == pytest.approx(1.96 * shunt.dose_lung_gy.sd)
+    (row,) = (row for row in found.limits if row.structure == LUNGS_BY_SHUNT and row.limit_gy == 30)
+    assert (row.low_gy, row.high_gy) == (low, high)
+    saved = found.save(tmp_path / "dose")
+    assert absorbed_dose_of(saved).lung_high_gy == pytest.approx(high, rel=1e-6)
+    judged = next(one for one in judged_treatment(saved).doses if one.structure == LUNGS_BY_SHUNT)
+    assert judged.interval_gy == pytest.approx((low, high), rel=1e-6)
+    # A shunt without an uncertainty leaves none of the dose.
+    bare = torso.dose(torso.in_mbq(1200), lung_shunt=0.4).lung_doses
+    assert bare is not None
+    assert bare.by_shunt is not None
+    assert bare.by_shunt.interval_95_gy is None
+    assert bare.by_shunt.not_known[:2] == ("lung shunt", "activity")
+    with pytest.raises(hepatica.InputError, match="a shunt that is not stated"):
+        hepatica.QuantificationOptions(lung_shunt_sd=0.01)
 
 
 def test_shunt_then_dose_then_verdict() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,15 @@ import pytest
 import hepatica
 from command_line import answer
 from hepatica.core import Region
+from hepatica.imaging.pet import efficiency
+from hepatica.imaging.pet.acquisition import acquire
+from hepatica.imaging.pet.acquisition.said import about_scale
+from hepatica.imaging.pet.becquerels.cross_calibration import CrossCalibration, Part
+from hepatica.imaging.pet.reconstruct import model_lines
 from hepatica.io.itk import write_itk
 from hepatica.workflow.pet.reconstruct import PetResult
 
+ENOUGH = model_lines.FEWEST
 VOXEL = 16.0
 IMAGE = hepatica.PetImageOptions(voxel_mm=(VOXEL, VOXEL, VOXEL), matter_mm=14.0)
 CORRECTIONS = hepatica.PetCorrectionOptions(skip_scatter=True)
@@ -32,6 +39,20 @@ def asked(**iteration: Any) -> hepatica.PetOptions:
     return hepatica.PetOptions(iteration=steps, corrections=CORRECTIONS, image=IMAGE)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def quick() -> Iterator[None]:
+    """Lines and electrons for the 2 000 voxels of 16 mm here, not for voxels of 4 mm; no figures and no reports."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(efficiency, "ROUND_LINES", 1 << 18)
+        patch.setattr(model_lines, "FEWEST", 20_000)
+        patch.setattr(acquire, "ELECTRONS", 20_000)
+        patch.setattr("hepatica.report.figures.outcome.save", lambda figure, path: path.touch())
+        for name in ("draw_reconstructed_pet", "draw_simulated_pet"):
+            patch.setattr(f"hepatica.report.figures.pet.{name}", lambda *_: None)
+        patch.setattr("hepatica.workflow.dose.result.report_files", lambda *_: {})
+        yield
+
+
 @pytest.fixture(scope="module")
 def scan() -> hepatica.PetSimulationResult:
     options = hepatica.PetSimulationOptions(
@@ -40,6 +61,12 @@ def scan() -> hepatica.PetSimulationResult:
         stated=hepatica.ScannedActivityOptions(total_bq=2e9),
     )
     return hepatica.simulate_pet(nuclide="Y-90", scanner="discovery_690", options=options)
+
+
+@pytest.fixture(scope="module")
+def one_bed(scan: hepatica.PetSimulationResult) -> hepatica.PetRawData:
+    """The first of the two beds, that of the head."""
+    return replace(scan.raw, beds=scan.raw.beds[:1])
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +95,21 @@ def scaled(saved: Path, core: Region) -> PetResult:
     return hepatica.reconstruct_pet(saved, ct=saved / "ct", structures=(core,), options=options)
 
 
-def test_the_default_is_unbiased_and_goes_below_zero(scan: hepatica.PetSimulationResult) -> None:
+@pytest.fixture(scope="module")
+def plain_files(plain: PetResult, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return plain.save(tmp_path_factory.mktemp("plain") / "pet")
+
+
+@pytest.fixture(scope="module")
+def scaled_files(scaled: PetResult, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return scaled.save(tmp_path_factory.mktemp("scaled") / "pet")
+
+
+def test_the_default_is_unbiased_and_goes_below_zero(
+    scan: hepatica.PetSimulationResult, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # a sample of fewer lines moves the total of so few counts by a tenth
+    monkeypatch.setattr(model_lines, "FEWEST", ENOUGH)
     options = hepatica.PetOptions(corrections=CORRECTIONS, image=IMAGE)
     made = hepatica.reconstruct_pet(scan.raw, ct=scan.ct_image, options=options)
     assert options.iteration.method == "wls"
@@ -80,10 +121,12 @@ def test_the_default_is_unbiased_and_goes_below_zero(scan: hepatica.PetSimulatio
     assert abs(net.image_mbq - net.predicted_mbq) < 3 * net.predicted_sd_mbq
 
 
-def test_subsets_are_fewer_where_counts_are_few(scan: hepatica.PetSimulationResult) -> None:
+def test_subsets_are_fewer_where_counts_are_few(
+    one_bed: hepatica.PetRawData, scan: hepatica.PetSimulationResult
+) -> None:
     osem = hepatica.PetIterationOptions(method="osem")
     made = hepatica.reconstruct_pet(
-        scan.raw, ct=scan.ct_image, options=replace(asked(), uncertainty=QUICK, iteration=osem)
+        one_bed, ct=scan.ct_image, options=replace(asked(), uncertainty=QUICK, iteration=osem)
     )
     for bed in made.beds:
         # 10 000 coincidences that are not random for each subset; iterations make up for the subsets that are missing
@@ -125,7 +168,7 @@ def test_counting_is_that_of_the_events(plain: PetResult, scaled: PetResult) -> 
     assert core.concentration_mean_bq_ml == pytest.approx(1e6 * core.activity_mbq.value / core.volume_ml)
 
 
-def test_voxels_know_their_noise_from_resampled_lists(scaled: PetResult, core: Region, tmp_path: Path) -> None:
+def test_voxels_know_their_noise_from_resampled_lists(scaled: PetResult, core: Region, scaled_files: Path) -> None:
     noise = scaled.found.voxel_sd
     assert noise is not None
     assert noise.shape == scaled.grid.shape
@@ -134,14 +177,17 @@ def test_voxels_know_their_noise_from_resampled_lists(scaled: PetResult, core: R
     held = noise[inside.window].astype(float) * inside.coverage * scaled.grid.voxel_volume_ml / 1e6
     region_sd = scaled.structures[0].counting_sd_mbq
     assert 0.2 < float(np.sqrt((held**2).sum())) / region_sd < 5
-    assert (scaled.save(tmp_path / "pet") / "pet_sd.nii.gz").exists()
+    assert (scaled_files / "pet_sd.nii.gz").exists()
 
 
-def test_penalised_images_know_no_influence(scan: hepatica.PetSimulationResult, core: Region) -> None:
+def test_penalised_images_know_no_influence(
+    one_bed: hepatica.PetRawData, scan: hepatica.PetSimulationResult, core: Region
+) -> None:
     options = asked(method="bsrem", prior_strength=0.1)
-    made = hepatica.reconstruct_pet(scan.raw, ct=scan.ct_image, structures=(core,), options=options)
+    made = hepatica.reconstruct_pet(one_bed, ct=scan.ct_image, structures=(core,), options=options)
     assert made.activity_mbq.sd is None
     assert made.structures[0].counting_sd_mbq is None
+    assert made.activity_scatter_sd_mbq is None  # none is taken off here
     # The dose then says the scale, and that counting is not in it.
     dose = hepatica.absorbed_dose(made.image, ct=scan.ct_image, nuclide="Y-90", structures=(core,), engine="local")
     assert dose.structure("core").interval_from.endswith("without counting statistics, not known")
@@ -149,9 +195,11 @@ def test_penalised_images_know_no_influence(scan: hepatica.PetSimulationResult, 
         asked(method="osem", prior_strength=0.1)
 
 
-def test_iterations_end_where_noise_is_enough(scan: hepatica.PetSimulationResult, core: Region) -> None:
+def test_iterations_end_where_noise_is_enough(
+    one_bed: hepatica.PetRawData, scan: hepatica.PetSimulationResult, core: Region
+) -> None:
     options = asked(method="osem", iterations=6, subsets=1, noise_target=0.15, noise_structure="core")
-    made = hepatica.reconstruct_pet(scan.raw, ct=scan.ct_image, structures=(core,), options=options)
+    made = hepatica.reconstruct_pet(one_bed, ct=scan.ct_image, structures=(core,), options=options)
     for bed in made.beds:
         if bed.voxel_noise:
             assert len(bed.voxel_noise) == 6
@@ -160,11 +208,15 @@ def test_iterations_end_where_noise_is_enough(scan: hepatica.PetSimulationResult
     assert any(bed.voxel_noise for bed in made.beds)
     wrong = asked(noise_target=0.3, noise_structure="liver")
     with pytest.raises(hepatica.InputError, match="'liver'; the structures given are: core"):
-        hepatica.reconstruct_pet(scan.raw, ct=scan.ct_image, structures=(core,), options=wrong)
+        hepatica.reconstruct_pet(one_bed, ct=scan.ct_image, structures=(core,), options=wrong)
 
 
-def test_a_patient_without_calibration_has_no_whole_uncertainty(scan: hepatica.PetSimulationResult) -> None:
-    real = replace(scan.raw, simulated=False)
+def test_a_patient_without_calibration_has_no_whole_uncertainty(
+    one_bed: hepatica.PetRawData, scan: hepatica.PetSimulationResult, plain: PetResult
+) -> None:
+    # a patient, of whose coincidences dead time took 2 %
+    bed = replace(one_bed.beds[0], live_fraction=0.98)
+    real = replace(one_bed, simulated=False, beds=(bed,))
     made = hepatica.reconstruct_pet(real, ct=scan.ct_image, options=asked())
     assert made.activity_mbq.sd is None
     assert made.activity_counting_sd_mbq is not None
@@ -173,6 +225,15 @@ def test_a_patient_without_calibration_has_no_whole_uncertainty(scan: hepatica.P
     assert parts["positrons per decay"] == pytest.approx(0.47 / 31.86, rel=0.02)
     assert [name for name, sd in parts.items() if sd is None] == ["cross-calibration", "meter, for this nuclide"]
     assert {"sensitivity-modelled", "scale-uncertainty-unknown"} <= {m.code for m in made.messages}
+    # half of what was lost, rectangular; it is the scan's own, so that a stated calibration does not take it away
+    assert parts["dead time"] == pytest.approx(0.5 * 0.02 / math.sqrt(3), rel=0.02)
+    assert made.image_certainty.scan_relative_sd == pytest.approx(parts["dead time"])
+    assert "dead time" not in {part.name for part in plain.scale_parts}
+    half = CrossCalibration(1.0, (Part("cross-calibration", 0.03), Part("meter, for this nuclide", None)))
+    (said,) = about_scale(half, simulated=False)
+    assert "not known: meter, for this nuclide;" in said.text
+    assert "3.0 % by cross-calibration" in said.text
+    assert said.remedy == "state `meter_relative_sd`"
 
 
 def test_python_and_command_say_the_same(
@@ -203,10 +264,10 @@ def test_python_and_command_say_the_same(
 
 
 def test_the_dose_knows_what_the_reconstruction_knows(
-    scaled: PetResult, saved: Path, core: Region, tmp_path: Path
+    scaled: PetResult, scaled_files: Path, saved: Path, core: Region
 ) -> None:
     """The scale and the counting of the region, as object, DICOM and NIfTI; of voxels below zero without being told."""
-    made = scaled.save(tmp_path / "pet")
+    made = scaled_files
     known = scaled.image.acquisition.certainty
     images = hepatica.ImageOptions(activity_unit="Bq/mL", activity_at=(scaled.time,))
     rows = []
@@ -227,7 +288,9 @@ def test_the_dose_knows_what_the_reconstruction_knows(
         assert not row.interval_from.partition("; ")[2]
 
 
-def test_the_doubt_of_the_scatter_reaches_the_dose(scan: hepatica.PetSimulationResult, tmp_path: Path) -> None:
+def test_the_doubt_of_the_scatter_reaches_the_dose(
+    one_bed: hepatica.PetRawData, scan: hepatica.PetSimulationResult, tmp_path: Path
+) -> None:
     """In the total, and in the interval of each structure, of what a skin shows by blur too: object and file."""
     grid, axis = scan.ct_image.grid, scan.raw.axis_mm
     x, y, z = (grid.origin_mm[a] + grid.spacing_mm[a] * np.arange(grid.shape[a]) for a in range(3))
@@ -236,9 +299,15 @@ def test_the_doubt_of_the_scatter_reaches_the_dose(scan: hepatica.PetSimulationR
     places = {"warm": away < 50, "skin": (away > 100) & (away < 116)}
     drawn = tuple(Region.from_coverage(name, grid, mask[:, :, None] & seen_whole) for name, mask in places.items())
     options = replace(asked(), corrections=hepatica.PetCorrectionOptions(scatter_positrons=50_000))
-    bed = replace(scan.raw, beds=scan.raw.beds[:1])
-    made = hepatica.reconstruct_pet(bed, ct=scan.ct_image, structures=drawn, options=options)
+    made = hepatica.reconstruct_pet(one_bed, ct=scan.ct_image, structures=drawn, options=options)
     total = made.activity_mbq.value
+    # of bsrem, whose events have no influence, by one more list; a little prior after as many updates is osem
+    steps = {"method": "bsrem", "iterations": 2, "subsets": 2, "prior_strength": 0.0}
+    other = replace(options, iteration=hepatica.PetIterationOptions(**steps))
+    penalised = hepatica.reconstruct_pet(one_bed, ct=scan.ct_image, structures=drawn, options=other)
+    for one, same in zip(penalised.structures, made.structures, strict=True):
+        relative = one.scatter_sd_mbq / one.activity_mbq.value
+        assert relative == pytest.approx(same.scatter_sd_mbq / same.activity_mbq.value, rel=0.5)
     # 3 % of the scatter is so much of what is true; few updates show a part of it
     least = 0.5 * 0.03 * made.scattered / (made.prompts - made.randoms - made.scattered)
     assert made.activity_scatter_sd_mbq > least * total
@@ -263,10 +332,10 @@ def test_the_doubt_of_the_scatter_reaches_the_dose(scan: hepatica.PetSimulationR
 
 
 def test_the_dose_of_voxels_below_zero_is_that_of_their_mean(
-    plain: PetResult, saved: Path, core: Region, tmp_path: Path
+    plain: PetResult, plain_files: Path, saved: Path, core: Region, tmp_path: Path
 ) -> None:
     ct = saved / "ct"
-    image = hepatica.read_image(plain.save(tmp_path / "pet") / "pet", role="activity")
+    image = hepatica.read_image(plain_files / "pet", role="activity")
     assert image.acquisition.below_zero
     assert float(image.volume.values.min()) < 0
     local = hepatica.absorbed_dose(
@@ -288,7 +357,7 @@ def test_the_dose_of_voxels_below_zero_is_that_of_their_mean(
 
 @pytest.mark.parametrize("slices", [slice(0, None), slice(2, -3)])
 def test_contours_beside_a_ct_that_is_no_dicom_refer_to_no_slice_of_the_pet(
-    plain: PetResult, scan: hepatica.PetSimulationResult, core: Region, tmp_path: Path, slices: slice
+    plain_files: Path, scan: hepatica.PetSimulationResult, tmp_path: Path, slices: slice
 ) -> None:
     """The PET has other slices than the CT, more or fewer: a contour's number in the CT is none of the PET's."""
     window = (slice(None), slice(None), slices)
@@ -296,7 +365,7 @@ def test_contours_beside_a_ct_that_is_no_dicom_refer_to_no_slice_of_the_pet(
     ct = replace(scan.ct, grid=scan.ct.grid.crop(window), values=scan.ct.values[window])
     write_itk(ct, tmp_path / "ct.nii.gz")
     dose = hepatica.absorbed_dose(
-        plain.save(tmp_path / "pet") / "pet", ct=tmp_path / "ct.nii.gz", nuclide="Y-90", engine="local",
+        plain_files / "pet", ct=tmp_path / "ct.nii.gz", nuclide="Y-90", engine="local",
         options=hepatica.DoseOptions(scanner=hepatica.CtOptions(registered=True)),
     )  # fmt: skip
     written = pydicom.dcmread(dose.save(tmp_path / "dose") / "structures.dcm")
@@ -306,18 +375,19 @@ def test_contours_beside_a_ct_that_is_no_dicom_refer_to_no_slice_of_the_pet(
     assert "RTReferencedStudySequence" not in written.ReferencedFrameOfReferenceSequence[0]
 
 
-def test_a_structure_that_the_beds_do_not_see_is_not_nothing(scan: hepatica.PetSimulationResult, core: Region) -> None:
+def test_a_structure_that_the_beds_do_not_see_is_not_nothing(
+    one_bed: hepatica.PetRawData, scan: hepatica.PetSimulationResult, core: Region
+) -> None:
     grid = scan.ct_image.grid
     z = grid.origin_mm[2] + grid.spacing_mm[2] * np.arange(grid.shape[2])
     everywhere = np.ones(grid.shape[:2], np.bool_)[:, :, None]
-    # one bed alone, nearest to the head: it sees 157 of the 250 mm of the two
-    first = replace(scan.raw, beds=scan.raw.beds[:1])
-    low = first.extent_mm[0]
+    # it sees 157 of the 250 mm of the two
+    low = one_bed.extent_mm[0]
     away = Region.from_coverage("away", grid, everywhere & (z < low - 20))
     # 60 mm on both sides of the end, of which the last plane of 16 mm has less than a tenth of the sensitivity
     across = Region.from_coverage("across", grid, everywhere & (z < low + 60) & (z > low - 60))
     options = replace(asked(iterations=1), uncertainty=QUICK)
-    made = hepatica.reconstruct_pet(first, ct=scan.ct_image, structures=(core, away, across), options=options)
+    made = hepatica.reconstruct_pet(one_bed, ct=scan.ct_image, structures=(core, away, across), options=options)
     seen = {one.name: one for one in made.structures}
     assert seen["away"].activity_mbq is None
     assert seen["away"].concentration_mean_bq_ml is None

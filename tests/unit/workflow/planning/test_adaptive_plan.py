@@ -139,3 +139,28 @@ def test_the_earlier_dose_of_the_normal_liver_is_in_the_sum_or_said_to_lack(
     assert liver.earlier_gy == pytest.approx(earlier)
     assert liver.lifetime_gy == pytest.approx(earlier + liver.this_treatment_gy)
     assert ("earlier-liver-dose-unknown" in {m.code for m in plan.messages}) == (so_far is None)
+
+
+def test_a_plan_keeps_what_is_left_for_certain(tmp_path: Path) -> None:
+    """The planner plans within the upper ends of earlier doses; what only they decide is near a limit, and said."""
+    left_over(tmp_path)
+    content = json.loads((tmp_path / "next.json").read_text())
+    assert content["for_plan"]["normal_surely_gy"] is None  # rows of a table have no interval
+    plain = run_plan(plan_of(tmp_path, PLAN)).course
+    surely = 0.6 * content["for_plan"]["normal_gy"]
+    content["for_plan"] |= {"normal_surely_gy": surely, "lung_surely_gy": content["for_plan"]["lung_gy"]}
+    (tmp_path / "next.json").write_text(json.dumps(content))
+    plan = run_plan(plan_of(tmp_path, PLAN)).course
+    row = next(c for c in plan.limits if c.limit.id == "remaining-perfused_normal_gy")
+    assert row.status == "near"
+    assert f"{surely:.4g} Gy if earlier doses lay at the upper ends" in row.limit.text
+    # Chances are over relative uncertainties of this treatment, so that the dose scales with what is left.
+    assert plain.planner is not None
+    assert plan.planner is not None
+    assert plan.planner.administered_gbq["right"] == pytest.approx(
+        0.6 * plain.planner.administered_gbq["right"], rel=0.01
+    )
+    content["for_plan"]["normal_surely_gy"] = 0.0
+    (tmp_path / "next.json").write_text(json.dumps(content))
+    none = run_plan(plan_of(tmp_path, PLAN)).course
+    assert "upper ends" in none.planner_refused

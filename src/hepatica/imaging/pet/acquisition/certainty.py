@@ -22,6 +22,7 @@ from hepatica.imaging.pet.acquisition.options import PetOptions, PetUncertaintyO
 from hepatica.imaging.pet.becquerels.cross_calibration import CrossCalibration, Part
 from hepatica.imaging.pet.becquerels.detectable import detectable
 from hepatica.imaging.pet.becquerels.positrons import y90_positrons
+from hepatica.imaging.pet.list_mode import reconstruct_list
 from hepatica.imaging.pet.reconstruct.uncertainty import bootstrapped, influence
 from hepatica.imaging.pet.reconstruction import PetImage
 from hepatica.nuclides import Nuclide
@@ -260,7 +261,10 @@ def how_sure(
     if said.samples is not None:
         sampled, voxel_sd = _resampled(whole, asked, said.samples, options.iteration.seed, progress)
         sd = sampled if options.iteration.method == "bsrem" else None
-    if sd is None and not said.skip_uncertainty and options.iteration.method != "bsrem":
+    if options.iteration.method == "bsrem" and not said.skip_uncertainty:
+        progress("pet: what the scatter makes of total and structures")
+        scatter = _by_lists_without_scatter(whole, asked, simulated=simulated)
+    elif sd is None and not said.skip_uncertainty:
         progress("pet: how sure total and structures are")
         sd, scatter = _by_influence(whole, asked, simulated=simulated)
     values = [float((activity.values * weight).sum(dtype=np.float64)) for weight in weights]
@@ -338,8 +342,36 @@ def _by_influence(
     counting = [float(sd) for sd in np.sqrt(variance)]
     if not math.isfinite(followed):
         return counting, None
-    relative = math.hypot(SCATTER_SD[simulated], math.sqrt(SCATTER_PARTS / max(followed, 1)))
+    relative = _of_scatter(followed, simulated=simulated)
     return counting, [float(abs(each)) * relative for each in scatter]
+
+
+def _of_scatter(followed: float, *, simulated: bool) -> float:
+    """Relative standard uncertainty of the scatter, so many scattered coincidences followed."""
+    return math.hypot(SCATTER_SD[simulated], math.sqrt(SCATTER_PARTS / max(followed, 1)))
+
+
+def _by_lists_without_scatter(
+    whole: Beds, asked: Sequence[NDArray[np.floating]], *, simulated: bool
+) -> list[float] | None:
+    """Standard deviation of each sum by that of the scatter, of a method whose events have no known influence.
+
+    Each bed is reconstructed once more from a list in which every event counts less by its chance to be a scattered one
+    times the relative standard uncertainty of the scatter: the difference is what `_by_influence` takes to first order.
+    """
+    change, known = np.zeros(len(asked)), False
+    for bed, share in zip(whole.beds, whole.shares(), strict=True):
+        solved = bed.image.solved
+        if solved.scattered is None:
+            continue
+        known = True
+        kept = 1 - _of_scatter(solved.scatter_followed, simulated=simulated) * solved.scattered
+        found = reconstruct_list(
+            solved.data, solved.projector, solved.settings, within=solved.within, weights=np.maximum(kept, 0)
+        )
+        moved = (bed.image.activity.values - found.astype(np.float64) * solved.bq_ml) * share
+        change += [float((moved * weight[bed.window]).sum()) for weight in asked]
+    return [float(abs(each)) for each in change] if known else None
 
 
 def _resampled(

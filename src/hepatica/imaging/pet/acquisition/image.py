@@ -17,6 +17,7 @@ from hepatica.core.resample import resample_region
 from hepatica.errors import GeometryError, InputError
 from hepatica.imaging.pet.acquisition.begun import BEYOND_FIELD, BegunBed, surroundings, unknown_beyond, with_beyond
 from hepatica.imaging.pet.acquisition.certainty import Beds, RegionActivity, SolvedBed, how_sure, scale_of
+from hepatica.imaging.pet.acquisition.dead_time import DEAD_TIME, with_dead_time
 from hepatica.imaging.pet.acquisition.net_counts import NetCounts, net_counts
 from hepatica.imaging.pet.acquisition.options import PetIterationOptions, PetOptions
 from hepatica.imaging.pet.acquisition.raw import Bed, PetRawData
@@ -149,12 +150,13 @@ class WholePet:
         known = counted.predicted_mbq > 0 and counted.image_mbq > 0
         ratio = counted.image_mbq / counted.predicted_mbq if known else None
         spread = None if ratio is None else counted.difference_sd_mbq / counted.predicted_mbq
-        beyond = next((part.relative_sd or 0.0 for part in self.scale.parts if part.name == BEYOND_FIELD), 0.0)
+        own_scan = (part.relative_sd or 0.0 for part in self.scale.parts if part.name in (BEYOND_FIELD, DEAD_TIME))
+        of_scan = math.hypot(*own_scan)
         if not total > 0:
-            return ImageCertainty(self.scale.relative_sd, scan_relative_sd=beyond)
+            return ImageCertainty(self.scale.relative_sd, scan_relative_sd=of_scan)
         counting = self.counting_sd_bq
         own = None if counting is None else math.hypot(counting, self.scatter_sd_bq or 0.0) / total
-        return ImageCertainty(self.scale.relative_sd, own, ratio, spread, regions, beyond)
+        return ImageCertainty(self.scale.relative_sd, own, ratio, spread, regions, of_scan)
 
 
 def reconstruct_beds(
@@ -231,6 +233,7 @@ def reconstruct_beds(
     facts = [_facts(bed, one.image) for bed, one in zip(raw.beds, solved, strict=True)]
     most = max(facts, key=lambda fact: fact.beyond_share * fact.beyond_relative_sd)
     scale = with_beyond(scale, most.beyond_share, most.beyond_relative_sd)
+    scale = with_dead_time(scale, min(bed.live_fraction for bed in raw.beds), simulated=raw.simulated)
     if noisy is not None and not any(fact.voxel_noise for fact in facts):
         raise InputError("no bed sees enough of the structure in which noise is to be measured")
     whole = Beds(grid, tuple(solved), options.iteration.filter_mm)

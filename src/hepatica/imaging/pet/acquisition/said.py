@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from hepatica.core.message import Message
@@ -135,14 +136,27 @@ def about_uncertainty(options: PetOptions) -> tuple[Message, ...]:
     return ()
 
 
+TO_STATE = {
+    "cross-calibration": "`calibration_relative_sd`",
+    "meter, for this nuclide": "`meter_relative_sd`",
+}
+"""Part of the scale -> option that tells its uncertainty."""
+
+
 def about_scale(scale: CrossCalibration, *, simulated: bool) -> tuple[Message, ...]:
-    """Which parts of the scale's uncertainty are not known; of a simulation nothing."""
+    """Which parts of the scale's uncertainty are not known, what the others come to, and what to state.
+
+    Of a simulation nothing.
+    """
     unknown = [part.name for part in scale.parts if part.relative_sd is None]
     if simulated or not unknown:
         return ()
+    known = {part.name: part.relative_sd for part in scale.parts if part.relative_sd is not None}
     text = (
-        f"the uncertainty of the activity leaves out what is not known: {', '.join(unknown)}; stated is counting alone"
+        f"the uncertainty of the activity leaves out what is not known: {', '.join(unknown)}; stated is counting "
+        "alone, and a dose of this image has no interval"
     )
-    return (
-        Message("scale-uncertainty-unknown", text, "state `calibration_relative_sd` and `meter_relative_sd`", "note"),
-    )
+    if known:
+        text += f" (known of the scale: {100 * math.hypot(*known.values()):.1f} % by {', '.join(known)})"
+    remedy = f"state {' and '.join(TO_STATE[name] for name in unknown if name in TO_STATE)}"
+    return (Message("scale-uncertainty-unknown", text, remedy if len(remedy) > len("state ") else "", "note"),)

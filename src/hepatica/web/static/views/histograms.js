@@ -17,6 +17,12 @@ export async function show(main, key) {
   return () => view.close()
 }
 
+// What the bands of a structure do not hold, because nobody stated it
+function bandLacks(one) {
+  const lacks = ['planned', 'delivered'].filter((what) => one[what]?.relative_sd).flatMap((what) => one[what].not_known ?? [])
+  return lacks.length ? `, band without ${[...new Set(lacks)].join(', ')}` : ''
+}
+
 class Histograms {
   constructor(main, key, treatments) {
     this.key = key
@@ -240,8 +246,8 @@ class Histograms {
           else this.hidden.add(one.name)
           this.draw()
           document.getElementById(id).focus()
-        } }), ' ', swatch(this.colourOf.get(one.name)), h('label', { for: id }, `${place + 1}  ${one.name}`))
-    })), h('p', { class: 'quiet' }, 'Solid: delivered; dashed: planned; the numbers at the curves are those of this list. The band is the known part of the uncertainty of the mean (k = 1) laid on the dose axis; what is not known stands in the table.'))
+        } }), ' ', swatch(this.colourOf.get(one.name)), h('label', { for: id }, `${place + 1}  ${one.name}`), h('span', { class: 'quiet' }, bandLacks(one)))
+    })), h('p', { class: 'quiet' }, 'Solid: delivered; dashed: planned; the numbers at the curves are those of this list. The band holds only what is known of the uncertainty of the mean (k = 1), laid on the dose axis: the truth may lie farther out. What it lacks stands behind the name and in the table; a curve without a band is of a dose of which nothing is known.'))
   }
 
   drawNumbers() {

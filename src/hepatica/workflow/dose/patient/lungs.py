@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from hepatica.core import Estimate
 from hepatica.core.image import Image
 from hepatica.imaging.quantify.options import administration_of
 from hepatica.nuclides import Nuclide
@@ -43,16 +44,23 @@ def _by_shunt(
     in_view = None if lungs is None else lungs.in_view
     administration = administration_of(scan, stated, in_view)
     if administration is not None:
-        delivered = administration.delivered.value
+        delivered = administration.delivered
     else:
         # What the image holds, over the part of what was delivered that it shows.
         one = administration_of(scan, replace(stated, administered_bq=1.0, residual=0.0), in_view)
         assert one is not None
-        delivered = count.activity_in_image_bq / one.in_view.value
+        held = count.activity_in_image_bq / one.in_view.value
+        sd = None if count.scale_relative_sd is None or one.in_view.sd is None else count.scale_relative_sd
+        delivered = Estimate(held, None if sd is None else sd * held)
     mass = whole_mass_without_lungs(options.lungs) if lungs is None else lungs.whole_mass
+    if options.lungs.lung_mass_relative_sd is not None:
+        mass = replace(mass, relative_sd=options.lungs.lung_mass_relative_sd)
     constant = dose_constant(nuclide, CONVENTION)
     half_life = options.time.effective_half_life_s
-    return shunt_lung_dose(delivered, stated.lung_shunt, mass, constant, effective_half_life_s=half_life)
+    return shunt_lung_dose(
+        delivered.value, stated.lung_shunt, mass, constant, effective_half_life_s=half_life,
+        delivered_relative_sd=delivered.relative_sd, lung_shunt_sd=stated.lung_shunt_sd,
+    )  # fmt: skip
 
 
 def _by_image(lungs: PatientLungs, structures: Sequence[StructureResult]) -> ImagedLungDose | None:
