@@ -214,9 +214,42 @@ class SinogramLayout:
         return replace(self.scanner, ring_difference=min(self.scanner.ring_difference, near), field_mm=field)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Pairs:
+    """Pairs that make up bins: along the last axis those that are seen come first.
+
+    Attributes
+    ----------
+    one, two : ndarray of int32, shape (..., pairs)
+        Crystals, or rings of crystals.
+    there, counted, seen : ndarray of int, shape (...)
+        How many are there, how many of them the scanner counts, how many of these are seen through the sinogram.
+    """
+
+    one: Integers
+    two: Integers
+    there: NDArray[np.int64]
+    counted: NDArray[np.int64]
+    seen: NDArray[np.int64]
+
+    @classmethod
+    def of(
+        cls, one: Integers, two: Integers, there: NDArray[np.bool_], counted: NDArray[np.bool_], seen: NDArray[np.bool_]
+    ) -> Pairs:
+        """Pairs in any order, of which those that are seen keep theirs."""
+        order = np.argsort(~seen, axis=-1, kind="stable")
+        sorted_one, sorted_two = (np.take_along_axis(x, order, -1).astype(np.int32) for x in (one, two))
+        return cls(sorted_one, sorted_two, *(x.sum(axis=-1) for x in (there, counted, seen)))
+
+    @property
+    def held(self) -> NDArray[np.bool_]:
+        """Whether each is seen."""
+        return np.asarray(np.arange(self.one.shape[-1]) < self.seen[..., None])
+
+
 @dataclass(frozen=True, eq=False)
 class Lines:
-    """Pairs of crystals that the bins of a layout hold, and which of them a scanner accepts.
+    """Pairs of crystals that the bins of a layout hold, and which of them are seen through it.
 
     Attributes
     ----------
@@ -229,25 +262,26 @@ class Lines:
     machine: Scanner
 
     @cached_property
-    def across(self) -> tuple[Integers, Integers, NDArray[np.int64], NDArray[np.int64]]:
-        """Crystals 1 and 2 of each bin across the axis, accepted ones first, and how many are accepted and there."""
+    def across(self) -> Pairs:
+        """Crystals of each bin across the axis, shape (views, tangential)."""
         one, two = (self.layout.crystal_of_detector[d] for d in self.layout.across)
-        real = (one >= 0) & (two >= 0)
-        near = real & _in_field(self.machine, one, two)
-        return _first(one, two, real, near)
+        there = (one >= 0) & (two >= 0)
+        counted, seen = (there & _in_field(machine, one, two) for machine in (self.layout.scanner, self.machine))
+        return Pairs.of(one, two, there, counted, seen)
 
-    def along(self, segment: Segment) -> tuple[Integers, Integers, NDArray[np.int64], NDArray[np.int64]]:
-        """The same of the rings of a segment."""
+    def along(self, segment: Segment) -> Pairs:
+        """Rings of crystals of each axial position of a segment, shape (axials,)."""
         one, two = (np.where(r >= 0, self.layout.ring_of_ring[r], -1) for r in self.layout.along(segment))
-        real = (one >= 0) & (two >= 0)
-        return _first(one, two, real, real & (np.abs(one - two) <= self.machine.ring_difference))
+        there, apart = (one >= 0) & (two >= 0), np.abs(one - two)
+        counted, seen = (there & (apart <= machine.ring_difference) for machine in (self.layout.scanner, self.machine))
+        return Pairs.of(one, two, there, counted, seen)
 
     def laid(
         self, segment: Segment, bins: Bins, counts: NDArray[np.int64], rng: np.random.Generator
     ) -> tuple[Integers, Integers, NDArray[np.int16], int]:
         """Every count on a line: the middle one of those of its bin, of the two middle ones one by a coin.
 
-        Of a bin of which the scanner accepts a part of the lines as many counts are kept.
+        Of a bin of which a part of the lines that are counted is seen, that part of the counts is kept.
 
         Returns
         -------
@@ -257,19 +291,16 @@ class Lines:
         nowhere : int
             Counts of bins that hold no pair of crystals at all.
         """
-        d1, d2, near, real = self.across
-        r1, r2, near_rings, real_rings = self.along(segment)
+        across, along = self.across, self.along(segment)
         v, t, a = (np.repeat(x, counts) for x in (bins.view, bins.tangential, bins.axial))
         k = np.repeat(bins.timing, counts)
-        number, rings = near[v, t], near_rings[a]
-        there = real[v, t] * real_rings[a]
-        nowhere = int((there == 0).sum())
-        kept = rng.random(len(v)) * there < number * rings
-        v, t, a, k, number, rings = (x[kept] for x in (v, t, a, k, number, rings))
-        n, m = (_middle(x, rng) for x in (number, rings))
+        nowhere = int(((across.there[v, t] == 0) | (along.there[a] == 0)).sum())
+        kept = rng.random(len(v)) * (across.counted[v, t] * along.counted[a]) < across.seen[v, t] * along.seen[a]
+        v, t, a, k = (x[kept] for x in (v, t, a, k))
+        n, m = (_middle(x, rng) for x in (across.seen[v, t], along.seen[a]))
         around = self.machine.crystals_per_ring
-        one = r1[a, m] * around + d1[v, t, n]
-        two = r2[a, m] * around + d2[v, t, n]
+        one = along.one[a, m] * around + across.one[v, t, n]
+        two = along.two[a, m] * around + across.two[v, t, n]
         turned = one > two
         tof_bin = np.where(turned, self.layout.timings - 1 - k, k).astype(np.int16)
         return np.minimum(one, two), np.maximum(one, two), tof_bin, nowhere
@@ -282,14 +313,14 @@ class Lines:
         values : ndarray, shape (views, axials, tangential)
             Each is parted evenly among the lines of its bin.
         """
-        r1, r2, near_rings, real_rings = self.along(segment)
-        each = values.transpose(0, 2, 1).reshape(-1, len(r1)) / np.maximum(real_rings, 1)
+        along = self.along(segment)
+        each = values.transpose(0, 2, 1).reshape(-1, len(along.seen)) / np.maximum(along.counted, 1)
         one, two = (shares @ each for shares in self._shares)
         found = np.zeros((self.machine.rings, self.machine.crystals_per_ring))
-        for axial, number in enumerate(near_rings):
+        for axial, number in enumerate(along.seen):
             for m in range(int(number)):
-                found[r1[axial, m]] += one[:, axial]
-                found[r2[axial, m]] += two[:, axial]
+                found[along.one[axial, m]] += one[:, axial]
+                found[along.two[axial, m]] += two[:, axial]
         return found.ravel()
 
     @cached_property
@@ -297,12 +328,12 @@ class Lines:
         """Share of each bin across the axis on the lines of crystal 1, and 2: sparse, (crystals of a ring, bins)."""
         from scipy.sparse import csr_array
 
-        d1, d2, near, real = self.across
-        held = np.arange(d1.shape[2]) < near[..., None]
-        bins = np.nonzero(held.reshape(-1, d1.shape[2]))[0]
-        weight = 1 / real.ravel()[bins]
-        shape = (self.machine.crystals_per_ring, near.size)
-        one, two = (csr_array((weight, (d[held], bins)), shape=shape) for d in (d1, d2))
+        pairs = self.across
+        held = pairs.held
+        bins = np.nonzero(held.reshape(-1, held.shape[2]))[0]
+        weight = 1 / pairs.counted.ravel()[bins]
+        shape = (self.machine.crystals_per_ring, pairs.seen.size)
+        one, two = (csr_array((weight, (d[held], bins)), shape=shape) for d in (pairs.one, pairs.two))
         return one, two
 
     def expected(self, segment: Segment, of_crystal: FloatArray) -> FloatArray:
@@ -312,16 +343,15 @@ class Lines:
         -------
         ndarray, shape (views, axials, tangential)
         """
-        d1, d2, near, _ = self.across
-        r1, r2, near_rings, _ = self.along(segment)
-        held = np.arange(d1.shape[2]) < near[..., None]
+        across, along = self.across, self.along(segment)
+        r1, r2 = along.one, along.two
         by_ring = of_crystal.astype(np.float32).reshape(self.machine.rings, self.machine.crystals_per_ring)
         rings = np.unique(np.concatenate([r1[r1 >= 0], r2[r2 >= 0]]))
         number = np.searchsorted(rings, np.arange(self.machine.rings))
-        one, two = (by_ring[rings][:, np.maximum(d, 0)] for d in (d1, d2))
-        one *= held
+        one, two = (by_ring[rings][:, np.maximum(d, 0)] for d in (across.one, across.two))
+        one *= across.held
         found = np.zeros((len(r1), self.layout.views, self.layout.tangential))
-        for axial, pairs in enumerate(near_rings):
+        for axial, pairs in enumerate(along.seen):
             for m in range(int(pairs)):
                 found[axial] += (one[number[r1[axial, m]]] * two[number[r2[axial, m]]]).sum(axis=2)
         return found.transpose(1, 0, 2)
@@ -366,15 +396,6 @@ def _in_field(scanner: Scanner, one: Integers, two: Integers) -> NDArray[np.bool
     """Whether lines between crystals of a ring cross the field, of the crystals' shape."""
     far = scanner.distance_mm(one.ravel(), two.ravel()).reshape(one.shape)
     return np.asarray(far <= scanner.field_mm / 2)
-
-
-def _first(
-    one: Integers, two: Integers, real: NDArray[np.bool_], near: NDArray[np.bool_]
-) -> tuple[Integers, Integers, NDArray[np.int64], NDArray[np.int64]]:
-    """Accepted pairs before the others along the last axis, in their order, and the number of accepted and of real."""
-    order = np.argsort(~near, axis=-1, kind="stable")
-    sorted_one, sorted_two = (np.take_along_axis(x, order, -1) for x in (one, two))
-    return sorted_one, sorted_two, near.sum(axis=-1), real.sum(axis=-1)
 
 
 def _middle(number: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:

@@ -55,7 +55,9 @@ def write_sinograms(folder: Path, raw: PetRawData, bed: Bed, layout: SinogramLay
         ("randoms", "float", 4, expected),
     )
     for name, words, size, blocks in parts:
-        header = "".join(f"{key} := {value}\n" for key, value in _header(name, words, size, raw, bed, layout))
+        header = "".join(
+            f"{key} := {value}".rstrip() + "\n" for key, value in _header(name, words, size, raw, bed, layout)
+        )
         try:
             with atomic_output(folder / f"{name}.s") as new, new.open("wb") as stream:
                 for block in blocks:
@@ -105,20 +107,20 @@ def _header(
 ) -> Iterator[tuple[str, object]]:
     """Keys and values in the order in which STIR writes them."""
     timed, machine = layout.scanner.time_of_flight, layout.scanner
-    yield "!INTERFILE ", ""
+    yield "!INTERFILE", ""
     yield "!imaging modality", "PT"
     yield "name of data file", f"{name}.s"
     yield "originating system", machine.name
     yield "!version of keys", "STIR6.0"
-    yield "!GENERAL DATA ", ""
+    yield "!GENERAL DATA", ""
     yield "patient orientation", "head_in"
     yield "patient rotation", "supine"
-    yield "!GENERAL IMAGE DATA ", ""
+    yield "!GENERAL IMAGE DATA", ""
     yield "!type of data", "PET"
     yield "study date", raw.start.strftime("%Y:%m:%d")
     yield "study time", raw.start.strftime("%H:%M:%S") + raw.start.strftime("%z")
     yield "imagedata byte order", "LITTLEENDIAN"
-    yield "!PET STUDY (General) ", ""
+    yield "!PET STUDY (General)", ""
     yield "!PET data type", "Emission"
     yield "applied corrections", "{None}"
     if raw.nuclide:
@@ -155,7 +157,7 @@ def _header(
     yield MIDDLE_KEY, "{ " + ", ".join(f"{mm:.10g}" for mm in middle) + " }"
     yield LIVE_KEY, f"{bed.live_fraction:.10g}"
     yield SIMULATED_KEY, int(raw.simulated)
-    yield "!END OF INTERFILE ", ""
+    yield "!END OF INTERFILE", ""
 
 
 def _axes(layout: SinogramLayout) -> Iterator[tuple[str, object]]:
