@@ -85,6 +85,8 @@ def sinogram_facts(path: Path) -> dict[str, Any] | None:
     if not holds_sinograms(path):
         return None
     file = read_sinogram(path)
+    # data and randoms that are missing are said here, where nobody has taken the header for raw data yet
+    sinogram_files(path)
     return {
         "scanner": file.scanner_name, "nuclide": file.nuclide, "start": _start(file), "frame_of_reference": "",
         "patient_id": file.header.text("patient id"),

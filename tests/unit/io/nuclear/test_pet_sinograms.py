@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -422,7 +423,7 @@ def test_numbers_that_are_no_counts_are_refused(
         read_pet_raw(folder, scanner=SMALL)
 
 
-def test_floats_and_the_other_order_are_the_same_list(raw: PetRawData, plain: Path, tmp_path: Path) -> None:
+def test_packed_floats_in_the_other_order_are_the_same_list(raw: PetRawData, plain: Path, tmp_path: Path) -> None:
     layout = sinogram_layout(SMALL)
     values = np.frombuffer((plain / "prompts.s").read_bytes(), "u1").astype(">f4")
     out, at = [], 0
@@ -432,7 +433,7 @@ def test_floats_and_the_other_order_are_the_same_list(raw: PetRawData, plain: Pa
             size = int(np.prod(shape))
             out.append(values[at : at + size].reshape(shape).transpose(1, 0, 2).tobytes())
             at += size
-    (tmp_path / "prompts.s").write_bytes(b"".join(out))
+    (tmp_path / "prompts.s.gz").write_bytes(gzip.compress(b"".join(out), 1))
     text = (plain / "prompts.hs").read_text().replace("unsigned integer", "short float").replace("LITTLE", "BIG")
     text = text.replace("pixel := 1", "pixel := 4").replace("[3]", "[0]").replace("[2]", "[3]").replace("[0]", "[2]")
     (tmp_path / "prompts.hs").write_text(text)
@@ -472,13 +473,15 @@ def test_the_command_names_the_option_that_is_missing(plain: Path, tmp_path: Pat
     assert "prompts.hs: originating system: 'small' is no scanner that hepatica knows; state --scanner" in done.stderr
 
 
-def test_a_sinogram_is_described_and_sorted_as_raw_data(plain: Path) -> None:
+def test_a_sinogram_is_described_and_sorted_as_raw_data(plain: Path, tmp_path: Path) -> None:
     (prompts, randoms) = describe(plain).series
     assert prompts.what == randoms.what == "PET sinogram (not reconstructed)"
     assert (prompts.nuclide, prompts.date) == ("Y-90", "2026-03-02")
     (item,) = sort_heap(plain, [datetime(2026, 3, 2, 8)]).found
     assert item.guess.role == "therapy-coincidences"
     assert [file.name for file in item.files] == ["prompts.hs", "prompts.s", "randoms.hs", "randoms.s"]
+    (tmp_path / "prompts.hs").write_bytes((plain / "prompts.hs").read_bytes())
+    assert not sort_heap(tmp_path, []).found
     with pytest.raises(InputError, match="these are sinograms of a PET, not an image"):
         hepatica.read_image(plain / "prompts.hs", role="activity", stated=Stated(unit="counts"))
 
