@@ -229,7 +229,7 @@ class PetImageOptions:
     bed_mm : float or None
         Of an Interfile sinogram, which does not say it: LPS z of the scanner's middle.
     axis_mm : tuple of float or None
-        The same of its axis, LPS x and y.
+        Of an Interfile sinogram, LPS x and y of the scanner's axis.
     gate : int or None
         Only the coincidences of one phase of breathing, counted from 0.
     matter_mm : float
