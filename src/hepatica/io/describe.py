@@ -28,6 +28,8 @@ _AXIS_ENDS = (("left", "right"), ("posterior", "anterior"), ("head", "feet"))
 
 NOT_RECONSTRUCTED = "projections: they must be reconstructed before dosimetry"
 
+NOT_RECONSTRUCTED_PET = "sinograms: they must be reconstructed before dosimetry"
+
 UNKNOWN_RADIUS_MM = 250.0
 """Stands in for a radius that the file does not state while the rest is read; it is not shown."""
 
@@ -247,12 +249,15 @@ def describe_itk(path: Path, stated: Stated = NOTHING_STATED) -> Description:
     """Description of a NIfTI, MetaImage, NRRD or Interfile file."""
     from hepatica.io.dicom.images.projections import read_projections
     from hepatica.io.interfile.images import holds_projections, is_interfile, read_interfile
+    from hepatica.io.interfile.sinograms import holds_sinograms
     from hepatica.io.itk import read_itk
 
     interfile = is_interfile(path)
     what = "Interfile volume" if interfile else "NIfTI or MetaImage volume"
     listed = Description(what=what, description=path.name)
     try:
+        if interfile and holds_sinograms(path):
+            return _of_sinogram(listed, path)
         if interfile and holds_projections(path):
             file = read_projections(path, radius_mm=UNKNOWN_RADIUS_MM)
             listed = replace(listed, what="Interfile projections (not reconstructed)", images=file.projections.shape[0])
@@ -274,6 +279,23 @@ def describe_itk(path: Path, stated: Stated = NOTHING_STATED) -> Description:
         messages=tuple(messages),
         missing=("unit: the file does not say what a voxel holds", "time: nor the instant it refers to"),
     )
+
+
+def _of_sinogram(listed: Description, path: Path) -> Description:
+    """Of an Interfile sinogram of a PET by its header."""
+    from hepatica.io.interfile.sinograms import read_sinogram
+
+    listed = replace(listed, what="PET sinogram (not reconstructed)", problems=(NOT_RECONSTRUCTED_PET,))
+    try:
+        found = read_sinogram(path)
+    except HepaticaError as error:
+        return replace(listed, problems=(NOT_RECONSTRUCTED_PET, str(error)))
+    facts = Acquisition(
+        description=path.name, scanner=found.scanner_name, nuclide=found.nuclide or None, start=found.start,
+        frame_duration_s=found.duration_s,
+    )  # fmt: skip
+    day = None if found.start is None else found.start.date().isoformat()
+    return replace(listed, acquisition=facts, time=found.start, date=day)
 
 
 def orientation_words(grid: Grid) -> str:

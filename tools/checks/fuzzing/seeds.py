@@ -6,6 +6,7 @@ import functools
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -282,6 +283,29 @@ def _interfile() -> Iterator[Seed]:
     yield Seed("interfile", {"a.hs": _lines(scan), "a.s": counts}, taken, "header", "a.hs")
 
 
+def _sinograms() -> Iterator[Seed]:
+    from hepatica.imaging.pet.acquisition.raw import Bed, PetRawData
+    from hepatica.imaging.pet.frame import Frame
+    from hepatica.imaging.pet.randoms import drawn_randoms
+    from hepatica.imaging.pet.scanner import TimeOfFlight, scanner
+    from hepatica.imaging.pet.sinogram import sinogram_layout
+    from hepatica.io.interfile.sinogram_write import write_sinograms
+
+    machine = replace(
+        scanner("discovery_690"), name="small", radius_mm=30.0, modules_around=8, module_crystals=2, module_gap=1,
+        modules_along=1, module_rings=3, pitch_mm=(6.0, 6.0), crystal_mm=(5.9, 5.9, 20.0), block=(2, 3),
+        ring_difference=2, field_mm=50.0, coincidence_window_ns=4.0, time_of_flight=TimeOfFlight(3, 4000 / 3, 500.0),
+    )  # fmt: skip
+    singles = np.full(machine.crystals, 300.0)
+    prompts = drawn_randoms(machine, singles, 300.0, bed_mm=-40.5, seed=1)
+    raw = PetRawData(machine, (Bed(Frame(prompts, singles)),), "Y-90", WHEN, (3.5, -12.0), None, "P1", True)
+    for span, mashing, timings in ((1, 1, None), (3, 2, 1)):
+        layout = sinogram_layout(machine, span=span, mashing=mashing, timings_mashed=timings)
+        files = written(lambda folder, layout=layout: write_sinograms(folder, raw, raw.beds[0], layout))
+        read = {"raw": stages.pet_raw(machine, "prompts.hs"), "inspect": stages.inspected("prompts.hs")}
+        yield Seed("sinogram", files, read, "header", "prompts.hs")
+
+
 def _lines(head: dict[str, str]) -> bytes:
     return "".join(f"{key} := {value}\n" for key, value in (head | {"!END OF INTERFILE": ""}).items()).encode()
 
@@ -309,6 +333,7 @@ def seeds(data: Path | None = None, names: tuple[str, ...] = ()) -> dict[str, tu
         _compressed(),
         _volumes(),
         _interfile(),
+        _sinograms(),
         text_seeds(),
         patient_seeds(),
         registration_seeds(),

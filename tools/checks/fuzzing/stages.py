@@ -207,6 +207,26 @@ def projections(target: str = "") -> Stage:
     return run
 
 
+def pet_raw(machine: Any, target: str = "") -> Stage:
+    """The reader of PET raw data."""
+
+    def run(folder: Path) -> Answer:
+        from hepatica.io.pet_raw.read import read_pet_raw
+
+        found, notes = read_pet_raw(_file(folder, target), scanner=machine)
+        digest: list[Any] = [found.nuclide, str(found.start), found.axis_mm, found.scanner.ring_difference]
+        size = 0
+        for bed in found.beds:
+            events, singles = bed.frame.prompts, bed.frame.singles_cps
+            if not np.isfinite(singles).all() or singles.min() < 0:
+                raise UnsoundError("singles are none")
+            digest += [*map(_sha, (events.first, events.second, events.tof_bin)), _sha(singles), bed.bed_mm]
+            size += sum(int(part.nbytes) for part in (events.first, events.second, events.tof_bin, singles))
+        return Answer(digest, size, _said(notes))
+
+    return run
+
+
 def multi_echo() -> Stage:
     """The reader of multi-echo MR."""
 

@@ -102,7 +102,10 @@ def sort_heap(path: Path, treatments: Sequence[datetime | None], known: Mapping[
         Found(unit.files, one, _marked(unit.damaged, guess), unit.key)
         for unit, one, guess in zip(units, seen, guessed, strict=False)
     ]
-    found += [Found((file,), one, guess) for (file, one), guess in zip(raw.items(), guessed[len(seen) :], strict=True)]
+    found += [
+        Found(_raw_files(file), one, guess)
+        for (file, one), guess in zip(raw.items(), guessed[len(seen) :], strict=True)
+    ]
     skipped = []
     for item in scanned.skipped:
         if item.path in raw:
@@ -187,7 +190,7 @@ def _seen(series: Series) -> Seen:
 
 def _raw_data(path: Path) -> Seen | None:
     """PET raw data by what their header says; None of any other file."""
-    if not path.name.lower().endswith((".npz", ".petsird", ".bin")):
+    if not path.name.lower().endswith((".npz", ".petsird", ".bin", ".hs")) or _is_beside(path):
         return None
     from hepatica.io.pet_raw.read import pet_raw_facts
 
@@ -202,6 +205,21 @@ def _raw_data(path: Path) -> Seen | None:
         kind=SeriesKind.PET_RAW, what=SeriesKind.PET_RAW.value, at=at, nuclide=said.nuclide or None,
         description=said.scanner, frame=said.frame_of_reference, patient=said.patient_id,
     )  # fmt: skip
+
+
+def _raw_files(path: Path) -> tuple[Path, ...]:
+    from hepatica.io.pet_raw.read import raw_files
+
+    return raw_files(path)
+
+
+def _is_beside(path: Path) -> bool:
+    """Whether a sinogram or its data go with another file that names them."""
+    if not path.name.lower().endswith((".hs", ".s", ".s.gz")):
+        return False
+    from hepatica.io.pet_raw.sinogram_files import is_beside
+
+    return is_beside(path)
 
 
 def _radiopharmaceutical(header: Header) -> tuple[str | None, float | None, str]:
@@ -242,6 +260,8 @@ def _refers_to(kind: SeriesKind, header: Header) -> tuple[str, ...]:
 def _other_file(path: Path) -> Guess | None:
     """What a file that is no DICOM is; None for nothing that a case needs."""
     name = path.name.lower()
+    if _is_beside(path):
+        return Guess("companion")
     if name.endswith(_IMAGES):
         return Guess("unused", 0, "an image that does not say what it is", ("say what it is",))
     if name.endswith(".json"):

@@ -103,17 +103,34 @@ def singles_from_delayed(delayed: Coincidences) -> FloatArray:
         If there are none.
     """
     scanner = delayed.scanner
-    if not len(delayed):
-        raise InputError("singles cannot be found: there are no delayed coincidences")
-    around, rings = scanner.crystals_per_ring, scanner.rings
-    fan = np.bincount(delayed.first, minlength=scanner.crystals) + np.bincount(
+    fans = np.bincount(delayed.first, minlength=scanner.crystals) + np.bincount(
         delayed.second, minlength=scanner.crystals
     )
-    factor = _all_times_s(scanner) * delayed.duration_s
-    rates = np.full((rings, around), math.sqrt(2 * len(delayed) / factor / scanner.crystals / around / rings))
+    return singles_from_fans(fans, scanner, delayed.duration_s)
+
+
+def singles_from_fans(fans: NDArray[np.number], scanner: Scanner, duration_s: float) -> FloatArray:
+    """The same from the sums over the lines of each crystal, of delayed coincidences or of expected randoms.
+
+    Parameters
+    ----------
+    fans : ndarray, shape (crystals,)
+        Over all lines that the scanner accepts and all bins of time of flight.
+
+    Raises
+    ------
+    InputError
+        If there are none.
+    """
+    total = float(fans.sum()) / 2
+    if not total > 0:
+        raise InputError("singles cannot be found: there are no delayed coincidences")
+    around, rings = scanner.crystals_per_ring, scanner.rings
+    factor = _all_times_s(scanner) * duration_s
+    rates = np.full((rings, around), math.sqrt(2 * total / factor / scanner.crystals / around / rings))
     for _ in range(ROUNDS):
         expected = factor * _fans(scanner, rates)
-        update = np.divide(fan.reshape(rings, around), expected, out=np.zeros_like(rates), where=expected > 0)
+        update = np.divide(fans.reshape(rings, around), expected, out=np.zeros_like(rates), where=expected > 0)
         rates = np.sqrt(rates * update)
     return np.asarray(rates.ravel())
 

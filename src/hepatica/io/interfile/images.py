@@ -189,6 +189,10 @@ def read_interfile(
         If header or data cannot be read, or hold something else than one volume.
     """
     header = read_header(path)
+    if header.text("matrix axis label [1]").lower().startswith("tangential"):
+        raise header.error(
+            "matrix axis label [1]", "these are sinograms of a PET, not an image", remedy="reconstruct them first"
+        )
     if holds_projections(path):
         raise header.error("process status", "these are projections, not an image", remedy="reconstruct them first")
     size = (

@@ -12,10 +12,11 @@ from hepatica.imaging.pet.acquisition.raw import PetRawData
 from hepatica.imaging.pet.scanner import Scanner
 from hepatica.io.files import restore
 from hepatica.io.pet_raw.read import read_pet_raw
+from hepatica.io.pet_raw.sinogram_files import NOTHING_BESIDE, Beside
 from hepatica.workflow.sources import UNKNOWN, ImageSource, as_image
 
 RawSource = Path | str | PetRawData
-"""Raw data of a PET: hepatica's or a PETSIRD file, or `PetRawData`."""
+"""Raw data of a PET: hepatica's or a PETSIRD file, an Interfile sinogram, or `PetRawData`."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,9 +29,15 @@ class PetInputs:
 
 
 def read_pet(
-    raw: RawSource, ct: ImageSource, *, scanner: Scanner | None, series: str | None, registered: bool
+    raw: RawSource,
+    ct: ImageSource,
+    *,
+    scanner: Scanner | None,
+    series: str | None,
+    registered: bool,
+    beside: Beside = NOTHING_BESIDE,
 ) -> PetInputs:
-    """Raw data and CT.
+    """Raw data and CT; `beside` is what a sinogram does not say of itself.
 
     Raises
     ------
@@ -41,13 +48,18 @@ def read_pet(
     """
     if isinstance(raw, str | Path):
         restore(raw)
-        found, notes = read_pet_raw(raw, scanner=scanner)
+        found, notes = read_pet_raw(raw, scanner=scanner, beside=beside)
     elif isinstance(raw, PetRawData):
+        if beside.stated:
+            raise InputError(
+                f"raw data in memory say themselves what is stated: {', '.join(f'`{name}`' for name in beside.stated)}",
+                remedy="leave it out: it is for Interfile sinograms",
+            )
         found, notes = raw, ()
     else:
         raise InputError(
             f"raw data are a path or hepatica.PetRawData, not {type(raw).__name__}",
-            remedy="give coincidences.npz or a PETSIRD file",
+            remedy="give coincidences.npz, a PETSIRD file or an Interfile sinogram",
         )
     for number, bed in enumerate(found.beds, start=1):
         if not len(bed.frame.prompts):

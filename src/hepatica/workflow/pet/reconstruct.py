@@ -33,6 +33,7 @@ from hepatica.imaging.pet.followed import positrons_per_decay
 from hepatica.imaging.pet.list_mode import BELOW_ZERO
 from hepatica.imaging.pet.scanner import Scanner
 from hepatica.io.pet_raw.scanner_file import scanner_of
+from hepatica.io.pet_raw.sinogram_files import Beside
 from hepatica.nuclides import Nuclide
 from hepatica.nuclides.positron_emitters import pet_nuclide
 from hepatica.workflow.dose.patient.structures import StructureSet, structures_on
@@ -225,6 +226,7 @@ def reconstruct_pet(
     ct: ImageSource,
     nuclide: str | Nuclide | None = None,
     scanner: str | Scanner | None = None,
+    randoms: Path | str | None = None,
     structures: StructureSource | None = None,
     options: PetOptions = PetOptions(),
     progress: Progress | None = None,
@@ -234,13 +236,16 @@ def reconstruct_pet(
     Parameters
     ----------
     raw : Path or PetRawData
-        Raw data: coincidences.npz of hepatica, or a PETSIRD file.
+        Raw data: coincidences.npz of hepatica, a PETSIRD file, or an Interfile sinogram of prompts.
     ct : Path or Image
         CT of the same patient, for attenuation and scatter.
     nuclide : str, Nuclide or None
         Radionuclide, where the raw data do not name it.
     scanner : str, Scanner or None
-        Scanner by name or TOML file, for what a PETSIRD file does not say of its own.
+        Scanner by name or TOML file, for what a PETSIRD file or sinogram does not say of its own.
+    randoms : Path or None
+        Interfile sinogram of delayed coincidences or of expected randoms, beside a sinogram of prompts; of prompts.hs
+        it is randoms.hs beside it if none is given.
     structures : path, sequence of Region, or None
         RTSTRUCT, SEG or label map, whose activity is reported with its uncertainty.
     options : PetOptions
@@ -281,7 +286,11 @@ def reconstruct_pet(
     report_progress = progress or silent
     report_progress("reading")
     machine = None if scanner is None else scanner_of(scanner)
-    given = read_pet(raw, ct, scanner=machine, series=options.image.ct_series, registered=options.image.registered)
+    image_options = options.image
+    beside = Beside(None if randoms is None else Path(randoms), image_options.bed_mm, image_options.axis_mm)
+    given = read_pet(
+        raw, ct, scanner=machine, series=image_options.ct_series, registered=image_options.registered, beside=beside
+    )
     data = given.raw
     chosen = _nuclide_of(data, nuclide)
     positrons_per_decay(chosen)

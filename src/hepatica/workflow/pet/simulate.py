@@ -21,6 +21,7 @@ from hepatica.imaging.pet.acquisition.phantoms import filled_phantom
 from hepatica.imaging.pet.acquisition.raw import KINDS, Bed, PetRawData
 from hepatica.imaging.pet.followed import positrons_per_decay
 from hepatica.imaging.pet.scanner import Scanner
+from hepatica.imaging.pet.sinogram import SinogramLayout, sinogram_layout
 from hepatica.imaging.spect.scan_facts import concentration_on, in_frame_of, scanned_activity
 from hepatica.io.pet_raw.petsird_files import load_petsird, require_utc
 from hepatica.io.pet_raw.scanner_file import scanner_of
@@ -88,6 +89,7 @@ class PetSimulationResult(Result):
     ct: Volume = field(metadata=HIDDEN)
     context: DicomContext | None = field(metadata=HIDDEN)
     petsird: bool = field(metadata=HIDDEN)
+    sinogram: SinogramLayout | None = field(metadata=HIDDEN)
     nuclide: str
     activity_mbq: float
     start: datetime
@@ -149,7 +151,7 @@ class PetSimulationResult(Result):
     def write(self, folder: Path) -> None:
         """Write ``coincidences.npz``, ``truth.nii.gz``, ``simulation.png``; of a phantom also ``ct/`` (DICOM).
 
-        Where it is asked for, ``coincidences.petsird`` too.
+        Where they are asked for, ``coincidences.petsird`` and ``sinogram/`` (of several beds ``sinogram-1/``, ...) too.
         """
         from hepatica.io.dicom.images.write import write_ct
         from hepatica.io.itk import write_itk
@@ -164,6 +166,12 @@ class PetSimulationResult(Result):
             from hepatica.io.pet_raw.petsird_files import write_petsird
 
             write_petsird(folder / PETSIRD_NAME, self.raw)
+        if self.sinogram is not None:
+            from hepatica.io.interfile.sinogram_write import write_sinograms
+
+            for number, bed in enumerate(self.raw.beds, start=1):
+                name = "sinogram" if len(self.raw.beds) == 1 else f"sinogram-{number}"
+                write_sinograms(folder / name, self.raw, bed, self.sinogram)
         if self.phantom:
             context = self.context or DicomContext.of_volume(self.ct, "SIMULATED")
             write_ct(folder / "ct", self.ct, context, description=f"CT of the phantom {self.phantom}")
@@ -236,6 +244,10 @@ def simulate_pet(
     positrons_per_decay(chosen)
     if options.scan.petsird:
         load_petsird()
+    scan = options.scan
+    layout = None if scan.sinogram_span is None else sinogram_layout(
+        machine, span=scan.sinogram_span, mashing=scan.sinogram_mashing, timings_mashed=scan.sinogram_timings
+    )  # fmt: skip
     report_progress("reading")
     given = _phantom(options) if options.phantom.phantom else _patient(activity, ct, chosen, options)
     if options.phantom.phantom and (activity is not None or ct is not None):
@@ -255,6 +267,7 @@ def simulate_pet(
         ct=given.hu,
         context=given.context,
         petsird=options.scan.petsird,
+        sinogram=layout,
         nuclide=chosen.name,
         activity_mbq=given.activity.total / 1e6,
         start=raw.start,

@@ -216,7 +216,8 @@ def reconstruct_beds(
         if not options.corrections.skip_randoms and not frame.singles_cps.any():
             raise InputError(
                 f"bed {number + 1}: the singles of all crystals are zero, so that its randoms would go uncorrected",
-                remedy="export the singles (or the delayed coincidences) with the list, or state `skip_randoms`",
+                remedy="export the singles (or the delayed coincidences) with the list, state the `randoms` of a "
+                "sinogram, or `skip_randoms`",
             )
         told = prefixed(progress, f"bed {number + 1} of {len(raw.beds)}: ")
         job = FrameJob(

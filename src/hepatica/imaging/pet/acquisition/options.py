@@ -45,6 +45,13 @@ class PetScanOptions:
         Phases of breathing.
     petsird : bool
         Write the list as PETSIRD too (``coincidences.petsird``).
+    sinogram_span : int or None
+        Write sinograms too (Interfile of STIR, ``sinogram/prompts.hs`` and ``randoms.hs``) with so many ring
+        differences in a segment, odd; 1 compresses nothing.
+    sinogram_mashing : int
+        Views of the sinograms put together.
+    sinogram_timings : int or None
+        Bins of time of flight of the sinograms put together; by default all, which leaves none.
     no_dead_time : bool
         Coincidences are not lost to dead time.
     crystal_spread : float
@@ -65,6 +72,9 @@ class PetScanOptions:
     displacements_mm: tuple[float, ...] = ()
     gates: Annotated[int, Limits(low=2, high=64)] = 6
     petsird: bool = False
+    sinogram_span: Annotated[int, Limits(low=1)] | None = None
+    sinogram_mashing: Annotated[int, Limits(low=1)] = 1
+    sinogram_timings: Annotated[int, Limits(low=1)] | None = None
     no_dead_time: bool = False
     crystal_spread: Annotated[float, Unit("fraction"), Limits(low=0, high=0.3)] = 0.0
     matter_mm: Annotated[float, Limits(low=1, high=20)] = 4.0
@@ -73,6 +83,11 @@ class PetScanOptions:
     def __post_init__(self) -> None:
         if self.breathing_mm and self.displacements_mm:
             raise InputError("breathing is either `breathing_mm` or `displacements_mm`, not both")
+        if self.sinogram_span is None and (self.sinogram_mashing > 1 or self.sinogram_timings is not None):
+            raise InputError(
+                "`sinogram_mashing` and `sinogram_timings` have no effect without `sinogram_span`",
+                remedy="state it, 1 for no axial compression, or leave them out",
+            )
 
 
 @options
@@ -211,6 +226,10 @@ class PetImageOptions:
         Nothing of the patient lies beyond the CT's ends, although the scanner saw farther.
     time_zone : str or None
         Offset from UTC of the scanner's clock, such as +01:00, where the CT states none and the raw data are in UTC.
+    bed_mm : float or None
+        Of an Interfile sinogram, which does not say it: LPS z of the scanner's middle.
+    axis_mm : tuple of float or None
+        Of an Interfile sinogram, LPS x and y of the scanner's axis.
     gate : int or None
         Only the coincidences of one phase of breathing, counted from 0.
     matter_mm : float
@@ -223,6 +242,8 @@ class PetImageOptions:
     registered: bool = False
     body_ends_with_ct: bool = False
     time_zone: str | None = None
+    bed_mm: float | None = None
+    axis_mm: tuple[float, float] | None = None
     gate: Annotated[int, Limits(low=0)] | None = None
     matter_mm: Annotated[float, Limits(low=1, high=20)] = 4.0
 
