@@ -26,7 +26,7 @@ from hepatica.imaging.reconstruct.noise_estimate import quick_sd
 from hepatica.imaging.reconstruct.resampling import Ensemble, bootstrap
 from hepatica.imaging.reconstruct.scatter_updates import ScatterUpdate
 from hepatica.imaging.spect.attenuation import body_voxels
-from hepatica.imaging.spect.lung_levels import level_update, lungs_on, reading_of
+from hepatica.imaging.spect.lung_levels import level_update, lungs_on, reading_of, without_blur_in_lung
 from hepatica.imaging.spect.montecarlo.projector import SpectSetup
 from hepatica.imaging.spect.options import FROM_WINDOWS, OF_THE_IMAGE, NoiseOptions
 from hepatica.imaging.spect.scan_model import ScanModel, SpectOptions, lead_relative_sd, scale_relative_sd
@@ -258,7 +258,8 @@ def reconstruct_scan(
     levels = None if by_level is None else by_level.finished(found.image)
     lung = None
     if by_level is not None and levels is not None:
-        report_progress("lung: how well its mean is known")
+        report_progress("lung: without the blur left, and how well its mean is known")
+        levels = without_blur_in_lung(model.exact, _as_done(options, found), by_level, levels)
         found = replace(found, image=levels.image, additive=levels.scattered.reshape(found.additive.shape))
         lung = reading_of(model, options, by_level, levels)
     samples = _samples(model, found, options, report_progress, _Again(within, by_level, levels))
@@ -392,6 +393,8 @@ def _samples(
             additive=by_level or (found.additive if of_windows is None else of_windows), within=same.within,
         )  # fmt: skip
         levels = None if by_level is None else by_level.finished(made.image)
+        if by_level is not None and levels is not None:
+            levels = without_blur_in_lung(model.exact, iteration, by_level, levels)
         image = made.image if levels is None else levels.image
         return np.asarray(finished(model, image, options).values, dtype=np.float32)
 
