@@ -10,7 +10,7 @@ from hepatica.core.message import Message
 IN_DOUBT = (
     "no-lungs-on-ct", "lung-by-voxel", "counts-not-explained", "activity-beside-body", "no-body-on-ct",
     "axis-overruled", "camera-overruled", "scatter-not-corrected", "lead-taken-as-holes",
-    "tissue-not-of-tissue-hu", "air-not-of-air-hu",
+    "tissue-not-of-tissue-hu", "air-not-of-air-hu", "too-few-updates",
 )  # fmt: skip
 """Codes of messages that call becquerels of a SPECT, or their place, in doubt."""
 
