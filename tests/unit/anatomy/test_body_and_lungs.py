@@ -64,6 +64,26 @@ def test_body_and_lungs_of_a_turned_torso(turned_grid: Grid) -> None:
     assert not (lungs & parts["gas"]).any()
 
 
+def test_lungs_behind_a_chest_wall_thinner_than_the_opening_are_found_and_foam_in_a_couch_is_none() -> None:
+    """Walls of one voxel of 5 mm: the opening took them, and 97 g of 1.58 kg of lung were found in another phantom."""
+    grid = Grid.axial((64, 50, 36), spacing_mm=(5.0, 5.0, 5.0), origin_mm=(-157.5, -110.0, -90.0))
+    values = np.full(grid.shape, -1000.0, dtype=np.float32)
+    x, y, z = np.moveaxis(grid.to_mm(np.moveaxis(np.indices(grid.shape), 0, -1)), -1, 0)
+    wall = (x / 150) ** 2 + (y / 100) ** 2 <= 1
+    lung = ((x / 144) ** 2 + (y / 94) ** 2 < 1) & (np.abs(x) > 25) & (z > -40)
+    values[wall], values[lung] = 40, -800
+    # A couch that touches the back: a shell of one voxel with 35 mm of foam in it, of the lung's own CT number.
+    values[(y > 98) & (y < 132) & (np.abs(x) < 140)] = 100
+    foam = (y > 104) & (y < 127) & (np.abs(x) < 130)
+    values[foam] = -800
+    hu = Volume(grid, values, Kind.HU)
+    left, right = lung_regions(hu)
+    found = left.mask() | right.mask()
+    assert (found & lung).sum() > 0.95 * lung.sum()
+    assert (found & ~lung).sum() < 0.02 * lung.sum()
+    assert not (body_region(hu).mask() & foam).any()
+
+
 def test_touching_lungs_are_parted_and_a_single_lung_is_named(turned_grid: Grid) -> None:
     hu, _ = torso(turned_grid)
     x, y, z = np.moveaxis(turned_grid.to_mm(np.moveaxis(np.indices(turned_grid.shape), 0, -1)), -1, 0)

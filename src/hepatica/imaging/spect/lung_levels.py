@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from hepatica.anatomy.segmentation.quality import believed_lungs
 from hepatica.core import Grid, Volume
 from hepatica.core.resample import resample_region
 from hepatica.errors import GeometryError
+from hepatica.imaging.reconstruct.algorithms import IterationOptions, Start, reconstruct
 from hepatica.imaging.reconstruct.background_term import Additive
 from hepatica.imaging.reconstruct.levels.lung import LungReading, LungUncertainty, lung_reading
 from hepatica.imaging.reconstruct.levels.update import Levels, LevelUpdate, PartScatter
 from hepatica.imaging.reconstruct.scatter_updates import ScatterUpdate
-from hepatica.imaging.spect.projector import Float32
+from hepatica.imaging.spect.projector import Float32, SystemModel
 from hepatica.imaging.spect.scan_model import ScanModel, SpectOptions
 from hepatica.imaging.spect.scatter.montecarlo import MonteCarloScatter
 
@@ -50,6 +53,40 @@ def level_update(
     return LevelUpdate(
         scatter, lungs, _part_scatter(scatter), updates=options.iteration.updates, fitted_scale=fitted, start=start
     )
+
+
+def without_blur_in_lung(
+    exact: SystemModel, iteration: IterationOptions, update: LevelUpdate, levels: Levels
+) -> Levels:
+    """A finished image in which no blur is left where hot voxels and lungs share a voxel.
+
+    Blur that is left in the image spills the liver into the lung beside it: 5 % of the lung of 90Y at 11.5 mm. So the
+    hot voxels are found once more with all of the camera's response, from an even start and beside scatter and levels
+    as they were, and those that share anything with a lung are taken of that. All others keep the blur.
+
+    Parameters
+    ----------
+    exact : SystemModel
+        With all of the camera's blur.
+    iteration : IterationOptions
+        With as many iterations as the image took.
+    update : LevelUpdate
+        That made it, with the projector that leaves blur in it.
+    levels : Levels
+        Finished image.
+    """
+    scatter = update.scatter
+    if scatter.projector is exact:
+        return levels
+    hot, again = levels.regions.hot, update.of_system(exact, levels)
+    even = np.where(hot, np.float32(levels.image[hot].mean(dtype=np.float64)), levels.image)
+    made = reconstruct(
+        scatter.counts, exact, iteration, weights=scatter.weights, additive=again, start=Start(even),
+        within=scatter.body,
+    )  # fmt: skip
+    sharp = again.finished(made.image)
+    assert sharp is not None  # It has the regions of `levels`.
+    return replace(levels, image=np.where(hot & np.any(update.lungs, axis=0), sharp.image, levels.image))
 
 
 def _part_scatter(scatter: ScatterUpdate) -> PartScatter:

@@ -16,6 +16,7 @@ layers are blurred exactly, not by increments.
 
 from __future__ import annotations
 
+import copy
 import math
 import os
 from collections.abc import Callable, Iterable, Sequence
@@ -279,6 +280,12 @@ class SpectProjector:
         """Attenuate, blur and add the layers of `turn`; `forward` of a view is both together, shape (u, v)."""
         flat = np.array(cells, dtype=np.float32).reshape(len(self._depth) * self.columns, -1)
         return self._project_cells(flat, view)
+
+    def with_response(self, response: Response | None) -> SpectProjector:
+        """The same geometry and attenuation with another response; turning matrices and factors are shared."""
+        made: SpectProjector = copy.copy(self)
+        made.response, made._blurs, made._spreads = response, {}, {}
+        return made
 
     def share_turns(self, other: SpectProjector) -> None:
         """Use the turning matrices of a projector of the same geometry instead of own ones."""

@@ -26,7 +26,7 @@ from hepatica.imaging.reconstruct.noise_estimate import quick_sd
 from hepatica.imaging.reconstruct.resampling import Ensemble, bootstrap
 from hepatica.imaging.reconstruct.scatter_updates import ScatterUpdate
 from hepatica.imaging.spect.attenuation import body_voxels
-from hepatica.imaging.spect.lung_levels import level_update, lungs_on, reading_of
+from hepatica.imaging.spect.lung_levels import level_update, lungs_on, reading_of, without_blur_in_lung
 from hepatica.imaging.spect.montecarlo.projector import SpectSetup
 from hepatica.imaging.spect.options import FROM_WINDOWS, OF_THE_IMAGE, NoiseOptions
 from hepatica.imaging.spect.scan_model import ScanModel, SpectOptions, lead_relative_sd, scale_relative_sd
@@ -42,6 +42,8 @@ DOUBTFUL_RESIDUAL = 2.2
 """From here on it is said: a thorax whose lungs the CT shows as soft tissue leaves 2.5. Our choice."""
 MAX_RESIDUAL = 3.0
 """Squared residuals over noise: 1.2 to 1.7 for 90Y with the right CT, 7 with one 12 cm beside its place. Our choice."""
+SCATTER_SETTLED = 4
+"""Iterations from which on scatter that is computed of the image (after iterations 1, 2, ...) follows what is there."""
 MAX_OUTSIDE = 0.15
 """Share of the activity outside the body of the CT; scatter that was not corrected puts less there. Our choice."""
 
@@ -131,7 +133,7 @@ class ReconstructedScan:
 
     def doubts(self, model: ScanModel, options: SpectOptions) -> tuple[Message, ...]:
         """What speaks against CT, place or model: counts that the image does not explain, activity beside the body."""
-        done, found = self.reconstruction, []
+        done, found = self.reconstruction, list(self._too_few_updates(options))
         settled = done.iterations * options.iteration.updates >= SETTLED_UPDATES
         remedy = "check that CT and projections are of one patient and lie on each other, the axis, and the camera"
         if settled and done.residual_ratio and done.residual_ratio[-1] > DOUBTFUL_RESIDUAL:
@@ -152,6 +154,22 @@ class ReconstructedScan:
             text = f"{outside:.0%} of the activity lies outside the body that the CT shows: the CT is not where it was"
             found.append(Message("activity-beside-body", text, remedy, "critical"))
         return tuple(found)
+
+    def _too_few_updates(self, options: SpectOptions) -> tuple[Message, ...]:
+        """Whether the image, or the scatter that is computed of it, has not settled."""
+        done, subsets = self.reconstruction.iterations, options.iteration.updates
+        of_image = options.scatter.scatter in OF_THE_IMAGE
+        if done * subsets >= SETTLED_UPDATES and not (of_image and done < SCATTER_SETTLED):
+            return ()
+        text = f"{done} iteration(s) of {subsets} subset(s), {done * subsets} updates of the image, are too few: "
+        if not of_image:
+            text += "activity is spread out and has not settled, small lesions read too low"
+        elif done == 1:
+            text += "scatter, computed after the first iteration, was never corrected for, and lies in the image"
+        else:
+            text += "scatter, computed of the image between them, has not settled, and the total is wrong with it"
+        remedy = f"make at least {SCATTER_SETTLED} iterations and {SETTLED_UPDATES} updates, or leave `iterations` out"
+        return (Message("too-few-updates", text, remedy, "critical" if of_image else "warning"),)
 
     def uncertainty(self, noise: NoiseOptions) -> VoxelUncertainty | None:
         """How the uncertainty of the voxels was found; None if it was not asked for."""
@@ -258,7 +276,8 @@ def reconstruct_scan(
     levels = None if by_level is None else by_level.finished(found.image)
     lung = None
     if by_level is not None and levels is not None:
-        report_progress("lung: how well its mean is known")
+        report_progress("lung: without the blur left, and how well its mean is known")
+        levels = without_blur_in_lung(model.exact, _as_done(options, found), by_level, levels)
         found = replace(found, image=levels.image, additive=levels.scattered.reshape(found.additive.shape))
         lung = reading_of(model, options, by_level, levels)
     samples = _samples(model, found, options, report_progress, _Again(within, by_level, levels))
@@ -392,6 +411,8 @@ def _samples(
             additive=by_level or (found.additive if of_windows is None else of_windows), within=same.within,
         )  # fmt: skip
         levels = None if by_level is None else by_level.finished(made.image)
+        if by_level is not None and levels is not None:
+            levels = without_blur_in_lung(model.exact, iteration, by_level, levels)
         image = made.image if levels is None else levels.image
         return np.asarray(finished(model, image, options).values, dtype=np.float32)
 

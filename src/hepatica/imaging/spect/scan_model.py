@@ -141,7 +141,9 @@ class ScanModel:
     models : tuple of WindowModel
         What each of them sees.
     projector : SystemModel
-        Of all of them.
+        Of all of them, without the blur that is to be left in the image.
+    exact : SystemModel
+        The same with all of the camera's blur.
     counts : ndarray, shape (windows * views, u, v)
         Of the windows that are reconstructed, one after another.
     weights : ndarray, shape (windows * views,)
@@ -157,6 +159,7 @@ class ScanModel:
     main: tuple[int, ...]
     models: tuple[WindowModel, ...]
     projector: SystemModel
+    exact: SystemModel
     counts: NDArray[np.float32]
     weights: NDArray[np.float64]
     start: datetime
@@ -312,26 +315,34 @@ def scan_model(
         raise TimeError("AcquisitionDate and AcquisitionTime are missing: the image would have no instant")
     main = main_windows(data, nuclide, stated.energy_windows)
     models = tuple(window_model(camera, nuclide, data.windows[n], energy_kev=stated.photon_energy_kev) for n in main)
-    projectors = []
+    windows = []
     left_mm = blur_left_mm(options.noise.remaining_blur_mm, models, data)
     for model in models:
         report_progress(f"attenuation at {energies_text(model)}")
-        projectors.append(_projector(hu, data, model, left_mm))
+        windows.append(_projector(hu, data, model))
+    exact = projector = _joint(windows)
+    if left_mm:
+        narrower = [replace(model.response, left_sd_mm=left_mm / FWHM_PER_SD) for model in models]
+        projector = _joint([one.with_response(response) for one, response in zip(windows, narrower, strict=True)])
     return ScanModel(
         hu, camera, nuclide, data, main, models,
-        projector=projectors[0] if len(projectors) == 1 else JointProjector(projectors),
+        projector=projector,
+        exact=exact,
         counts=np.concatenate([data.window(n) for n in main]),
         weights=view_weights(data, models, nuclide, options),
         start=data.start,
     )  # fmt: skip
 
 
-def _projector(hu: Volume, data: Projections, model: WindowModel, remaining_blur_mm: float) -> SpectProjector:
+def _joint(windows: list[SpectProjector]) -> SystemModel:
+    return windows[0] if len(windows) == 1 else JointProjector(windows)
+
+
+def _projector(hu: Volume, data: Projections, model: WindowModel) -> SpectProjector:
     grid = data.grid()
-    response = replace(model.response, left_sd_mm=remaining_blur_mm / FWHM_PER_SD)
     maps = np.stack([attenuation_map(hu, grid, energy) for energy in model.energy_kev])
     return SpectProjector(
-        grid, data.orbit, columns=data.shape[1], response=response, mu_per_mm=maps, energy_weights=model.weights
+        grid, data.orbit, columns=data.shape[1], response=model.response, mu_per_mm=maps, energy_weights=model.weights
     )
 
 

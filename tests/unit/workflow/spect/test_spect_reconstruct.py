@@ -408,6 +408,29 @@ def test_a_residual_between_the_right_ct_and_a_far_one_is_said(lab: Path) -> Non
     assert said == {1.7: [], 2.5: ["warning"], 7.0: ["critical"]}
 
 
+def test_too_few_updates_are_said_and_scatter_that_was_never_corrected_for_is_critical(lab: Path) -> None:
+    """One iteration of 4 subsets with scatter of the image made 4.3 times the activity of a 90Y scan, unsaid."""
+    found = reconstructed(lab, acquisition=AcquisitionOptions(), iteration=QUICK)
+    (said,) = [m for m in found.messages if m.code == "too-few-updates"]
+    assert said.severity == "warning"
+    assert "8 updates" in said.text
+    assert "too-few-updates" in {m.code for m in found.image.messages}
+    scan, model = found.scan, scan_model(
+        read_projections(lab / "tomo.dcm").projections, Volume(GRID, np.zeros(GRID.shape, np.float32), Kind.HU),
+        gamma_camera("siemens-megp"), LU, SpectOptions(acquisition=AcquisitionOptions(registered=True)),
+    )  # fmt: skip
+    of_image = {}
+    for iterations, subsets in ((1, 4), (3, 8), (4, 4)):
+        options = SpectOptions(
+            scatter=ScatterOptions(scatter="esse"), iteration=IterationOptions(iterations=iterations, subsets=subsets)
+        )
+        done = replace(scan, reconstruction=replace(scan.reconstruction, iterations=iterations))
+        of_image[iterations] = [m for m in done.doubts(model, options) if m.code == "too-few-updates"]
+    assert [m.severity for m in of_image[1] + of_image[3]] == ["critical", "critical"]
+    assert "never corrected" in of_image[1][0].text
+    assert not of_image[4]
+
+
 def test_a_total_has_the_uncertainty_of_the_calibration_and_the_lung_its_interval(lab: Path) -> None:
     found = reconstructed(lab, acquisition=AcquisitionOptions(), iteration=QUICK)
     assert _calibrated(Estimate(100.0), 0.1).sd == pytest.approx(10.0)

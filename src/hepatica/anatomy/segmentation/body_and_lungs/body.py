@@ -20,6 +20,12 @@ from hepatica.errors import GeometryError
 OPENING_MM = 6.0
 """Bridges thinner than this are cut: couch to body, and the two lungs where they touch in front of the heart."""
 
+THIN_WALLED_HU = (-940.0, -500.0)
+"""Mean of what a wall that the opening took encloses, to be a lung: gas and air beside the patient are below, stool and
+fat above."""
+
+THIN_WALLED_RADIUS_MM = 25.0
+"""Radius of the largest ball in it, at least: the foam in a couch's top is 4 to 5 cm thick. Our choice."""
 
 ARM_RADIUS_MM = 18.0
 """Radius of the largest ball in a piece beside the trunk, from which on it is an arm: an upper arm holds one of 30 to
@@ -75,9 +81,41 @@ def body_blocks(blocks: CtBlocks, *, limbs: bool = False) -> Mask:
     # The opening rounds off skin folds: take back tissue next to the largest piece.
     structure = ndimage.generate_binary_structure(3, 1)
     largest = ndimage.binary_dilation(largest, structure) & blocks.tissue
-    axis = blocks.slice_axis
-    filled = [ndimage.binary_fill_holes(plane) for plane in np.moveaxis(largest, axis, 0)]
-    return np.asarray(np.moveaxis(np.stack(filled), 0, axis), dtype=bool)
+    filled = _filled(largest, blocks.slice_axis)
+    return filled | _behind_thin_walls(filled, blocks)
+
+
+def _filled(mask: Mask, axis: int) -> Mask:
+    """Holes filled slice by slice."""
+    from scipy import ndimage
+
+    planes = [ndimage.binary_fill_holes(plane) for plane in np.moveaxis(mask, axis, 0)]
+    return np.asarray(np.moveaxis(np.stack(planes), 0, axis), dtype=bool)
+
+
+def _behind_thin_walls(body: Mask, blocks: CtBlocks) -> Mask:
+    """Lungs that the body lacks because the opening took a chest wall of a few millimetres, with that wall."""
+    from scipy import ndimage
+
+    labels, _ = ndimage.label(blocks.tissue)
+    own = np.unique(labels[body & blocks.tissue])
+    whole = np.isin(labels, own[own > 0])
+    lost = _filled(whole, blocks.slice_axis) & ~whole & ~body
+    pockets, count = ndimage.label(lost)
+    if not count:
+        return np.zeros_like(body)
+    numbers = np.arange(1, count + 1)
+    depth = ndimage.distance_transform_edt(np.pad(lost, 1, mode="edge"), blocks.grid.spacing_mm)[1:-1, 1:-1, 1:-1]
+    radius = np.asarray(ndimage.maximum(depth, pockets, numbers))
+    mean = np.asarray(ndimage.mean(blocks.mean_hu, pockets, numbers))
+    low, high = THIN_WALLED_HU
+    lungs = np.isin(pockets, numbers[(radius >= THIN_WALLED_RADIUS_MM) & (mean > low) & (mean < high)])
+    if not lungs.any():
+        return np.zeros_like(body)
+    reach = ndimage.distance_transform_edt(~lungs, blocks.grid.spacing_mm) <= 2 * max(
+        OPENING_MM, *blocks.grid.spacing_mm
+    )
+    return np.asarray(lungs | (whole & reach), dtype=bool)
 
 
 def body_of_blocks(blocks: CtBlocks, body: Mask, name: str = "body") -> Region:

@@ -10,6 +10,7 @@ follows it: 1 % of the scatter of 90Y is 3 to 7 % of its lung.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -21,7 +22,7 @@ from hepatica.imaging.reconstruct.background_term import Additive
 from hepatica.imaging.reconstruct.levels.fit import LevelFit, fit_levels
 from hepatica.imaging.reconstruct.levels.regions import LevelRegions, hot_voxels, level_regions
 from hepatica.imaging.reconstruct.scatter_updates import ScatterUpdate
-from hepatica.imaging.spect.projector import Float32
+from hepatica.imaging.spect.projector import Float32, SystemModel
 
 FIRST = 4
 """Iterations before the first fit, at least: until then scatter has not settled."""
@@ -154,6 +155,19 @@ class LevelUpdate:
             known, self.lungs, self._part_scatter, updates=self._updates, fitted_scale=self._tie == UNTIED
         )
         made._regions, made._columns, made._known = last.regions, self._columns, Additive(total)
+        return made
+
+    def of_system(self, projector: SystemModel, last: Levels) -> LevelUpdate:
+        """The same for another response of the camera and a finished image, whose regions, levels and scatter it takes.
+
+        Nothing is computed or fitted between the iterations; the scatter follows the image.
+        """
+        made = LevelUpdate(
+            replace(self.scatter, projector=projector, iterations=(sys.maxsize,)), self.lungs, self._part_scatter,
+            updates=self._updates, fitted_scale=self._tie == UNTIED,
+        )  # fmt: skip
+        made._regions, made._columns = last.regions, self._columns
+        made._term = made._known = replace(self._as_term(last), image=None)
         return made
 
     # -----------------------------------------------------------------------------------------------------------------
