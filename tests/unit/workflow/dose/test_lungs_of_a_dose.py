@@ -194,7 +194,10 @@ def test_lungs_stated_to_be_in_the_image_are_looked_for() -> None:
     torso = Torso(lung_share=0.05)
     assert not {c for c in codes(torso.dose(torso.scout, lungs_in_image=True).messages) if c.startswith("lungs-")}
     torso.regions = torso.regions[:2]
-    assert "lungs-not-seen" in codes(torso.dose(torso.scout, lungs_in_image=True).messages)
+    drawn_by_nobody = codes(torso.dose(torso.scout, lungs_in_image=True).messages)
+    assert "lungs-from-ct" in drawn_by_nobody
+    assert "lungs-not-seen" not in drawn_by_nobody
+    assert "lungs-not-seen" in codes(torso.dose(torso.scout, ct=False, lungs_in_image=True).messages)
 
 
 def test_the_mass_of_whole_lungs_can_be_stated_or_modelled() -> None:
