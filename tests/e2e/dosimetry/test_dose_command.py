@@ -39,7 +39,7 @@ def hepatica(*arguments: object, code: int = 0) -> command_line.Done:
 @pytest.fixture(scope="module")
 def patient(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("demo") / "patient"
-    write_demo_patient(folder, ct_spacing_mm=(5.0, 5.0, 5.0))
+    write_demo_patient(folder, ct_spacing_mm=(8.0, 8.0, 6.0), pet_spacing_mm=(6.0, 6.0, 6.0))
     return folder
 
 
