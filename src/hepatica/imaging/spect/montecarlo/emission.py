@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -142,14 +141,8 @@ def _with_internal(nuclide: Nuclide, emitted: Emission, lowest_kev: float) -> tu
     end = max((b.endpoint_kev for b in nuclide.betas), default=0.0)
     if end <= lowest_kev:
         return emitted.gamma_kev, emitted.gamma_yield
-    energy, photons = _internal(nuclide, lowest_kev, end)
+    energy, photons = internal_bremsstrahlung(nuclide, np.geomspace(lowest_kev, end, INTERNAL_BINS + 1))
     return np.concatenate([emitted.gamma_kev, energy]), np.concatenate([emitted.gamma_yield, photons])
-
-
-@cache
-def _internal(nuclide: Nuclide, lowest_kev: float, highest_kev: float) -> tuple[FloatArray, FloatArray]:
-    """Internal bremsstrahlung in bins, kept: a reconstruction asks at each update of its scatter."""
-    return internal_bremsstrahlung(nuclide, np.geomspace(lowest_kev, highest_kev, INTERNAL_BINS + 1))
 
 
 def bremsstrahlung_per_electron(importance: Importance, lowest_kev: float) -> tuple[Importance, Importance]:
