@@ -28,7 +28,9 @@ def demo_patient(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     folder = tmp_path_factory.mktemp("docs")
     shutil.copytree(ROOT / "docs" / "examples", folder / "examples")
-    write_demo_patient(folder / "demo-output" / "patient", ct_spacing_mm=(5.0, 5.0, 5.0))
+    write_demo_patient(
+        folder / "demo-output" / "patient", ct_spacing_mm=(8.0, 8.0, 6.0), pet_spacing_mm=(6.0, 6.0, 6.0)
+    )
     return folder
 
 

@@ -10,11 +10,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from hepatica.core.grid import Grid
 from hepatica.core.region import Region, bounding_window
@@ -32,6 +33,9 @@ SLIVER = 1e-6
 
 MAX_CELLS_AT_ONCE = 4_000_000
 """Values of planes that are being brought to another grid, so that no second image stands in memory."""
+
+MAX_CELLS_TOGETHER = 100_000
+"""Of these, values of planes that go through one product: many products of small planes cost more than the sums."""
 
 SUBSAMPLES = 4
 """Points per axis and voxel where grids are turned against each other and overlaps have no closed form."""
@@ -159,16 +163,22 @@ def _share_out_aligned(
     along = []
     for axis in order:
         to = int(axes[axis])
-        overlap = _overlaps(source.shape[axis], target.shape[to], matrix[to, axis], matrix[to, 3])
-        along.append((overlap / abs(matrix[to, axis]) if method == "total" else overlap).astype(dtype))
+        whole = abs(matrix[to, axis]) if method == "total" else 1.0
+        along.append(_overlaps(source.shape[axis], target.shape[to], matrix[to, axis], matrix[to, 3], whole, dtype))
     first, second, third = along
     out = np.empty([overlap.shape[0] for overlap in along], dtype=dtype)
     flat = laid.reshape(laid.shape[0], -1)
     planes = max(1, MAX_CELLS_AT_ONCE // flat.shape[1])
     for start in range(0, len(out), planes):
-        part = (first[start : start + planes] @ flat).reshape(-1, *laid.shape[1:])
-        for n, plane in enumerate(part, start):
-            out[n] = (third @ (second @ plane).T).T
+        rows = first if planes >= len(out) else first[start : start + planes]
+        part = (rows @ flat).reshape(-1, *laid.shape[1:])
+        together = max(1, MAX_CELLS_TOGETHER // math.prod(laid.shape[1:]))
+        for n in range(0, len(part), together):
+            few = part[n : n + together]
+            lines = second @ few.transpose(1, 0, 2).reshape(laid.shape[1], -1)
+            lines = lines.reshape(len(lines), -1, laid.shape[2])
+            cells = third @ lines.transpose(2, 1, 0).reshape(laid.shape[2], -1)
+            out[start + n : start + n + len(few)] = cells.reshape(len(cells), len(few), -1).transpose(1, 2, 0)
     if method == "mean" and outside != 0:
         inside = [np.asarray(overlap.sum(axis=1)) for overlap in along]
         out = out + np.asarray(outside, dtype) * (1 - inside[0][:, None, None] * inside[1][:, None] * inside[2])
@@ -176,8 +186,10 @@ def _share_out_aligned(
     return np.moveaxis(out, range(3), [int(axes[axis]) for axis in order])
 
 
-def _overlaps(n_source: int, n_target: int, scale: float, shift: float) -> sparse.csr_array:
-    """Length of source voxel s inside target voxel t, in target voxels, shape (n_target, n_source)."""
+def _overlaps(
+    n_source: int, n_target: int, scale: float, shift: float, whole: float, dtype: DTypeLike
+) -> sparse.csr_array:
+    """Length of source voxel s inside target voxel t over `whole`, in target voxels, shape (n_target, n_source)."""
     from scipy import sparse
 
     edges = np.sort(scale * np.stack([np.arange(n_source) - 0.5, np.arange(n_source) + 0.5]) + shift, axis=0)
@@ -192,7 +204,7 @@ def _overlaps(n_source: int, n_target: int, scale: float, shift: float) -> spars
         keep = (length > 0) & (rows >= 0) & (rows < n_target)
         parts.append((length[keep], rows[keep], columns[keep]))
     length, rows, cols = (np.concatenate(part) for part in zip(*parts, strict=True))
-    return sparse.csr_array((length, (rows, cols)), shape=(n_target, n_source))
+    return sparse.csr_array(((length * (1 / whole)).astype(dtype), (rows, cols)), shape=(n_target, n_source))
 
 
 def _share_out_turned(values: NDArray[Any], source: Grid, target: Grid, method: Method, outside: float) -> NDArray[Any]:

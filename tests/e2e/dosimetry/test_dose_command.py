@@ -39,7 +39,7 @@ def hepatica(*arguments: object, code: int = 0) -> command_line.Done:
 @pytest.fixture(scope="module")
 def patient(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("demo") / "patient"
-    write_demo_patient(folder, ct_spacing_mm=(5.0, 5.0, 5.0))
+    write_demo_patient(folder, ct_spacing_mm=(8.0, 8.0, 6.0), pet_spacing_mm=(6.0, 6.0, 6.0))
     return folder
 
 
@@ -110,9 +110,11 @@ def test_an_output_folder_is_never_overwritten_unasked(patient: Path, tmp_path: 
     assert "was not written by hepatica" in done.stderr
     assert (out / "mine.txt").read_text() == "precious"
     own = tmp_path / "own"
-    hepatica(*usual(patient, "--out", own, "--engine", "local"))
+    hepatica("quantify", patient / "pet", "--nuclide", "Y-90", "--out", own)
+    assert not (own / "dose.dcm").exists()
     hepatica(*usual(patient, "--out", own, "--engine", "local", "--force"))
     assert (own / "dose.dcm").exists()
+    assert not (own / "activity.nii.gz").exists()
 
 
 def test_without_structures_body_and_lungs_come_from_the_ct(patient: Path) -> None:
@@ -246,7 +248,7 @@ def test_real_patient(real_data: Path, tmp_path: Path) -> None:
 
 def test_python_and_command_give_the_same_document(patient: Path) -> None:
     """From files and from images that were read before: all but the instant of making."""
-    arguments = ("--administered", "2.6 GBq", "--lungs-in-image", "--lung-margin", "10 mm", "--grid", "6 mm")
+    arguments = ("--administered", "2.6 GBq", "--lungs-in-image", "--lung-margin", "10 mm", "--grid", "9 mm")
     said = json.loads(hepatica_command(patient, *arguments))
     pet, ct = (package.read_image(patient / name, role=role) for name, role in (("pet", "activity"), ("ct", "ct")))
     for activity, scan in ((patient / "pet", patient / "ct"), (pet, ct)):
@@ -258,7 +260,7 @@ def test_python_and_command_give_the_same_document(patient: Path) -> None:
             options=DoseOptions(
                 quantification=QuantificationOptions(administered_bq=2.6e9, lungs_in_image=True),
                 clinical=StructureOptions(lung_margin_mm=10.0),
-                output=OutputOptions(grid=6.0),
+                output=OutputOptions(grid=9.0),
             ),
         )
         document = json.loads(json.dumps(result.as_dict(), allow_nan=False))

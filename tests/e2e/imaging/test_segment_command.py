@@ -22,7 +22,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         seed=31,
         tumours=1,
         anatomy=hepatica.AnatomyOptions(terminals=24),
-        ct=hepatica.VirtualCtOptions(spacing_mm=4.0),
+        ct=hepatica.VirtualCtOptions(spacing_mm=5.0),
     ).save(folder)
     return folder
 

@@ -28,7 +28,7 @@ def patient(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from hepatica.io.virtual.demo import write_demo_patient
 
     folder = tmp_path_factory.mktemp("spect")
-    write_demo_patient(folder / "patient", ct_spacing_mm=(6.0, 6.0, 6.0))
+    write_demo_patient(folder / "patient", ct_spacing_mm=(8.0, 8.0, 6.0), pet_spacing_mm=(6.0, 6.0, 6.0))
     done = run(
         "simulate", *SIMULATE, "--activity", folder / "patient/pet", "--ct", folder / "patient/ct",
         "--out", folder / "scan", "--json",

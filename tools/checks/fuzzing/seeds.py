@@ -321,24 +321,29 @@ def seeds(data: Path | None = None, names: tuple[str, ...] = ()) -> dict[str, tu
     names : tuple of str
         Formats of which real images are wanted; all if empty.
     """
-    from fuzzing.patient_seeds import patient_seeds
     from fuzzing.real_seeds import real_seeds
+
+    found: dict[str, list[Seed]] = {}
+    for seed in (*_made(), *(real_seeds(data, names) if data is not None else ())):
+        found.setdefault(seed.name, []).append(seed)
+    return {name: tuple(group) for name, group in sorted(found.items())}
+
+
+@functools.cache
+def _made() -> tuple[Seed, ...]:
+    """Seeds of no real image: made once, whichever real ones are asked for beside them."""
+    from fuzzing.patient_seeds import patient_seeds
     from fuzzing.registration_seeds import registration_seeds
     from fuzzing.text_seeds import text_seeds
 
-    found: dict[str, list[Seed]] = {}
-    makers = (
-        _dicom_images(),
-        _own_writers(),
-        _compressed(),
-        _volumes(),
-        _interfile(),
-        _sinograms(),
-        text_seeds(),
-        patient_seeds(),
-        registration_seeds(),
+    return (
+        *_dicom_images(),
+        *_own_writers(),
+        *_compressed(),
+        *_volumes(),
+        *_interfile(),
+        *_sinograms(),
+        *text_seeds(),
+        *patient_seeds(),
+        *registration_seeds(),
     )
-    for maker in (*makers, real_seeds(data, names) if data is not None else iter(())):
-        for seed in maker:
-            found.setdefault(seed.name, []).append(seed)
-    return {name: tuple(group) for name, group in sorted(found.items())}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -156,8 +157,9 @@ def _messages(kernels: Mapping[str, RadialKernel]) -> list[Message]:
     return found
 
 
+@cache
 def tissue_kernel(name: str) -> RadialKernel:
-    """Electron kernel of a nuclide in liver: shells of the soft-tissue table shrunk by the density.
+    """Electron kernel of a nuclide in liver, kept: shells of the soft-tissue table shrunk by the density.
 
     Beyond 12 mm there is only bremsstrahlung (under 1 % of the energy), which is even over the block and is taken up by
     the scaling to the mean dose. Within the first shell the energy is taken to grow in proportion to the radius; of the

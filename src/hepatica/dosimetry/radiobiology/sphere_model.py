@@ -286,7 +286,9 @@ def folded_kernel(kernel: RadialKernel, block: LobuleBlock) -> FloatArray:
     # between spheres of the voxel's own extent instead of the steep density at its centre.
     half = float(np.cbrt(3 * voxel / (4 * math.pi)))
     inner, outer = np.maximum(radius - half, 0), radius + half
-    octant = (kernel.within(outer) - kernel.within(inner)) * voxel / (4 / 3 * math.pi * (outer**3 - inner**3))
+    # Products, since a power of an array takes ten times as long.
+    shell = 4 / 3 * math.pi * (outer * outer * outer - inner * inner * inner)
+    octant = (kernel.within(outer) - kernel.within(inner)) * voxel / shell
     octant[0, 0, 0] = float(kernel.within(np.array([half]))[0])
     folded: FloatArray = octant
     for axis, n in enumerate(block.shape):

@@ -84,7 +84,11 @@ class DemoPatient:
 
 
 def write_demo_patient(
-    folder: Path, *, ct_spacing_mm: tuple[float, float, float] = (2.5, 2.5, 3.0), seed: int = SEED
+    folder: Path,
+    *,
+    ct_spacing_mm: tuple[float, float, float] = (2.5, 2.5, 3.0),
+    pet_spacing_mm: tuple[float, float, float] = PET_SPACING_MM,
+    seed: int = SEED,
 ) -> DemoPatient:
     """Make the patient and write CT, PET and RTSTRUCT as DICOM.
 
@@ -92,8 +96,8 @@ def write_demo_patient(
     ----------
     folder : Path
         New folder; it gets ``ct/``, ``pet/`` and ``rtstruct.dcm``.
-    ct_spacing_mm : tuple of float
-        Voxels of the CT.
+    ct_spacing_mm, pet_spacing_mm : tuple of float
+        Voxels of the CT and of the PET.
     seed : int
         Of the patient and of the noise in CT and PET.
 
@@ -106,7 +110,7 @@ def write_demo_patient(
     settings = replace(SETTINGS, seed=seed, ct=VirtualCtOptions(spacing_mm=ct_spacing_mm))
     patient = virtual_patient(settings, default_grid(settings, context.frame_of_reference))
     activity = patient.activity()
-    pet = _demo_pet(activity, seed)
+    pet = _demo_pet(activity, pet_spacing_mm, seed)
 
     folder.mkdir(parents=True, exist_ok=True)
     ct = patient.ct.with_values(patient.ct.values, time=SCANNED_AT)
@@ -127,9 +131,9 @@ def write_demo_patient(
     return DemoPatient(folder, patient, patient.hu, activity, regions)
 
 
-def _demo_pet(activity: Volume, seed: int) -> Volume:
+def _demo_pet(activity: Volume, spacing_mm: tuple[float, float, float], seed: int) -> Volume:
     """PET at the start of the scan."""
     left = decay_factor(seconds_between(ADMINISTERED_AT, SCANNED_AT), nuclide(NUCLIDE).half_life_s)
     at_scan = activity.with_values(activity.values * np.float32(left), time=SCANNED_AT)
-    grid = activity.grid.with_spacing(PET_SPACING_MM)
+    grid = activity.grid.with_spacing(spacing_mm)
     return blurred_pet(at_scan, grid, fwhm_mm=PET_FWHM_MM, noise=PET_NOISE, seed=seed)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -106,10 +107,8 @@ class Ladder:
 
 def build_ladder(media: Sequence[Medium], model: StepModel = StepModel()) -> Ladder:
     """Tables for `media`, in their order."""
-    rungs = int(np.ceil(np.log(HIGHEST_KEV / model.cutoff_kev) / -np.log(model.ratio)))
-    energy = model.cutoff_kev * model.ratio ** -np.arange(rungs, -2, -1.0)
-    limit = np.maximum(model.cutoff_kev, model.hard_fraction * energy[:-1])
-    columns = [_medium_tables(medium, energy, limit, model) for medium in media]
+    energy, limit = _rungs(model)
+    columns = [_medium_tables(medium, model) for medium in media]
     stacked = {name: np.array([column[name] for column in columns]) for name in columns[0]}
     return Ladder(
         energy_kev=energy,
@@ -119,7 +118,17 @@ def build_ladder(media: Sequence[Medium], model: StepModel = StepModel()) -> Lad
     )
 
 
-def _medium_tables(medium: Medium, energy: FloatArray, limit: FloatArray, model: StepModel) -> dict[str, FloatArray]:
+def _rungs(model: StepModel) -> tuple[FloatArray, FloatArray]:
+    """Energies of the rungs' ends, and each rung's smallest hard loss, in keV."""
+    rungs = int(np.ceil(np.log(HIGHEST_KEV / model.cutoff_kev) / -np.log(model.ratio)))
+    energy = model.cutoff_kev * model.ratio ** -np.arange(rungs, -2, -1.0)
+    return energy, np.maximum(model.cutoff_kev, model.hard_fraction * energy[:-1])
+
+
+@cache
+def _medium_tables(medium: Medium, model: StepModel) -> dict[str, FloatArray]:
+    """Rows of `Ladder` of one medium, kept: patients share most of their media. Not to be changed."""
+    energy, limit = _rungs(model)
     width = -np.diff(energy)
     points, weight = _quadrature(energy[:-1], energy[1:])
     stopping, photons = _soft_stopping(medium, points, limit, model)
