@@ -291,7 +291,7 @@ class Delivery:
         What the guardrails on vials and delivery say.
     taken_from : {"vial readings", "watched injection"}
         What `total` is of.
-    watched : WatchedActivity or None
+    watched_injection : WatchedActivity or None
         What the watched injection brought, taken or held beside the readings.
     """
 
@@ -301,7 +301,7 @@ class Delivery:
     dose: DeliveredDose | None
     messages: tuple[Message, ...] = field(metadata=HIDDEN)
     taken_from: TakenFrom = "vial readings"
-    watched: WatchedActivity | None = None
+    watched_injection: WatchedActivity | None = None
 
 
 def delivery(
@@ -332,7 +332,7 @@ def delivery(
     said = _guardrails(nuclide.name, vials, hours, planned)
     if watched is not None:
         said = unique(said, watched.beside_readings(total.administered_gbq))
-    return Delivery(nuclide.name, total, vials, _dose(nuclide, total, planned), said, watched=watched)
+    return Delivery(nuclide.name, total, vials, _dose(nuclide, total, planned), said, watched_injection=watched)
 
 
 def _as_watched(

@@ -38,7 +38,7 @@ class DeliveredResult(Result):
 
     def title(self) -> str:
         """What was delivered."""
-        total, watched = self.delivery.total, self.delivery.watched
+        total, watched = self.delivery.total, self.delivery.watched_injection
         by = f", {watched.words}" if watched is not None and self.delivery.taken_from == "watched injection" else ""
         return f"{self.delivery.nuclide}: {total.administered_gbq} GBq of {total.vial_at_injection_gbq:.4g} GBq{by}"
 
@@ -51,7 +51,7 @@ class DeliveredResult(Result):
 
     def _watched(self) -> list[tuple[Any, ...]]:
         """What the watched injection brought: as it is taken, or beside the readings."""
-        watched = self.delivery.watched
+        watched = self.delivery.watched_injection
         if watched is None or watched.administered_gbq is None:
             return []
         if self.delivery.taken_from == "watched injection":

@@ -64,12 +64,13 @@ def with_frames(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "setup.json").write_text(json.dumps(document), encoding="utf-8")
     case.add(root / "frames.dcm", "injection-frames", treatment=1)
     case.add(root / "setup.json", "injection-setup", treatment=1)
-    return case.folder
+    return Path(case.folder)
 
 
 @pytest.fixture
 def case(with_frames: Path, tmp_path: Path) -> hp.Case:
-    return hp.Case.open(shutil.copytree(with_frames, tmp_path / "case"))
+    shutil.copytree(with_frames, tmp_path / "case")
+    return hp.Case.open(tmp_path / "case")
 
 
 def enter(case: hp.Case, found: MonitorResult) -> None:
@@ -92,10 +93,11 @@ def test_without_readings_the_watched_activity_is_delivered_and_handed_on(case: 
     # The watch's own uncertainty and 5 % of the vial's calibration, which the meter's shares are of.
     assert found["administered_gbq_sd"] == pytest.approx((0.04**2 + 0.10**2) ** 0.5)
     assert found["residual_fraction"] == pytest.approx(0.2)
-    assert (found["watched"]["measured_by"], found["vials"]) == ("camera and meter", [])
+    assert (found["watched_injection"]["measured_by"], found["vials"]) == ("camera and meter", [])
     assert result(case, "safety")["administered_gbq"] == 2.0
     report = case.report()
     treatment = report.case_treatments[0]
+    assert treatment.administered_gbq is not None
     assert treatment.administered_gbq.value == 2.0
     assert treatment.given_as_watched == "the watched injection (camera and meter)"
     # One number is held against the plan once.
@@ -144,7 +146,7 @@ def test_readings_decide_and_are_held_against_what_was_watched(case: hp.Case, de
     # 3 GBq of 08:00 at 10:00; 98 % left the vial, by readings 40 min apart.
     left = 0.02 * 2 ** (2 / 3 / 64.05)
     assert found["administered_gbq"] == pytest.approx(3 * 2 ** (-2 / 64.05) * (1 - left), rel=1e-4)
-    assert found["watched"]["administered_gbq"] == delivered / 1e9
+    assert found["watched_injection"]["administered_gbq"] == delivered / 1e9
     assert ("watched-differs" in {one["code"] for one in found["messages"]}) == differs
 
 

@@ -121,12 +121,12 @@ def _facts(document: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def taken_from(document: Mapping[str, Any]) -> str:
     """What the activity of a result was measured by; empty for readings of the vial that nothing stands beside."""
-    by = at(document, "watched.measured_by")
-    if not by or at(document, "watched.why_not"):
+    by = at(document, "watched_injection.measured_by")
+    if not by or at(document, "watched_injection.why_not"):
         return ""
     if document.get("taken_from") == "watched injection":
         return f"the watched injection ({by})"
-    beside = quantity(document["watched"], "administered_gbq", "GBq")
+    beside = quantity(document["watched_injection"], "administered_gbq", "GBq")
     return f"readings of the vial; {beside} by the watched injection ({by})"
 
 
