@@ -15,7 +15,7 @@ from hepatica.case.layout import RECORD, STEPS, folder_name
 from hepatica.case.log import History, canonical
 from hepatica.case.record import Record, inputs_of
 from hepatica.case.steps.course import COURSE
-from hepatica.case.steps.inputs import Given
+from hepatica.case.steps.inputs import Given, View
 from hepatica.case.steps.step import Step
 from hepatica.errors import InputError
 from hepatica.io.files.manifest import altered_files
@@ -148,6 +148,10 @@ class Situation:
                 state = self._state(step, number, found)
                 found[state.name] = state
         return found
+
+    def view(self, treatment: int) -> View:
+        """What the inputs of one treatment look at."""
+        return _View(self, treatment)
 
     def given(self, step: Step, treatment: int) -> tuple[Given, ...]:
         """Inputs of a step as they are now."""

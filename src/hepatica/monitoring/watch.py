@@ -457,6 +457,13 @@ class Watch:
         weight = sd**2 / (sd**2 + line[1] ** 2)
         return seen + weight * (line[0] - seen), line[1] * math.sqrt(weight)
 
+    def measured_by(self) -> str:
+        """What counts in the delivered activity now: "camera", "camera and meter", "camera and line"."""
+        by_meter = self._is_by_meter()
+        if self._delivered(by_meter)[0] == float(self._statistics.delivered_bq(by_meter=False)[0][0]):
+            return "camera"
+        return "camera and meter" if by_meter else "camera and line"
+
     def _by_line(self) -> tuple[float, float] | None:
         """What passed the line and had time to arrive."""
         now = self._silent_from_s
@@ -503,6 +510,10 @@ class Watch:
         """Whether the flow had ended when frames stopped coming, and nothing else is wrong with them."""
         if self._has(MOVED, FELL, DEAD, *self._faults, "the camera is saturated", "the picture stands still"):
             return False
+        return self.flow_had_ended()
+
+    def flow_had_ended(self) -> bool:
+        """Whether nothing more was on its way at the last look: by the meter, without one by the slowing of arrival."""
         infused = self._meter.infused_bq() if self.setup.has_meter and not self._meter.lost else None
         if infused is not None and self._meter.silent_s(self._time_s) <= METER_SILENT_S:
             return infused - float(self._statistics.come_bq[0]) < LEFT_LATER * self.setup.planned_bq

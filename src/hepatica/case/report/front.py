@@ -199,10 +199,12 @@ def _activity(treatment: TreatmentSummary, steps: Steps, room: Room) -> Facts:
         planned += f", {three(t.planned_administered_gbq)} GBq to the patient"
     vial = "" if t.vial_at_injection_gbq is None else f" of {three(t.vial_at_injection_gbq)} GBq in the vial"
     given = "" if t.administered_gbq is None else f"{_with_sd(t.administered_gbq)} GBq{vial}{_of_planned(t)}"
+    if given and t.given_as_watched:
+        given += f", by {t.given_as_watched}"
     if t.administered_gbq is None and t.imaged_gbq is not None:
         given = f"{three(t.imaged_gbq)} GBq as the dose has it{_of_planned(t)}"
     elif t.administered_gbq is None and t.watched_gbq is not None:
-        given = f"no readings of the vial; {_with_sd(t.watched_gbq)} GBq by the watched injection"
+        given = f"not worked out; {_with_sd(t.watched_gbq)} GBq by the watched injection"
     shunt = "" if t.lung_shunt is None else f"{_percent(t.lung_shunt)}, {t.lung_shunt_method}"
     normal = "" if t.tumour_to_normal is None else _with_sd(t.tumour_to_normal)
     pairs = [
@@ -258,6 +260,8 @@ def about_given(treatment: TreatmentSummary) -> tuple[Message, ...]:
     out = []
     if planned and given is not None and abs(given / planned - 1) >= GIVEN_RELATIVE:
         out.append(_unlike(treatment.number, "given against planned", given, planned))
+    if treatment.given_as_watched:
+        return tuple(out)
     if planned and watched is not None and abs(watched.value / planned - 1) >= GIVEN_RELATIVE:
         what = "seen to arrive by the watched injection against planned"
         out.append(_unlike(treatment.number, what, watched.value, planned))

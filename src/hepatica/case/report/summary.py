@@ -12,6 +12,7 @@ from typing import Any
 
 from hepatica.case.report.course import CourseStep
 from hepatica.case.report.goals import Goal, goals_of_dose, goals_of_plan, left_by_earlier, lungs_before
+from hepatica.case.steps.planning.delivery import taken_from
 from hepatica.case.steps.shown import at, estimate
 from hepatica.core.numbers.estimate import Estimate
 from hepatica.core.privacy.identity import withheld
@@ -209,6 +210,8 @@ class TreatmentSummary:
         What arrived by the watched injection; that it is not measured, where it is not.
     watched_gbq : Estimate or None
         The same as a number, where it is measured and of the treatment's agent.
+    given_as_watched : str
+        "the watched injection (camera and meter)" where `administered_gbq` is what that brought; else empty.
     """
 
     number: int
@@ -249,6 +252,7 @@ class TreatmentSummary:
     spect_mri_correlation: float | None = None
     watched: str = ""
     watched_gbq: Estimate | None = None
+    given_as_watched: str = ""
 
 
 NORMAL = "normal liver"
@@ -333,6 +337,7 @@ def summary_of(
         mri_tumour_to_normal=_ratio_by_mr(document("holmium-mri")),
         spect_mri_correlation=at(document("spect-mri-agreement"), "pearson"),
         watched=_watched(document("injection")),
+        given_as_watched=taken_from(delivery) if delivery.get("taken_from") == "watched injection" else "",
         watched_gbq=_watched_gbq(document("injection"), str(stated.get("agent", ""))),
         questions=tuple(_question(row) for row in verification.get("suggestions", ())),
     )

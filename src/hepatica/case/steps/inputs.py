@@ -309,6 +309,10 @@ class Section(Input):
         left = [f"treatment.{self.step}.{key}" for key in self.needed if key not in stated]
         return f"state {', '.join(left)}" if left else ""
 
+    def words_needed(self, view: View) -> tuple[str, ...]:
+        """Which entries the step cannot do without now, stated or not."""
+        return self.needed
+
 
 _ZONE = re.compile(r"(:\d\d(?:\.\d+)?)\s*(?:Z|[+-]\d\d:?\d\d)$")
 

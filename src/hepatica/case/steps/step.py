@@ -11,6 +11,7 @@ from hepatica.case.steps.shown import Layout
 
 Arguments = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 Needless = Callable[[View], str]
+Remark = Callable[[View], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,8 @@ class Step:
         Why this case does without the step; empty where it does not. Such a step is run only when it is named.
     is_rare : bool
         Most cases have nothing for it: where it is not needed the first page does not name it.
+    remark : callable or None
+        What the step takes as things are, for its form; empty where there is nothing to say.
     layout : Layout
         What the report shows of it; all tables and pictures where nothing else is said.
     """
@@ -44,6 +47,7 @@ class Step:
     arguments: Arguments | None = None
     needless: Needless | None = None
     is_rare: bool = False
+    remark: Remark | None = None
     layout: Layout = field(default_factory=Layout)
 
     def fed_by(self, treatment: int) -> list[str]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from hepatica.core import Estimate, seconds_between
 from hepatica.core.constants import SECONDS_PER_HOUR
@@ -18,11 +18,20 @@ from hepatica.errors import InputError, TimeError
 from hepatica.nuclides import Agent, ConventionName, Nuclide, agent
 from hepatica.planning.delivery.times import decay_between, require_zone
 from hepatica.planning.guardrails import Situation, check
+from hepatica.planning.measured.watched_activity import WatchedActivity
 from hepatica.planning.prescriptions.compartments import Partition, require_positive
 from hepatica.planning.prescriptions.dose_constants import DoseConstant, dose_constant
 
+TakenFrom = Literal["vial readings", "watched injection"]
+
 ONCE = ("calibrated_at", "reading_before_at", "reading_after_at", "administered_at")
 """Instants that hold for all vials where they are given once."""
+
+OF_THE_VIAL = (
+    "vial_gbq", "calibrated_at", "reading_before_usv_per_h", "reading_before_at", "reading_after_usv_per_h",
+    "reading_after_at",
+)  # fmt: skip
+"""All are needed, or none."""
 
 ABOUT_ALL = ("delivered-less", "delivered-more")
 """Guardrails that speak of all vials together."""
@@ -30,7 +39,7 @@ ABOUT_ALL = ("delivered-less", "delivered-more")
 
 @options
 class VialReadingOptions:
-    """Readings of each vial in one geometry, background taken off.
+    """Readings of each vial in one geometry, background taken off; all, or none where a watched injection is given.
 
     Attributes
     ----------
@@ -49,18 +58,19 @@ class VialReadingOptions:
     administered_at : tuple of datetime
         The injection; once, or for each vial.
     vial_relative_sd : float
-        Relative uncertainty of the calibrated activity, the same error in all vials.
+        Relative uncertainty of the calibrated activity, the same error in all vials; of a watched injection too, where
+        a meter at the vial counts in it.
     reading_relative_sd : float
         Relative uncertainty of each reading.
     """
 
-    vial_gbq: tuple[Positive, ...]
-    calibrated_at: tuple[datetime, ...]
-    reading_before_usv_per_h: tuple[Positive, ...]
-    reading_before_at: tuple[datetime, ...]
-    reading_after_usv_per_h: tuple[NonNegative, ...]
-    reading_after_at: tuple[datetime, ...]
-    administered_at: tuple[datetime, ...]
+    vial_gbq: tuple[Positive, ...] = ()
+    calibrated_at: tuple[datetime, ...] = ()
+    reading_before_usv_per_h: tuple[Positive, ...] = ()
+    reading_before_at: tuple[datetime, ...] = ()
+    reading_after_usv_per_h: tuple[NonNegative, ...] = ()
+    reading_after_at: tuple[datetime, ...] = ()
+    administered_at: tuple[datetime, ...] = ()
     vial_relative_sd: Fraction = 0.05
     reading_relative_sd: Fraction = 0.05
 
@@ -272,13 +282,17 @@ class Delivery:
     nuclide : str
         "Y-90".
     total : Delivered
-        Of all vials.
+        Of all vials, or by the watched injection.
     vials : tuple of Delivered
-        One by one.
+        One by one; empty where a watched injection alone says what was delivered.
     dose : DeliveredDose or None
         Where a perfused mass is known.
     messages : tuple of Message
         What the guardrails on vials and delivery say.
+    taken_from : {"vial readings", "watched injection"}
+        What `total` is of.
+    watched_injection : WatchedActivity or None
+        What the watched injection brought, taken or held beside the readings.
     """
 
     nuclide: str
@@ -286,24 +300,67 @@ class Delivery:
     vials: tuple[Delivered, ...]
     dose: DeliveredDose | None
     messages: tuple[Message, ...] = field(metadata=HIDDEN)
+    taken_from: TakenFrom = "vial readings"
+    watched_injection: WatchedActivity | None = None
 
 
-def delivery(nuclide: Nuclide, readings: VialReadingOptions, planned: DeliveryOptions = DeliveryOptions()) -> Delivery:
-    """Activity and dose of one treatment from the readings of its vials.
+def delivery(
+    nuclide: Nuclide,
+    readings: VialReadingOptions,
+    planned: DeliveryOptions = DeliveryOptions(),
+    watched: WatchedActivity | None = None,
+) -> Delivery:
+    """Activity and dose of one treatment from the readings of its vials, else from its watched injection.
 
     Raises
     ------
     InputError
-        If readings and vials differ in number; otherwise as `delivered`.
+        If there are neither readings nor a watched injection that can be taken, some readings are missing, or readings
+        and vials differ in number; otherwise as `delivered`.
     """
+    if watched is not None and not any(getattr(readings, name) for name in OF_THE_VIAL):
+        return _as_watched(nuclide, readings, planned, watched)
+    if left := [name for name in (*OF_THE_VIAL, "administered_at") if not getattr(readings, name)]:
+        raise InputError(
+            f"{', '.join(f'`{name}`' for name in left)} {'is' if len(left) == 1 else 'are'} needed",
+            remedy="state all readings of the vial, or none and the result of a watched injection (`watched_result`)",
+        )
     read = _per_vial(readings)
     vials = tuple(delivered(one, nuclide.half_life_s) for one in read)
     total = delivered_from_all(vials, shared_relative_sd=readings.vial_relative_sd)
-    dose = None
-    if planned.perfused_mass_kg is not None:
-        constant = dose_constant(nuclide, planned.convention)
-        dose = delivered_dose(total.administered_gbq, planned.perfused_mass_kg, planned.lung_shunt, constant)
-    return Delivery(nuclide.name, total, vials, dose, _guardrails(nuclide.name, vials, read, planned))
+    hours = [seconds_between(one.calibrated_at, one.administered_at) / SECONDS_PER_HOUR for one in read]
+    said = _guardrails(nuclide.name, vials, hours, planned)
+    if watched is not None:
+        said = unique(said, watched.beside_readings(total.administered_gbq))
+    return Delivery(nuclide.name, total, vials, _dose(nuclide, total, planned), said, watched_injection=watched)
+
+
+def _as_watched(
+    nuclide: Nuclide, readings: VialReadingOptions, planned: DeliveryOptions, watched: WatchedActivity
+) -> Delivery:
+    """What the watched injection brought; what did not arrive of the vial is its residual."""
+    if watched.why_not:
+        raise InputError(f"{watched.source}: {watched.why_not}", remedy="state the readings of the vial")
+    if len(readings.administered_at) != 1:
+        raise InputError("`administered_at` is needed, once: the watched injection's activity is of its beginning")
+    require_zone(readings.administered_at[0], "injection")
+    assert watched.administered_gbq is not None
+    # The meter tells shares of the vial, whose calibration the watch takes as exact.
+    vial_relative_sd = readings.vial_relative_sd if "meter" in watched.measured_by else 0.0
+    given = watched.administered_gbq
+    sd = None if given.sd is None else math.hypot(given.sd, vial_relative_sd * given.value)
+    left = max(0.0, 1 - given.value / watched.vial_gbq)
+    residual = Estimate(left, None if given.sd is None else given.sd / watched.vial_gbq)
+    total = Delivered(Estimate(given.value, sd), residual, watched.vial_gbq)
+    said = unique(watched.messages, _guardrails(nuclide.name, (total,), [None], planned))
+    return Delivery(nuclide.name, total, (), _dose(nuclide, total, planned), said, "watched injection", watched)
+
+
+def _dose(nuclide: Nuclide, total: Delivered, planned: DeliveryOptions) -> DeliveredDose | None:
+    if planned.perfused_mass_kg is None:
+        return None
+    constant = dose_constant(nuclide, planned.convention)
+    return delivered_dose(total.administered_gbq, planned.perfused_mass_kg, planned.lung_shunt, constant)
 
 
 def _per_vial(given: VialReadingOptions) -> list[VialReadings]:
@@ -336,19 +393,19 @@ def _per_vial(given: VialReadingOptions) -> list[VialReadings]:
 
 
 def _guardrails(
-    nuclide: str, vials: Sequence[Delivered], read: Sequence[VialReadings], planned: DeliveryOptions
+    nuclide: str, vials: Sequence[Delivered], hours: Sequence[float | None], planned: DeliveryOptions
 ) -> tuple[Message, ...]:
-    """What the guardrails on vials and delivery say, vial by vial and of all together."""
+    """What the guardrails on vials and delivery say, vial by vial (hours after calibration) and of all together."""
     carrier = None if planned.agent is None else agent(planned.agent)
     total = sum(vial.administered_gbq.value for vial in vials)
     over = None if planned.planned_gbq is None else total / planned.planned_gbq
     messages = []
-    for number, (vial, one) in enumerate(zip(vials, read, strict=True), 1):
+    for number, (vial, late_h) in enumerate(zip(vials, hours, strict=True), 1):
         situation = Situation(
             agent=carrier.name if carrier else None,
             agent_nuclide=carrier.nuclide_name if carrier else None,
             nuclide=nuclide,
-            hours_after_calibration=seconds_between(one.calibrated_at, one.administered_at) / SECONDS_PER_HOUR,
+            hours_after_calibration=late_h,
             shelf_life_h=_shelf_life_h(carrier),
             residual_measured=vial.residual_fraction.value,
             delivered_over_planned=over if number == 1 else None,

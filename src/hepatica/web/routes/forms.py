@@ -41,7 +41,8 @@ def step_form(key: str, step: str, treatment: int, bench: Bench) -> dict[str, An
     found = step_named(step)
     fed = {word for one in found.inputs if (word := getattr(one, "word", None))}
     stated = situation.facts.treatments[treatment - 1].get(step, {})
-    needed = {word for one in found.inputs if isinstance(one, Section) for word in one.needed}
+    view = situation.view(treatment)
+    needed = {word for one in found.inputs if isinstance(one, Section) for word in one.words_needed(view)}
     fields = [
         {
             "key": f"treatment.{treatment}.{step}.{option.word}",
@@ -59,7 +60,8 @@ def step_form(key: str, step: str, treatment: int, bench: Bench) -> dict[str, An
         if option.word not in fed
     ]
     steps = [one.name for one in COURSE if one.name != "plan"]
-    return {"step": step, "title": found.title, "fields": fields, "steps": steps}
+    remark = found.remark(view) if found.remark else ""
+    return {"step": step, "title": found.title, "remark": remark, "fields": fields, "steps": steps}
 
 
 @router.get("/cases/{key}/tables/{role}")

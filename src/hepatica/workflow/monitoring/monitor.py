@@ -429,6 +429,12 @@ def faults_of(gate: FrameGate) -> FrameFaults:
     return FrameFaults(gate.lost, gate.doubled, gate.late, gate.jumps, gate.standing, gate.overlapping, gate.odd)
 
 
+def _measured_by(session: Session) -> str:
+    """What the delivered activity was measured by."""
+    by = "" if session.watch is None else session.watch.measured_by()
+    return by.replace("camera", "MR") if session.is_signal else by
+
+
 def _result(
     session: Session, prepared: Prepared | None, watching: WatchOptions, arrived: Arrived, provenance: Provenance,
     said: tuple[Message, ...],
@@ -463,6 +469,8 @@ def _result(
         delivered_bq=last.delivered_bq if is_measured and last else None,
         delivered_bq_sd=last.delivered_sd_bq if is_measured and last else None,
         delivered_share=last.delivered_bq / last.planned_bq if is_measured and last else None,
+        measured_by=_measured_by(session) if is_measured else "",
+        flow_had_ended=session.watch.flow_had_ended() if known and session.watch else None,
         drawn_bq=None if drawn is None else drawn[0],
         drawn_bq_sd=None if drawn is None else drawn[1],
         arrival=arrival,

@@ -41,6 +41,11 @@ class MonitorResult(Result):
     ----------
     is_measured : bool
         Whether what was delivered is a measured value; `not_measured` says why not, and there is then no value.
+    measured_by : str
+        What counts in the delivered activity: "camera", "camera and meter", "camera and line", "MR"; empty where there
+        is none.
+    flow_had_ended : bool or None
+        Whether nothing more was on its way when watching ended; None without a setup or a frame.
     states : tuple of State
         As they were logged, about one a second.
     pictures : ndarray, shape (pictures, rows, columns)
@@ -64,6 +69,8 @@ class MonitorResult(Result):
     delivered_bq: float | None
     delivered_bq_sd: float | None
     delivered_share: float | None
+    measured_by: str
+    flow_had_ended: bool | None
     drawn_bq: float | None
     drawn_bq_sd: float | None
     arrival: tuple[Share, ...]
@@ -160,6 +167,8 @@ class MonitorResult(Result):
             "agent": self.agent,
             "delivered_bq": self.delivered_bq,
             "delivered_bq_sd": self.delivered_bq_sd,
+            "measured_by": self.measured_by,
+            "flow_had_ended": self.flow_had_ended,
             "planned_bq": self.planned_bq,
             "blind_since_s": self.blind_since_s,
             "already_there_bq": self.already_there_bq,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import field, replace
 from pathlib import Path
+from typing import Any
 
 from hepatica.core import Estimate, InputFile, Provenance
 from hepatica.core.document import INLINE
@@ -23,12 +24,13 @@ from hepatica.planning.measured.treatment_results import (
     require_same_nuclide,
 )
 from hepatica.planning.measured.values import SHUNT_SD
+from hepatica.planning.measured.watched_activity import watched_activity
 from hepatica.workflow.result import Result, result
 
 
 @result
 class DeliveredResult(Result):
-    """Activity that reached the patient, vial by vial and in all, and its dose if a mass was given."""
+    """Activity that reached the patient, vial by vial and in all or as it was watched; its dose if a mass was given."""
 
     verb = "delivered_activity"
 
@@ -36,15 +38,25 @@ class DeliveredResult(Result):
 
     def title(self) -> str:
         """What was delivered."""
-        total = self.delivery.total
-        return f"{self.delivery.nuclide}: {total.administered_gbq} GBq of {total.vial_at_injection_gbq:.4g} GBq"
+        total, watched = self.delivery.total, self.delivery.watched_injection
+        by = f", {watched.words}" if watched is not None and self.delivery.taken_from == "watched injection" else ""
+        return f"{self.delivery.nuclide}: {total.administered_gbq} GBq of {total.vial_at_injection_gbq:.4g} GBq{by}"
 
     def table(self) -> Table:
-        """Each vial, and all together."""
+        """Each vial, all together, and what was watched."""
         rows = [(f"vial {n}", *_cells(vial)) for n, vial in enumerate(self.delivery.vials, 1)]
         together = [("together", *_cells(self.delivery.total))] if len(rows) > 1 else []
         columns = ("", "at injection, GBq", "delivered, GBq", "residual, %")
-        return Table.of(columns, [*rows, *together], "Delivered", "delivered")
+        return Table.of(columns, [*rows, *together, *self._watched()], "Delivered", "delivered")
+
+    def _watched(self) -> list[tuple[Any, ...]]:
+        """What the watched injection brought: as it is taken, or beside the readings."""
+        watched = self.delivery.watched_injection
+        if watched is None or watched.administered_gbq is None:
+            return []
+        if self.delivery.taken_from == "watched injection":
+            return [(watched.words, *_cells(self.delivery.total))]
+        return [(f"{watched.words}, not used", watched.vial_gbq, watched.administered_gbq, None)]
 
     def tables(self) -> tuple[Table, ...]:
         """Activity; dose if there is one."""
@@ -62,11 +74,12 @@ def _cells(vial: Delivered) -> tuple[float, Estimate, Estimate]:
 @verb
 def delivered_activity(
     nuclide: str | Nuclide,
-    readings: VialReadingOptions,
+    readings: VialReadingOptions = VialReadingOptions(),
     *,
     planned: DeliveryOptions = DeliveryOptions(),
+    watched_result: Path | None = None,
 ) -> DeliveredResult:
-    """Activity that reached the patient, from readings of vial and waste.
+    """Activity that reached the patient, from readings of vial and waste, or from its watched injection.
 
     Parameters
     ----------
@@ -76,6 +89,9 @@ def delivered_activity(
         What was read of each vial.
     planned : DeliveryOptions
         What was planned, and the dose of what was delivered.
+    watched_result : path or None
+        Result of the watched injection (`monitor`): its activity is taken where no readings of the vial are given,
+        else held beside them.
 
     Returns
     -------
@@ -85,7 +101,8 @@ def delivered_activity(
     Raises
     ------
     InputError
-        If readings and vials differ in number, or the waste reads more than the vial.
+        If readings and vials differ in number, the waste reads more than the vial, or neither readings are given nor a
+        watched injection that measured what arrived to the end.
     TimeError
         If an instant has no zone, or the readings are not before and after the injection.
 
@@ -101,11 +118,19 @@ def delivered_activity(
     """
     chosen = find_nuclide(nuclide)
     planned, said, inputs = _with_plan(planned, chosen)
-    found = delivery(chosen, readings, planned)
+    watched = None
+    if watched_result is not None:
+        path = Path(watched_result)
+        watched = watched_activity(path, planned.agent or "", planned.planned_result)
+        if watched.nuclide:
+            require_same_nuclide(chosen.name, watched.nuclide, watched.source)
+        inputs = (*inputs, InputFile.of("watched", document_of(path)))
+    found = delivery(chosen, readings, planned, watched)
+    stated = parameters(readings, planned, nuclide=found.nuclide, watched_result=watched_result)
     return DeliveredResult(
         delivery=found,
         messages=unique(said, found.messages),
-        provenance=Provenance(inputs=inputs, parameters=parameters(readings, planned, nuclide=found.nuclide)),
+        provenance=Provenance(inputs=inputs, parameters=stated),
     )
 
 

@@ -136,6 +136,7 @@ class Forms {
         this.treatment = Number(n)
         this.draw()
       }))),
+      found.remark ? notice('note', found.remark) : null,
       groups.map((group) => h('fieldset', {}, group ? h('legend', {}, group) : null, h('div', { class: 'fields' }, found.fields.filter((field) => field.group === group).map((field) => labelled(field.label + (field.needed ? ' (needed)' : ''), control(field), field.help))))),
     ], (form) => this.state(form))
   }
