@@ -11,6 +11,7 @@ IN_DOUBT = (
     "no-lungs-on-ct", "lung-by-voxel", "counts-not-explained", "activity-beside-body", "no-body-on-ct",
     "axis-overruled", "camera-overruled", "scatter-not-corrected", "lead-taken-as-holes",
     "tissue-not-of-tissue-hu", "air-not-of-air-hu", "too-few-updates",
+    "liver-in-lungs-of-ct",
 )  # fmt: skip
 """Codes of messages that call becquerels of a SPECT, or their place, in doubt."""
 
