@@ -158,7 +158,8 @@ def main() -> None:
             page = replaced(page, f"{name} by voxels", by_iterations(by_voxels, keys))
     if in_place:
         page = replaced(page, "parts", parts(in_place))
-    page = replaced(page, "of other nuclides", others(folder))
+    if any((folder / f"runs-torso-{name}.jsonl").exists() for name in OTHERS):
+        page = replaced(page, "of other nuclides", others(folder))
     PAGE.write_text(page)
 
 

@@ -112,7 +112,7 @@ class ReconstructedScan:
     def messages(self, nuclide: str, options: SpectOptions) -> tuple[Message, ...]:
         """What a reader of the image must know of how its lungs were found."""
         if self.lung is not None:
-            return (self.lung.message(nuclide),)
+            return (self.lung.message(nuclide), *self.lung.doubts())
         by_level = options.lung.as_levels(nuclide, options.scatter.scatter, options.iteration.method)
         if by_level and nuclide in LEVELS_FOR and not self.lung_in_view:
             text = (

@@ -126,6 +126,13 @@ def test_the_lungs_uncertainty_is_the_root_of_the_squares_of_its_parts() -> None
     spilt = float((image * lung * regions.hot).sum() - (lung * regions.hot).sum() * level) / held
     assert spilt > 0.05
     assert found.border_relative_sd == pytest.approx(spilt / np.sqrt(3), rel=1e-3)
+    assert [m.code for m in found.doubts()] == (["liver-in-lungs-of-ct"] if spilt > 0.2 else [])
+    more = lung_reading(
+        replace(levels, image=np.where(regions.hot, 3 * image, image)), (lung,), 0.512, 1.0, LungUncertainty(0.01, 3.0)
+    )
+    assert [m.code for m in more.doubts()] == ["liver-in-lungs-of-ct"]
+    less = replace(more, interval_95=(more.mean.value, 2 * more.mean.value))
+    assert less.doubts() == ()
     around = 1.96 * np.sqrt(np.square(parts).sum() - spilt**2 / 4)
     ends = [max(0.0, found.mean.value * (1 - spilt / 2 + sign * around)) for sign in (-1, 1)]
     assert found.interval_95 == pytest.approx(ends, rel=1e-3)
