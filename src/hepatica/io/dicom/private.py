@@ -51,6 +51,7 @@ DOUBTS = {
         "liver lies in the lungs of the CT, which is not where it was: the lungs' mean is off",
     ),
     "too-few-updates": (12, "too few updates were made for scatter of the image to be corrected"),
+    "liver-in-lungs-of-ct": (13, "liver lies in the lungs of the CT, which is too low: the lungs' mean is too high"),
 }
 """Code of a message that calls becquerels of a SPECT, or their place, in doubt -> its number, and what it says."""
 
