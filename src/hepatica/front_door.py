@@ -133,7 +133,7 @@ VERBS = (
     Verb("elute_generator", "elute-generator", "workflow.planning.generator", "Planning",
          "188Re from a 188W/188Re generator at each elution."),
     Verb("delivered_activity", "delivered-activity", "workflow.planning.delivered", "Planning",
-         "Activity that reached the patient, from readings of vial and waste."),
+         "Activity that reached the patient, from readings of vial and waste, or from its watched injection."),
     Verb("scout_concordance", "scout-concordance", "workflow.planning.concordance", "Planning",
          "Whether the activity went where the scout said: planned against delivered dose."),
     Verb("remaining_tolerance", "adaptive", "workflow.planning.adaptive", "Planning",

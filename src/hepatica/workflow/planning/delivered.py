@@ -1,4 +1,4 @@
-"""Activity that reached the patient, from readings of vial and waste."""
+"""Activity that reached the patient, from readings of vial and waste, or from its watched injection."""
 
 from __future__ import annotations
 
