@@ -6,6 +6,7 @@ import json
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ from hepatica.monitoring.prepared import Prepared
 from hepatica.monitoring.simulation.flow import FlowSettings
 from hepatica.monitoring.watch import Watch
 from hepatica.nuclides import nuclide
+from hepatica.web.routes.forms import step_form
 from hepatica.workflow.monitoring.result import FrameFaults, MonitorResult
 from monitoring_makers import PLANNED, injection, mask, setup_of
 
@@ -80,12 +82,24 @@ def enter(case: hp.Case, found: MonitorResult) -> None:
         enter_result(case.folder, log, "injection", found)
 
 
+def form_of(case: hp.Case) -> dict[str, Any]:
+    """The workbench's form of the delivery."""
+    bench: Any = SimpleNamespace(desk={"k": SimpleNamespace(situation=case.situation)})
+    return step_form("k", "delivery", 1, bench)
+
+
 def why(case: hp.Case, name: str) -> str:
     return "; ".join(next(step for step in case.steps() if step.name == name).reasons)
 
 
 def test_without_readings_the_watched_activity_is_delivered_and_handed_on(case: hp.Case) -> None:
+    assert "treatment.delivery.reading_after_at" in why(case, "delivery")
     enter(case, watched())
+    form = form_of(case)
+    assert form["remark"] == (
+        "No readings of the vial are stated: 2.000 ± 0.040 GBq by the watched injection (camera and meter) are taken."
+    )
+    assert not any(one["needed"] or one["word"] == "watched_result" for one in form["fields"])
     assert [step.name for step in case.run("safety")] == ["delivery", "safety"]
     found = result(case, "delivery")
     assert found["taken_from"] == "watched injection"
@@ -132,6 +146,7 @@ def test_what_cannot_be_taken_says_why(case: hp.Case, more: dict[str, Any], said
     reason = why(case, "delivery")
     assert "treatment.delivery.reading_after_at (the watched injection is not taken: " in reason
     assert said in reason
+    assert said in form_of(case)["remark"]
     with pytest.raises(InputError, match="delivery cannot run"):
         case.run("delivery")
 
