@@ -33,8 +33,9 @@ FAR_MM = 8.0
 
 
 def loaded(file: Path) -> list[Run]:
-    """Runs of a file; none where it is not there."""
-    return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+    """Runs of a file with the default blur left, in the order of the seeds; none where it is not there."""
+    runs = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+    return sorted((one for one in runs if one["blur"] is None), key=lambda one: one["seed"])
 
 
 def header(cells: Sequence[str]) -> list[str]:

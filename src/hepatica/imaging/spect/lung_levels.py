@@ -60,7 +60,7 @@ def without_blur_in_lung(
 ) -> Levels:
     """A finished image in which no blur is left where hot voxels and lungs share a voxel.
 
-    Blur that is left in the image spills the liver into the lung beside it: 5 % of the lung of 90Y at 11.5 mm. So the
+    Blur that is left in the image spills the liver into the lung beside it: 6 % of the lung of 90Y at 11.5 mm. So the
     hot voxels are found once more with all of the camera's response, from an even start and beside scatter and levels
     as they were, and those that share anything with a lung are taken of that. All others keep the blur.
 
