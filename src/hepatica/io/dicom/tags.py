@@ -120,7 +120,7 @@ class Header:
             element = self.dataset.get_item(tag, keep_deferred=True)
             if element is None:
                 return None
-            plain = element.value if type(element) is _element_type() else None
+            plain = element.value if isinstance(element, _element_type()) else None
             if isinstance(plain, (str, int, float)):
                 return None if isinstance(plain, str) and not plain else plain
         try:
@@ -449,11 +449,12 @@ def _tag(keyword: str) -> Any:
 
 
 @functools.cache
-def _element_type() -> type:
+def _element_type() -> type[Any]:
     """Type of an element that was converted."""
-    from pydicom.dataelem import DataElement
+    import pydicom
 
-    return DataElement
+    found: type[Any] = pydicom.DataElement
+    return found
 
 
 def _harmless(text: str) -> str:
