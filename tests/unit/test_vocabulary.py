@@ -162,14 +162,17 @@ def test_every_word_of_the_table_is_used() -> None:
     assert set(table()) - used == set()
 
 
-def texts() -> Iterator[tuple[Path, int, str]]:
+@cache
+def texts() -> list[tuple[Path, int, str]]:
     """Every text of the library that is no docstring."""
+    found = []
     for path in sorted(SOURCE.rglob("*.py")):
         tree = ast.parse(path.read_text(encoding="utf-8"))
-        prose = {id(n.value) for n in ast.walk(tree) if isinstance(n, ast.Expr) and isinstance(n.value, ast.Constant)}
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in prose:
-                yield path, node.lineno, node.value
+        nodes = list(ast.walk(tree))
+        prose = {id(n.value) for n in nodes if isinstance(n, ast.Expr) and isinstance(n.value, ast.Constant)}
+        said = [node for node in nodes if isinstance(node, ast.Constant) and id(node) not in prose]
+        found += [(path, node.lineno, node.value) for node in said if isinstance(node.value, str)]
+    return found
 
 
 def test_options_that_messages_name_exist() -> None:

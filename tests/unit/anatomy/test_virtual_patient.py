@@ -99,7 +99,7 @@ def test_tumours_are_where_and_as_large_as_asked(patient: VirtualPatient) -> Non
 
 def test_one_seed_one_patient() -> None:
     settings = PatientSettings(
-        seed=3, tumours=2, anatomy=AnatomyOptions(terminals=60), ct=VirtualCtOptions(spacing_mm=12)
+        seed=3, tumours=2, anatomy=AnatomyOptions(terminals=24), ct=VirtualCtOptions(spacing_mm=12)
     )
     a, b, other = (
         virtual_patient(settings),
@@ -338,7 +338,7 @@ def test_refusals_that_need_the_patient(patient: VirtualPatient) -> None:
 
 
 def test_a_cohort_is_the_same_however_long() -> None:
-    like = PatientSettings(anatomy=AnatomyOptions(terminals=60), ct=VirtualCtOptions(spacing_mm=12))
+    like = PatientSettings(anatomy=AnatomyOptions(terminals=24), ct=VirtualCtOptions(spacing_mm=12))
     three, five = cohort_settings(3, seed=2, like=like), cohort_settings(5, seed=2, like=like)
     assert three == five[:3]
     assert len({s.seed for s in five}) == 5

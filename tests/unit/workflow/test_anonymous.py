@@ -230,7 +230,7 @@ def injected(case: Case) -> Any:
     mark_file(made / "frames.dcm", frames)
     return hepatica.monitor(
         frames, setup=made / "setup.json", readings=made / "readings.csv",
-        watching=hepatica.WatchOptions(rehearsals=1000, look_s=2.0),
+        watching=hepatica.WatchOptions(rehearsals=200, false_alarms=0.05, look_s=2.0),
     )  # fmt: skip
 
 

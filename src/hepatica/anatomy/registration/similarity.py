@@ -56,19 +56,27 @@ class Samples:
     @staticmethod
     def seen(moving: Prepared, moved_mm: FloatArray) -> Mask:
         """Which of the points lie in the moving image's field of view, at the positions where they come to lie."""
-        index = moving.grid.to_index(moved_mm)
-        inside: Mask = np.asarray(((index >= -0.5) & (index <= np.asarray(moving.grid.shape) - 0.5)).all(axis=-1))
-        if not moving.seen.all():
-            at = np.clip(np.rint(index[inside]).astype(int), 0, np.asarray(moving.grid.shape) - 1)
-            inside[inside] = moving.seen[tuple(at.T)]
-        return inside
+        return _covered(moving, moving.grid.to_index(moved_mm))
 
 
 def looked_up(moving: Prepared, moved_mm: FloatArray) -> NDArray[Any]:
     """Prepared values of the moving image at positions, trilinear, shape (n, 3) -> (n,)."""
+    return _values_at(moving, moving.grid.to_index(moved_mm))
+
+
+def _covered(moving: Prepared, index: FloatArray) -> Mask:
+    """Which indices lie in the moving image's field of view, shape (n, 3) -> (n,)."""
+    within = (index >= -0.5) & (index <= np.asarray(moving.grid.shape) - 0.5)
+    inside: Mask = within[:, 0] & within[:, 1] & within[:, 2]
+    if not moving.seen.all():
+        at = np.clip(np.rint(index[inside]).astype(int), 0, np.asarray(moving.grid.shape) - 1)
+        inside[inside] = moving.seen[tuple(at.T)]
+    return inside
+
+
+def _values_at(moving: Prepared, index: FloatArray) -> NDArray[Any]:
     from scipy import ndimage
 
-    index = moving.grid.to_index(moved_mm)
     found: NDArray[Any] = ndimage.map_coordinates(moving.volume.values, index.T, order=1, mode="nearest")
     return found
 
@@ -88,12 +96,13 @@ def similarity(samples: Samples, moving: Prepared, transform: Transform) -> tupl
 
     The likeness is 0 where fewer than `MIN_POINTS` do.
     """
-    moved = transform.points_mm(samples.points_mm)
-    seen = samples.seen(moving, moved)
-    share = float(seen.mean()) if seen.size else 0.0
-    if int(seen.sum()) < MIN_POINTS:
+    index = moving.grid.to_index(transform.points_mm(samples.points_mm))
+    seen = _covered(moving, index)
+    count = int(np.count_nonzero(seen))
+    share = count / seen.size if seen.size else 0.0
+    if count < MIN_POINTS:
         return 0.0, share
-    return symmetric_uncertainty(samples.values[seen], looked_up(moving, moved[seen])), share
+    return symmetric_uncertainty(samples.values[seen], _values_at(moving, index[seen])), share
 
 
 def compared(

@@ -102,10 +102,17 @@ class Coincidences:
         place = start + along * middle[:, None]
         along *= np.where(along[:, 1] < 0, -1, 1)[:, None]
         turned = along[:, :2] / across[:, None]
-        keys = (
-            place[:, 2],
-            np.floor((place[:, :2] * turned).sum(axis=1) / SORTED_ALONG_MM),
-            np.floor((place[:, 0] * turned[:, 1] - place[:, 1] * turned[:, 0]) / SORTED_ACROSS_MM),
-            np.floor(np.arctan2(along[:, 1], along[:, 0]) * np.float32(SECTORS / np.pi)),
+        x, y, across_x, across_y = place[:, 0], place[:, 1], turned[:, 0], turned[:, 1]
+        parts = (
+            np.arctan2(along[:, 1], along[:, 0]) * np.float32(SECTORS / np.pi),
+            (x * across_y - y * across_x) / SORTED_ACROSS_MM,
+            (x * across_x + y * across_y) / SORTED_ALONG_MM,
         )
-        return np.lexsort(keys)
+        # One number to sort by instead of four: ten bits for each part, and the bits of the place along the axis turned
+        # so that they ascend with it.
+        key = np.zeros(len(self), np.int64)
+        for part in parts:
+            key = (key << 10) | np.clip(np.floor(part).astype(np.int64) + 512, 0, 1023)
+        bits = (place[:, 2] + np.float32(0)).view(np.uint32)
+        ascending = bits ^ np.where(bits >> 31, np.uint32(0xFFFFFFFF), np.uint32(0x80000000))
+        return np.argsort((key << 32) | ascending, kind="stable")

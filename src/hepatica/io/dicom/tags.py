@@ -113,6 +113,16 @@ class Header:
 
     def value(self, keyword: str) -> Any:
         """Value as pydicom gives it; None if absent or empty."""
+        # What is absent or was converted before can neither fail nor warn: no door is needed, which takes most of
+        # the time of a scan.
+        tag = _tag(keyword)
+        if tag is not None:
+            element = self.dataset.get_item(tag, keep_deferred=True)
+            if element is None:
+                return None
+            plain = element.value if isinstance(element, _element_type()) else None
+            if isinstance(plain, (str, int, float)):
+                return None if isinstance(plain, str) and not plain else plain
         try:
             with pydicom_door(self.path, keyword, self.problems):
                 value = self.dataset.get(keyword)
@@ -132,9 +142,10 @@ class Header:
             return ()
         if isinstance(value, bytes):
             raise self.error(keyword, "holds bytes, expected text")
+        if isinstance(value, str):
+            return (_harmless(value),)
         with pydicom_door(self.path, keyword, self.problems):
-            parts = [value] if isinstance(value, str) or not _is_list(value) else list(value)
-            return tuple(_CONTROL.sub("\N{REPLACEMENT CHARACTER}", str(part).strip("\0 \t\r\n")) for part in parts)
+            return tuple(_harmless(str(part)) for part in (list(value) if _is_list(value) else [value]))
 
     def text(self, keyword: str) -> str:
         """Value as stripped text, several joined by a backslash; empty if absent."""
@@ -212,9 +223,9 @@ class Header:
 
     def required_integer(self, keyword: str) -> int:
         """One whole number; DicomError if absent."""
-        self.required_number(keyword)
         number = self.integer(keyword)
-        assert number is not None
+        if number is None:
+            raise self.error(keyword, "is missing or empty")
         return number
 
     def items(self, keyword: str) -> list[Header]:
@@ -425,6 +436,29 @@ def _refuse_truncated(header: Header, left: int) -> None:
     expected *= header.integer("SamplesPerPixel") or 1
     if left < expected:
         raise header.error("PixelData", f"the file is truncated: {left} bytes left for {expected} bytes of pixels")
+
+
+@functools.cache
+def _tag(keyword: str) -> Any:
+    """Tag of an attribute; None where pydicom knows no such keyword."""
+    from pydicom.datadict import tag_for_keyword
+    from pydicom.tag import Tag
+
+    found = tag_for_keyword(keyword)
+    return None if found is None else Tag(found)
+
+
+@functools.cache
+def _element_type() -> type[Any]:
+    """Type of an element that was converted."""
+    import pydicom
+
+    found: type[Any] = pydicom.DataElement
+    return found
+
+
+def _harmless(text: str) -> str:
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text.strip("\0 \t\r\n"))
 
 
 def _is_list(value: Any) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -47,6 +47,8 @@ class Boundaries:
     false_alarms: float
     largest: Mapping[str, Array]
     seed: int
+    _limits: dict[str, float] = field(init=False, repr=False, default_factory=dict)
+    """Boundaries that were asked for: each look asks for all of them."""
 
     def of(self, kind: str) -> float:
         """The boundary of a kind of alarm; infinite where the setup has no such test.
@@ -58,11 +60,12 @@ class Boundaries:
         """
         if kind not in KINDS:
             raise UnknownNameError("kind of alarm", kind, KINDS)
-        values = self.largest[kind]
-        # Ignore what never had a value: a kind for which nothing is set up.
-        if not np.isfinite(values).any():
-            return float("inf")
-        return float(np.quantile(values, 1 - self.false_alarms))
+        if kind not in self._limits:
+            values = self.largest[kind]
+            # Ignore what never had a value: a kind for which nothing is set up.
+            has_value = np.isfinite(values).any()
+            self._limits[kind] = float(np.quantile(values, 1 - self.false_alarms)) if has_value else math.inf
+        return self._limits[kind]
 
     def chance(self, kind: str, value: float) -> float:
         """Share of uneventful injections whose largest value is at least this, never given smaller than 1/(n + 1)."""

@@ -42,7 +42,9 @@ class Departure:
     lag_s: float = 0.0
     _products: Array | float = 0.0
     _squares: Array | float = 0.0
-    _past: deque[tuple[Array, Array, Array, Array, Array, Array]] = field(default_factory=deque)
+    _past: deque[Array] = field(default_factory=deque)
+    """At each look, shape (8, injections): sums until then of the signal, of the reference, of its square's noise, of
+    the product's and of the signal's (`_noise`); level of the reference; ratio and its precision."""
 
     def value(self, look: Look, windows: list[int]) -> Array:
         """Take in a look; the statistic, shape (injections,)."""
@@ -50,40 +52,57 @@ class Departure:
         y = look.net @ self.reference if self.reference is not None else look.reference
         prior = 1 / self.ratio_sd**2
         if not self._past:
-            zero = np.zeros_like(x)
-            self._past.append((zero, zero, np.zeros_like(look.net), zero + self.ratio, zero + prior, zero))
-        sx, sy, variance, ratio, _, _ = self._past[-1]
-        sx, sy, variance = sx + x * look.dt, sy + y * look.dt, variance + look.variance * look.dt**2
-        noise = (look.variance * self._weights(ratio) ** 2).sum(axis=1) + ratio**2 * self.reference_noise
+            first = np.zeros((8, len(x)))
+            first[6], first[7] = self.ratio, prior
+            self._past.append(first)
+        last = self._past[-1]
+        ratio = last[6]
+        parts = self._parts(look.variance)
+        noise = _noise(parts, ratio) + ratio**2 * self.reference_noise
         self._products = self._products + x * y / noise
         # Errors of the reference would make the ratio too small; their mean square is taken off.
         self._squares = self._squares + (y * y - self.reference_noise) / noise
         precision = prior + np.maximum(self._squares, 0.0)
-        self._past.append((sx, sy, variance, (self.ratio * prior + self._products) / precision, precision, y))
+        now = np.empty_like(last)
+        now[0], now[1] = last[0] + x * look.dt, last[1] + y * look.dt
+        now[2:5] = last[2:5] + parts * look.dt**2
+        now[5], now[6], now[7] = y, (self.ratio * prior + self._products) / precision, precision
+        self._past.append(now)
         if len(self._past) > 2 * max(windows) + 2:
             self._past.popleft()
         return self._largest(look.dt, windows)
 
-    def _weights(self, ratio: Array) -> Array:
+    def _parts(self, variance: Array) -> Array:
+        """Of the noise of signal less ratio times reference: what the square of the ratio, the ratio and 1 multiply.
+
+        Shape (3, injections).
+        """
         if self.reference is None:
-            return np.broadcast_to(self.signal, (len(ratio), len(self.signal)))
-        return self.signal - ratio[:, None] * self.reference
+            nothing = np.zeros(len(variance))
+            return np.stack([nothing, nothing, variance @ self.signal**2])
+        squares = np.stack([self.reference**2, -2 * self.signal * self.reference, self.signal**2])
+        return np.asarray(squares @ variance.T)
 
     def _largest(self, dt: float, windows: list[int]) -> Array:
-        x, y, variance, _, _, level = self._past[-1]
-        best = np.full(len(x), -np.inf)
-        for length in windows:
-            if length >= len(self._past):
-                break
-            x0, y0, variance0, _, _, level0 = self._past[-1 - length]
-            # What began a window ago has not touched the ratio of two windows ago, and shows most in the last one.
-            ratio, precision = self._past[-min(1 + 2 * length, len(self._past))][3:5]
-            noise = ((variance - variance0) * self._weights(ratio) ** 2).sum(axis=1)
-            noise = noise + ratio**2 * self.reference_noise * length * dt * dt
-            doubt = (y - y0) ** 2 * (1 / precision + self.drift**2) + (ratio * self.lag_s * (level - level0)) ** 2
-            value = (x - x0 - ratio * (y - y0)) / np.sqrt(noise + doubt)
-            best = np.maximum(best, np.abs(value) if self.sign == 0 else self.sign * value)
-        return best
+        past = self._past
+        lengths = [length for length in windows if length < len(past)]
+        if not lengths:
+            return np.full(past[-1].shape[1], -np.inf)
+        # Rows of windows: all are judged at once.
+        x, y, square, product, alone, level = (past[-1][:6] - [past[-1 - n][:6] for n in lengths]).swapaxes(0, 1)
+        # What began a window ago has not touched the ratio of two windows ago, and shows most in the last one.
+        ratio, precision = np.stack([past[-min(1 + 2 * n, len(past))][6:] for n in lengths], axis=1)
+        noise = _noise((square, product, alone), ratio)
+        noise = noise + ratio**2 * (self.reference_noise * dt * dt * np.array(lengths)[:, None])
+        doubt = y**2 * (1 / precision + self.drift**2) + (ratio * self.lag_s * level) ** 2
+        value = (x - ratio * y) / np.sqrt(noise + doubt)
+        return np.asarray((np.abs(value) if self.sign == 0 else self.sign * value).max(axis=0))
+
+
+def _noise(parts: tuple[Array, Array, Array] | Array, ratio: Array) -> Array:
+    """Variance of signal less ratio times reference: a polynomial of the ratio, so that masks are summed but once."""
+    square, product, alone = parts
+    return np.asarray((square * ratio + product) * ratio + alone)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

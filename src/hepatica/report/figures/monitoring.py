@@ -126,6 +126,13 @@ def _rate(axes: Any, curves: Mapping[str, Any]) -> None:
 
 
 def _shade(axes: Any, time: NDArray[np.float64], watching: Any) -> None:
-    for start, end, word in zip(time[:-1], time[1:], list(watching)[1:], strict=True):
-        if word in ("blind", "degraded"):
-            axes.axvspan(start, end, color=BLIND if word == "blind" else DEGRADED, lw=0)
+    """One span for each run of instants that are shaded alike."""
+    words = list(watching)
+    start = 0
+    for n in range(1, len(time)):
+        if n + 1 < len(time) and words[n + 1] == words[n]:
+            continue
+        if words[n] in ("blind", "degraded"):
+            colour = BLIND if words[n] == "blind" else DEGRADED
+            axes.axvspan(time[start], time[n], color=colour, lw=0)
+        start = n

@@ -35,7 +35,8 @@ from hepatica.workflow.monitoring.sources import Silence, replayed
 from monitoring_makers import PLANNED, injection, mask, setup_of, spread
 
 START = datetime(2026, 3, 2, 10, 15, tzinfo=UTC)
-QUICK = hp.WatchOptions(rehearsals=1000, seed=5, idle_s=1.0)
+FEW: dict[str, Any] = {"rehearsals": 200, "false_alarms": 0.05, "seed": 5}
+QUICK = hp.WatchOptions(**FEW, idle_s=1.0)
 
 
 def write_file(path: Path, frames: list[Any], *, first: int, patient: str = "M1") -> None:
@@ -156,7 +157,7 @@ def test_an_interrupt_ends_a_watched_folder_and_enters_it(arrived: Path, case: h
 
     found = hp.monitor(
         arrived / "camera", setup=arrived / "setup.json", readings=arrived / "readings.csv",
-        watching=hp.WatchOptions(rehearsals=1000, seed=5), keeping=hp.KeepOptions(case=case.folder), live_view=stop,
+        watching=hp.WatchOptions(**FEW), keeping=hp.KeepOptions(case=case.folder), live_view=stop,
     )  # fmt: skip
     assert 40 < found.duration_s < 42
     assert live_of(case)["state"] == "ended"
@@ -350,16 +351,15 @@ def test_a_second_part_enters_beside_the_first(arrived: Path, case: hp.Case, tmp
     (tmp_path / "second.csv").write_text("kind,time_s,value\n" + "\n".join(rows) + "\n")
     (tmp_path / "second").mkdir()
     write_file(tmp_path / "second" / "1.dcm", frames, first=0)
-    fast: dict[str, Any] = {"rehearsals": 200, "false_alarms": 0.05, "seed": 5}
     replay = hp.FrameOptions(replay=True)
     given: dict[str, Any] = {"setup": arrived / "setup.json", "readings": arrived / "readings.csv", "which": replay}
-    first = hp.monitor(arrived / "camera", watching=hp.WatchOptions(**fast),
+    first = hp.monitor(arrived / "camera", watching=hp.WatchOptions(**FEW),
                        keeping=hp.KeepOptions(case=case.folder), **given)  # fmt: skip
     with pytest.raises(InputError, match="holds frames of a watched injection") as raised:
         hp.monitor(tmp_path / "second", keeping=hp.KeepOptions(case=case.folder, treatment=1), **given)
     assert "a treatment of its own" in str(raised.value.remedy)
     case.set(**{"treatment.2.agent": "maa"})
-    second = hp.monitor(tmp_path / "second", watching=hp.WatchOptions(already_there="apart", **fast),
+    second = hp.monitor(tmp_path / "second", watching=hp.WatchOptions(already_there="apart", **FEW),
                         keeping=hp.KeepOptions(case=case.folder, treatment=2),
                         **given | {"readings": tmp_path / "second.csv"})  # fmt: skip
     one, two = log_of(case, "measured")

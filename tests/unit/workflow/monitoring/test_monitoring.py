@@ -35,6 +35,8 @@ from monitoring_makers import PLANNED, boundaries, injection, mask, setup_of
 START = datetime(2026, 3, 2, 10, 15, tzinfo=UTC)
 HALF = timedelta(seconds=0.5)
 QUICK = WatchOptions(rehearsals=1000, seed=5)
+FEW = WatchOptions(rehearsals=200, false_alarms=0.05, seed=5)
+"""Where no boundary is the point."""
 
 
 def write_frames(
@@ -97,7 +99,7 @@ def test_command_and_python_say_the_same(made: Path, watched: hp.MonitorResult) 
 def test_the_log_holds_each_entry_as_it_came(made: Path, tmp_path: Path) -> None:
     log = tmp_path / "states.jsonl"
     hp.monitor(
-        made / "frames.dcm", setup=made / "setup.json", readings=made / "readings.csv", watching=QUICK,
+        made / "frames.dcm", setup=made / "setup.json", readings=made / "readings.csv", watching=FEW,
         keeping=hp.KeepOptions(state_log=log),
     )  # fmt: skip
     entries = [json.loads(line)["entry"] for line in log.read_text().splitlines()]
@@ -126,7 +128,7 @@ def test_wrong_nuclide_and_wrong_files_are_refused(made: Path, tmp_path: Path) -
         tmp_path / "lu.dcm", [frame.values for frame, _, _ in injection(setup_of(), seconds=2)], nuclide="Lu-177"
     )
     with pytest.raises(InputError, match="Lu-177, the injection is of Tc-99m"):
-        hp.monitor(other, setup=made / "setup.json", watching=QUICK)
+        hp.monitor(other, setup=made / "setup.json", watching=FEW)
     with pytest.raises(InputError, match="no such file or folder"):
         hp.monitor(tmp_path / "none.dcm")
     with pytest.raises(DicomError):
@@ -256,7 +258,7 @@ def test_frames_that_the_setup_does_not_describe_are_refused(made: Path, tmp_pat
 def test_a_file_that_freezes_is_not_measured(made: Path, tmp_path: Path) -> None:
     run = [frame.values for frame, _, _ in injection(setup_of())]
     frozen = write_frames(tmp_path / "frozen.dcm", [*run[:60], *[run[60]] * 100])
-    found = hp.monitor(frozen, setup=made / "setup.json", readings=made / "readings.csv", watching=QUICK)
+    found = hp.monitor(frozen, setup=made / "setup.json", readings=made / "readings.csv", watching=FEW)
     assert not found.is_measured
     assert found.table().name == "last-estimate-not-measured-by-region"
     assert found.delivered_bq is None
@@ -365,7 +367,13 @@ def test_a_watched_injection_is_a_step_of_a_case(made: Path, tmp_path: Path) -> 
     names = {item.role: item.name for item in case.situation().catalogue}
     assert {"injection-setup", "injection-readings"} <= set(names)
     case.take(names["unused"], "injection-frames")
-    case.set(**{"treatment.injection.rehearsals": "1000", "treatment.injection.seed": "5"})
+    case.set(
+        **{
+            "treatment.injection.rehearsals": "200",
+            "treatment.injection.false-alarms": "0.05",
+            "treatment.injection.seed": "5",
+        }
+    )
     assert [step.state for step in case.run("injection")] == ["done"]
     entries = [json.loads(line) for line in (tmp_path / "case" / "log.jsonl").read_text().splitlines()]
     (measured,) = [entry for entry in entries if entry["what"] == "measured"]
@@ -387,7 +395,7 @@ def test_a_live_run_stops_by_itself_and_gives_its_result(made: Path, tmp_path: P
     writer.start()
     states = []
     found = hp.monitor(tmp_path, setup=made / "setup.json", live_view=states.append,
-                       watching=WatchOptions(rehearsals=1000, seed=5, idle_s=3.0))  # fmt: skip
+                       watching=replace(FEW, idle_s=3.0))  # fmt: skip
     writer.join()
     assert found.frames_used == len(run)
     assert any(state.watching == "blind" and state.notes[0].startswith("no data for") for state in states)
