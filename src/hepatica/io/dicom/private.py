@@ -46,10 +46,6 @@ DOUBTS = {
     "lead-taken-as-holes": (9, "counts through lead were taken for counts through holes"),
     "tissue-not-of-tissue-hu": (10, "tissue does not have the HU of tissue: the CT is not in HU"),
     "air-not-of-air-hu": (11, "air does not have the HU of air: the CT is not in HU"),
-    "liver-in-lungs-of-ct": (
-        13,
-        "liver lies in the lungs of the CT, which is not where it was: the lungs' mean is off",
-    ),
     "too-few-updates": (12, "too few updates were made for scatter of the image to be corrected"),
     "liver-in-lungs-of-ct": (13, "liver lies in the lungs of the CT, which is too low: the lungs' mean is too high"),
 }
