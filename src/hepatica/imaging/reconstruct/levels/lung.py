@@ -30,7 +30,7 @@ Phantoms with Monte Carlo were off by 0 to 3 % (docs/spect-study.md)."""
 
 MUCH_SPILT = 0.2
 """Share of the lungs' activity above the level beside the liver from which on it is said: with the CT in its place at
-most 4 % were found, with one 8 mm too low 27 % (docs/spect-study.md). Our choice."""
+most 6 % were found, with one 8 mm too low 27 and 35 % (docs/spect-study.md). Our choice."""
 
 
 @dataclass(frozen=True, slots=True)
