@@ -238,6 +238,10 @@ class Histograms {
   }
 
   drawList() {
+    const lacking = this.found.structures.map(bandLacks)
+    const said = lacking.filter(Boolean)
+    // What all bands lack is said once, below
+    const alike = said.length > 1 && said.every((text) => text === said[0])
     fill(this.list, h('h2', {}, 'Structures'), h('ul', { class: 'plain' }, this.found.structures.map((one, place) => {
       const id = `curve-${one.name.replaceAll(/[^a-zA-Z0-9]/g, '-')}`
       return h('li', { 'data-structure': one.name, class: one.name === this.lit ? 'lit' : null, onmouseenter: () => this.light(one.name) },
@@ -246,8 +250,8 @@ class Histograms {
           else this.hidden.add(one.name)
           this.draw()
           document.getElementById(id).focus()
-        } }), ' ', swatch(this.colourOf.get(one.name)), h('label', { for: id }, `${place + 1}  ${one.name}`), h('span', { class: 'quiet' }, bandLacks(one)))
-    })), h('p', { class: 'quiet' }, 'Solid: delivered; dashed: planned; the numbers at the curves are those of this list. The band holds only what is known of the uncertainty of the mean (k = 1), laid on the dose axis: the truth may lie farther out. What it lacks stands behind the name and in the table; a curve without a band is of a dose of which nothing is known.'))
+        } }), ' ', swatch(this.colourOf.get(one.name)), h('label', { for: id }, `${place + 1}  ${one.name}`), alike ? '' : h('span', { class: 'quiet' }, lacking[place]))
+    })), alike ? h('p', {}, `All bands: ${said[0].slice(2)}.`) : '', h('p', { class: 'quiet' }, 'Solid: delivered; dashed: planned; the numbers at the curves are those of this list. The band holds only what is known of the uncertainty of the mean (k = 1), laid on the dose axis: the truth may lie farther out. What it lacks stands behind the name and in the table; a curve without a band is of a dose of which nothing is known.'))
   }
 
   drawNumbers() {
