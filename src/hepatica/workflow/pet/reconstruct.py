@@ -270,7 +270,8 @@ def reconstruct_pet(
 
     Examples
     --------
-    >>> from hepatica import PetImageOptions, PetIterationOptions, PetPhantomOptions, PetScanOptions
+    >>> from hepatica import PetCorrectionOptions, PetImageOptions, PetIterationOptions
+    >>> from hepatica import PetPhantomOptions, PetScanOptions
     >>> asked = hepatica.PetSimulationOptions(
     ...     scan=PetScanOptions(bed_duration_s=2.0, matter_mm=10.0),
     ...     phantom=PetPhantomOptions(phantom="cylinder", phantom_voxel_mm=10.0),
@@ -278,7 +279,9 @@ def reconstruct_pet(
     ... )
     >>> scan = hepatica.simulate_pet(nuclide="Y-90", scanner="biograph_mct", options=asked)
     >>> coarse = PetImageOptions(voxel_mm=(10, 10, 10), matter_mm=10.0)
-    >>> options = hepatica.PetOptions(image=coarse, iteration=PetIterationOptions(iterations=1, subsets=2))
+    >>> few = PetCorrectionOptions(scatter_positrons=100_000)
+    >>> once = PetIterationOptions(iterations=1, subsets=2)
+    >>> options = hepatica.PetOptions(image=coarse, iteration=once, corrections=few)
     >>> pet = hepatica.reconstruct_pet(scan.raw, ct=scan.ct_image, options=options)
     >>> pet.unit, pet.time == scan.start
     ('Bq/mL', True)
