@@ -447,7 +447,7 @@ def _lungs(
         delivered_known_sd_gy=at(found, "by_shunt.dose_lung_gy_sd")
         if by_shunt
         else at(found, "by_image.dose_mean_known_sd_gy"),
-        not_known=tuple((imaged.get("uncertainty") or {}).get("not_known", ())),
+        not_known=tuple((at(found, "by_shunt.not_known") if by_shunt else at(imaged, "uncertainty.not_known")) or ()),
         goals=goals.get(name, ()),
         seen_share=imaged.get("seen_share", 1.0),
         voxels_supported=imaged.get("voxels_supported", True),

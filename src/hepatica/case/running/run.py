@@ -141,16 +141,20 @@ def enter_result(folder: Path, log: Log, name: str, result: Result) -> None:
     Raises
     ------
     InputError
-        If the step lacks something, or there is a result of it.
+        If the step lacks something, or a result of it is up to date. One of inputs that the case no longer uses is
+        replaced; one that was edited is set aside.
     """
     situation = situation_of(folder)
     step, number = step_of(situation.steps[name])
     if missing := situation.missing(step, number):
         raise InputError(f"{name} cannot be entered: {'; '.join(missing)}")
-    if (place := folder / STEPS / name).exists():
+    if situation.steps[name].state == "done":
         raise InputError(f"{name}: the case has a result of it")
+    place, run = folder / STEPS / name, secrets.token_hex(8)
+    if situation.edits(name):
+        _set_aside(place, run)
     given = situation.given(step, number)
-    record = _written(place, Record.of(secrets.token_hex(8), given, result.as_dict(), __version__), result)
+    record = _written(place, Record.of(run, given, result.as_dict(), __version__), result)
     _note_result(log, name, record, result)
 
 

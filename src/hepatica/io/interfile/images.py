@@ -138,7 +138,8 @@ def read_header(path: Path) -> Header:
         if line.lstrip().startswith(";") or ":=" not in line:
             continue
         key, value = line.split(":=", 1)
-        plain = re.sub(r"\s*\[\s*(\d+)\s*\]", r" [\1]", " ".join(key.replace("!", " ").lower().split()))
+        words = " ".join(re.sub("[!_]", " ", key).lower().split())
+        plain = re.sub(r"\s*\[\s*(\d+)\s*\]", r" [\1]", words)
         if plain in values and value.strip() and values[plain] not in ("", value.strip()):
             raise InputError(f"{path}: {plain}: is there twice, as {values[plain]!r} and {value.strip()!r}")
         values[plain] = value.strip() or values.get(plain, "")

@@ -18,6 +18,10 @@ from hepatica.planning.measured.compared import COVERAGE
 from hepatica.planning.measured.earlier_results import result_file
 from hepatica.planning.measured.treatment_results import critical_of, planned_treatments
 
+WAYS = ("camera", "camera and meter", "camera and line", "MR")
+"""By what a delivered activity is measured."""
+VIAL_RELATIVE_SD = 0.05
+"""Of the vial's calibration, as readings of it have it where nothing is stated."""
 WHOLE = 0.8
 """Of several planned injections: a vial of less than this share of their activity is not all of them; a fifth less is
 what the report too says of a given activity."""
@@ -39,7 +43,7 @@ class WatchedActivity:
         In the body, decay taken back to the beginning; without the uncertainty of the vial's calibration. None where
         it is not measured.
     measured_by : str
-        "camera", "camera and meter", "camera and line", "MR"; empty where it is not measured.
+        One of `WAYS`; empty where it is not measured.
     why_not : str
         Why it is not to be taken for what reached the patient; empty where it is.
     messages : tuple of Message
@@ -98,6 +102,7 @@ def watched_activity(path: Path, agent: str = "", planned_result: Path | None = 
         watched, vial_bq = str(document["agent"]), document["planned_bq"]
         value, sd = document["delivered_bq"], document["delivered_bq_sd"]
         is_measured = bool(document["is_measured"]) and value is not None and vial_bq is not None
+        _require_possible(document, is_measured=is_measured)
         return WatchedActivity(
             source=str(path),
             nuclide=find_nuclide(str(document["nuclide"])).name if document["nuclide"] else "",
@@ -107,11 +112,31 @@ def watched_activity(path: Path, agent: str = "", planned_result: Path | None = 
             if is_measured else None,
             measured_by=str(document.get("measured_by") or "") if is_measured else "",
             why_not=_unmeasured(document) or _other(watched, agent) or _unfinished(document)
-            or _in_part(float(vial_bq) / 1e9, planned_result),
+            or _beyond(float(value), sd, float(vial_bq)) or _in_part(float(vial_bq) / 1e9, planned_result),
             messages=critical_of(document, path),
         )  # fmt: skip
     except (KeyError, TypeError, ValueError, AttributeError, UnknownNameError) as error:
         raise InputError(f"{path}: no watched injection in it ({error!r})") from error
+
+
+def _require_possible(document: Mapping[str, Any], *, is_measured: bool) -> None:
+    """Raises a ValueError of numbers that no watch can have found."""
+    vial_bq, value, sd = document["planned_bq"], document["delivered_bq"], document["delivered_bq_sd"]
+    if vial_bq is not None and not 0 < float(vial_bq) < math.inf:
+        raise ValueError(f"planned_bq is {vial_bq}, and must be above zero")
+    if not is_measured:
+        return
+    if not 0 <= float(value) < math.inf or not (sd is None or 0 < float(sd) < math.inf):
+        raise ValueError(f"delivered_bq is {value} with an sd of {sd}, and neither may be below zero")
+    if (by := document.get("measured_by")) and by not in WAYS:
+        raise ValueError(f"measured_by is {by!r}, and must be one of {', '.join(WAYS)}")
+
+
+def _beyond(value: float, sd: float | None, vial_bq: float) -> str:
+    """Of more than the vial held, beyond what both are known to."""
+    if value <= vial_bq + COVERAGE * math.hypot(sd or 0.0, VIAL_RELATIVE_SD * vial_bq):
+        return ""
+    return f"{value / 1e9:.3g} GBq arrived of a vial of {vial_bq / 1e9:.3g} GBq: more than it held"
 
 
 def _unmeasured(document: Mapping[str, Any]) -> str:

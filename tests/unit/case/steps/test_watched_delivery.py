@@ -138,6 +138,7 @@ def test_the_camera_alone_knows_nothing_of_the_vials_calibration(case: hp.Case) 
         ({"flow_had_ended": None}, "run it again"),
         ({"agent": "maa", "nuclide": "Tc-99m"}, "what was watched is maa, the treatment is of glass"),
         ({"agent": ""}, "names no agent"),
+        ({"delivered_bq": 3.2e9}, "more than it held"),
     ],
 )
 def test_what_cannot_be_taken_says_why(case: hp.Case, more: dict[str, Any], said: str) -> None:
@@ -149,6 +150,41 @@ def test_what_cannot_be_taken_says_why(case: hp.Case, more: dict[str, Any], said
     assert said in form_of(case)["remark"]
     with pytest.raises(InputError, match="delivery cannot run"):
         case.run("delivery")
+
+
+def test_a_watch_that_was_withdrawn_feeds_nothing_and_makes_room_for_another(case: hp.Case, tmp_path: Path) -> None:
+    enter(case, watched())
+    case.run("delivery")
+    frames = next(item for item in case.situation().catalogue if item.role == "injection-frames")
+    case.take(frames.name, "unused")
+    found = states(case)
+    assert found["injection"] == "skipped"
+    assert found["delivery"] != "done"
+    context = DicomContext.invented(patient_id="M1", patient_name="Mustermann^Erika", when=AT)
+    other = np.full((2, 16, 16), 2.0)
+    write_dynamic(tmp_path / "again.dcm", other, context, Emission("Y-90", AT, 0.5), pixel_mm=4.0, number=0)
+    case.add(tmp_path / "again.dcm", "injection-frames", treatment=1)
+    with changing(case.folder) as log:
+        enter_result(case.folder, log, "injection", watched(delivered_bq=2.2e9))
+        with pytest.raises(InputError, match="has a result of it"):
+            enter_result(case.folder, log, "injection", watched())
+    case.run("delivery")
+    assert result(case, "delivery")["administered_gbq"] == pytest.approx(2.2)
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"planned_bq": 0.0}, "planned_bq"),
+        ({"delivered_bq": -1e9}, "delivered_bq"),
+        ({"delivered_bq_sd": 0.0}, "delivered_bq"),
+        ({"measured_by": "banana"}, "measured_by"),
+    ],
+)
+def test_a_result_that_no_watch_can_have_is_refused(more: dict[str, Any], said: str, tmp_path: Path) -> None:
+    saved = watched(**more).save(tmp_path / "saved")
+    with pytest.raises(InputError, match=said):
+        hp.delivered_activity("Y-90", planned=hp.DeliveryOptions(agent="glass"), watched_result=saved)
 
 
 @pytest.mark.parametrize(("delivered", "differs"), [(2.88e9, False), (2.0e9, True)])

@@ -24,7 +24,7 @@ from hepatica.case.steps.step import Step
 from hepatica.errors import InputError
 from hepatica.planning.measured.watched_activity import WatchedActivity, watched_activity
 
-INJECTION = "injection"
+INJECTION, FRAMES = "injection", "injection-frames"
 
 READINGS = ("vial", "calibrated_at", "reading_before", "reading_before_at", "reading_after", "reading_after_at")
 
@@ -34,8 +34,8 @@ def _has_readings(view: View) -> bool:
 
 
 def _watched(view: View) -> WatchedActivity | None:
-    """What the watched injection of the treatment brought; None where none was watched, or its result is damaged."""
-    if (found := view.result(INJECTION)) is None:
+    """What the watched injection brought; None where none was watched, its frames were withdrawn, or it is damaged."""
+    if (found := view.result(INJECTION)) is None or not view.images(FRAMES):
         return None
     try:
         return _read(found, str(view.fact("treatment", "agent") or ""), view.result("plan"))
