@@ -133,7 +133,7 @@ def test_scatter_from_another_draw_is_the_scatter(body: tuple[Grid, Patient, np.
     counted = int(followed.scattered.sum())
     assert counted > 1000
     assert expected == pytest.approx(counted, rel=4 * np.hypot(1 / np.sqrt(counted), 0.02))
-    assert cells.shape[3] == 13
+    assert cells.shape[-1] == 13
 
 
 def test_randoms_are_the_product_of_the_singles() -> None:
