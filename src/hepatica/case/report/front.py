@@ -220,7 +220,8 @@ def _activity(treatment: TreatmentSummary, steps: Steps, room: Room) -> Facts:
         "" if t.mri_tumour_to_normal is None else f"tumour to normal {_with_sd(t.mri_tumour_to_normal)}",
         "" if t.spect_mri_correlation is None else f"r = {t.spect_mri_correlation:.2f} with SPECT",
     ]
-    if t.watched:
+    # What was taken of it for "delivered" stands there, with the uncertainty of the vial's calibration in it.
+    if t.watched and not t.given_as_watched:
         pairs.append(("By the injection", t.watched))
     if any(by_mr):
         pairs.append(("Holmium by MR", "; ".join(filter(None, by_mr))))

@@ -18,7 +18,7 @@ from hepatica.errors import InputError, TimeError
 from hepatica.nuclides import Agent, ConventionName, Nuclide, agent
 from hepatica.planning.delivery.times import decay_between, require_zone
 from hepatica.planning.guardrails import Situation, check
-from hepatica.planning.measured.watched_activity import WatchedActivity
+from hepatica.planning.measured.watched_activity import VIAL_RELATIVE_SD, WatchedActivity
 from hepatica.planning.prescriptions.compartments import Partition, require_positive
 from hepatica.planning.prescriptions.dose_constants import DoseConstant, dose_constant
 
@@ -71,7 +71,7 @@ class VialReadingOptions:
     reading_after_usv_per_h: tuple[NonNegative, ...] = ()
     reading_after_at: tuple[datetime, ...] = ()
     administered_at: tuple[datetime, ...] = ()
-    vial_relative_sd: Fraction = 0.05
+    vial_relative_sd: Fraction = VIAL_RELATIVE_SD
     reading_relative_sd: Fraction = 0.05
 
 

@@ -21,7 +21,7 @@ from hepatica.planning.measured.treatment_results import critical_of, planned_tr
 WAYS = ("camera", "camera and meter", "camera and line", "MR")
 """By what a delivered activity is measured."""
 VIAL_RELATIVE_SD = 0.05
-"""Of the vial's calibration, as readings of it have it where nothing is stated."""
+"""Of the vial's calibrated activity, where nobody stated it."""
 WHOLE = 0.8
 """Of several planned injections: a vial of less than this share of their activity is not all of them; a fifth less is
 what the report too says of a given activity."""
@@ -128,7 +128,9 @@ def _require_possible(document: Mapping[str, Any], *, is_measured: bool) -> None
         return
     if not 0 <= float(value) < math.inf or not (sd is None or 0 < float(sd) < math.inf):
         raise ValueError(f"delivered_bq is {value} with an sd of {sd}, and neither may be below zero")
-    if (by := document.get("measured_by")) and by not in WAYS:
+    by = document.get("measured_by")
+    # Results of before this was said do not say how the flow ended either, and are not taken for that.
+    if by not in WAYS and (by or document.get("flow_had_ended") is not None):
         raise ValueError(f"measured_by is {by!r}, and must be one of {', '.join(WAYS)}")
 
 

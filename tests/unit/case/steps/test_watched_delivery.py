@@ -92,7 +92,7 @@ def why(case: hp.Case, name: str) -> str:
     return "; ".join(next(step for step in case.steps() if step.name == name).reasons)
 
 
-def test_without_readings_the_watched_activity_is_delivered_and_handed_on(case: hp.Case) -> None:
+def test_without_readings_the_watched_activity_is_delivered_and_handed_on(case: hp.Case, tmp_path: Path) -> None:
     assert "treatment.delivery.reading_after_at" in why(case, "delivery")
     enter(case, watched())
     form = form_of(case)
@@ -114,7 +114,10 @@ def test_without_readings_the_watched_activity_is_delivered_and_handed_on(case: 
     assert treatment.administered_gbq is not None
     assert treatment.administered_gbq.value == 2.0
     assert treatment.given_as_watched == "the watched injection (camera and meter)"
-    # One number is held against the plan once.
+    # One number stands once on the first page, with one uncertainty, and is held against the plan once.
+    page = (report.save(tmp_path / "report") / "report.html").read_text(encoding="utf-8")
+    assert "by the watched injection (camera and meter)" in page
+    assert "By the injection" not in page
     assert len([one for one in about_given(treatment) if one.code == "given-unlike-planned"]) <= 1
     # Another replay makes what stands on it out of date.
     enter(case, watched(delivered_bq=2.1e9))
@@ -179,6 +182,7 @@ def test_a_watch_that_was_withdrawn_feeds_nothing_and_makes_room_for_another(cas
         ({"delivered_bq": -1e9}, "delivered_bq"),
         ({"delivered_bq_sd": 0.0}, "delivered_bq"),
         ({"measured_by": "banana"}, "measured_by"),
+        ({"measured_by": ""}, "measured_by"),
     ],
 )
 def test_a_result_that_no_watch_can_have_is_refused(more: dict[str, Any], said: str, tmp_path: Path) -> None:
