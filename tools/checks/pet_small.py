@@ -14,6 +14,7 @@ import argparse
 import math
 
 import numpy as np
+from scipy import ndimage
 
 from hepatica.core import Grid, Kind, Volume
 from hepatica.imaging.pet.efficiency import Efficiency, sensitivity
@@ -39,7 +40,9 @@ def scene(wide_mm: float, long_mm: float, voxel_mm: float, positrons: int) -> tu
     grid = Grid.axial(shape, spacing_mm=spacing, origin_mm=(first[0], first[1], first[2]))
     x, y, z = (first[a] + voxel_mm * np.arange(shape[a]) for a in range(3))
     inside = (np.hypot(x[:, None], y[None, :]) < wide_mm / 2)[:, :, None] & (np.abs(z) < long_mm / 2)
-    density = Volume(grid, np.where(inside, 1.0, 1e-3).astype(np.float32), Kind.DENSITY)
+    # A wall of one voxel of water: of bare water the positrons of its skin fly away through the air.
+    walled = ndimage.binary_dilation(inside, np.ones((3, 3, 3)))
+    density = Volume(grid, np.where(walled, 1.0, 1e-3).astype(np.float32), Kind.DENSITY)
     decays = inside * (positrons / F18.positron_yield / inside.sum())
     return patient_from_density(density, voxel_mm=voxel_mm), Volume(grid, decays.astype(np.float32), Kind.DECAYS)
 
